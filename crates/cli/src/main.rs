@@ -1,0 +1,3 @@
+//! The `olivine` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Owns the suite that runs every op's samples on every backend.

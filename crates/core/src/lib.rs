@@ -1,0 +1,1 @@
+//! Owns lazy arrays, operations, evaluation and transforms; knows no kernel.

@@ -1,0 +1,1 @@
+//! Owns the CPU backend: allocator, thread pool and kernels.

@@ -1,0 +1,1 @@
+//! Owns array files; reads by memory map, writes atomically.

@@ -1,0 +1,1 @@
+//! Owns language models: tokenizer, templates, caches, sampling, generation.

@@ -1,0 +1,1 @@
+//! Owns modules, losses, initialisers, optimisers and schedules.

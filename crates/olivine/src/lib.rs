@@ -1,0 +1,1 @@
+//! The facade users depend on: re-exports and the prelude.

@@ -1,0 +1,3 @@
+//! Development command.
+
+fn main() {}
