@@ -1,1 +1,26 @@
 //! Owns lazy arrays, operations, evaluation and transforms; knows no kernel.
+
+// Tests and doctests run on the CPU backend, which registers itself when linked.
+#[cfg(test)]
+use olivine_cpu as _;
+
+mod array;
+mod device;
+mod dtype;
+mod error;
+pub mod graph;
+pub mod ops;
+pub mod shape;
+pub mod transforms;
+
+pub use array::{Array, IntoOperand};
+pub use device::{
+    Backend, Buffer, Call, Data, Device, Event, HostBuffer, KernelTable, Operand, Registration,
+    Stream, backend, memory, synchronize,
+};
+pub use dtype::{Complex64, Dtype, Element, Kind};
+pub use error::{Error, Result};
+pub use graph::{async_eval, eval};
+pub use half::{bf16, f16};
+pub use shape::{Axes, Shape, keep};
+pub use transforms::{Tree, grad, stop_gradient, value_and_grad, vjp};

@@ -1,0 +1,309 @@
+//! Owns the array handle: how arrays are made, inspected and read back.
+
+mod operand;
+mod operators;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+pub use operand::IntoOperand;
+
+use crate::{
+    Dtype, Element, Error, Result, Shape, Stream,
+    device::{Buffer, Data, HostBuffer, backend},
+    graph::{self, Inputs, Node, Op, Spec, Specs, TraceScope},
+    shape::is_contiguous,
+};
+
+/// A lazy, immutable n-dimensional array.
+///
+/// Operations record what to compute; nothing runs until the values are needed. Cloning copies a
+/// handle, not the values.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Array;
+/// let x = Array::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2])?;
+/// let y = (&x + 1.0).sum(0)?;
+/// assert_eq!(y.to_vec::<f32>()?, [6.0, 8.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Array {
+    pub(crate) node: Arc<Node>,
+    pub(crate) index: u32,
+}
+
+impl Array {
+    /// Copies `values`, in row-major order, into a new array.
+    ///
+    /// Fails if their number differs from the shape's.
+    pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Array> {
+        let shape = shape.into();
+        let bytes = shape.checked_bytes(size_of::<T>(), "array")?;
+        if shape.elements() != values.len() {
+            let reason = format!("{} values do not fill the shape {shape}", values.len());
+            return Err(Error::Shape {
+                op: "array",
+                reason,
+            });
+        }
+        let stream = Stream::current();
+        let buffer = backend(stream.device())?.allocate(bytes)?;
+        // SAFETY: the buffer is fresh, at least `bytes` long, and `values` has `bytes` bytes.
+        unsafe {
+            let target = buffer.host().as_ptr();
+            std::ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), target, bytes);
+        }
+        let strides = shape.contiguous_strides();
+        Ok(Self::from_data(
+            Spec::new(shape, T::DTYPE),
+            Data {
+                buffer,
+                offset: 0,
+                strides,
+            },
+        ))
+    }
+
+    /// A scalar.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert_eq!(olivine_core::Array::scalar(3i32).item::<i32>()?, 3);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn scalar<T: Element>(value: T) -> Array {
+        let owner = Box::new(value);
+        let start = std::ptr::NonNull::from(&*owner).cast();
+        // SAFETY: the box keeps the value in place and nobody writes to it.
+        let buffer = unsafe { HostBuffer::new(start, size_of::<T>(), owner) };
+        let data = Data {
+            buffer,
+            offset: 0,
+            strides: SmallVec::new(),
+        };
+        Self::from_data(Spec::new(Shape::scalar(), T::DTYPE), data)
+    }
+
+    /// An array over memory that exists already, such as a mapped file. Nothing is copied.
+    ///
+    /// Fails if `shape` reaches past the buffer's end or `offset` is not aligned for `dtype`.
+    ///
+    /// # Safety
+    /// The buffer must hold valid elements of `dtype` from `offset` on, in row-major order.
+    pub unsafe fn from_buffer(
+        buffer: Arc<dyn Buffer>,
+        offset: usize,
+        shape: impl Into<Shape>,
+        dtype: Dtype,
+    ) -> Result<Array> {
+        let shape = shape.into();
+        let bytes = shape.checked_bytes(dtype.size(), "from_buffer")?;
+        if offset
+            .checked_add(bytes)
+            .is_none_or(|end| end > buffer.bytes())
+        {
+            let reason = format!(
+                "{bytes} bytes at offset {offset} reach past the buffer's {} bytes",
+                buffer.bytes()
+            );
+            return Err(Error::Shape {
+                op: "from_buffer",
+                reason,
+            });
+        }
+        if !(buffer.host().as_ptr() as usize + offset).is_multiple_of(dtype.size()) {
+            let reason = format!("offset {offset} is not aligned for {dtype}");
+            return Err(Error::Argument {
+                op: "from_buffer",
+                reason,
+            });
+        }
+        let strides = shape.contiguous_strides();
+        Ok(Self::from_data(
+            Spec { shape, dtype },
+            Data {
+                buffer,
+                offset,
+                strides,
+            },
+        ))
+    }
+
+    fn from_data(spec: Spec, data: Data) -> Array {
+        let node = Node::ready(Specs::from_iter([spec]), data, Stream::current());
+        Array {
+            node: Arc::new(node),
+            index: 0,
+        }
+    }
+
+    /// Records an operation with one output.
+    pub(crate) fn record(op: Op, inputs: impl IntoIterator<Item = Array>, spec: Spec) -> Array {
+        let specs = Specs::from_iter([spec]);
+        let inputs = inputs.into_iter().collect();
+        let node = Node::recorded(op, inputs, specs, Stream::current(), None);
+        Array {
+            node: Arc::new(node),
+            index: 0,
+        }
+    }
+
+    /// Records a primitive and returns its outputs.
+    pub fn apply(
+        primitive: impl graph::Primitive,
+        inputs: impl IntoIterator<Item = Array>,
+    ) -> Result<SmallVec<[Array; 1]>> {
+        let inputs: Inputs = inputs.into_iter().collect();
+        let specs = primitive.infer(&inputs)?;
+        for spec in &specs {
+            spec.shape
+                .checked_bytes(spec.dtype.size(), primitive.name())?;
+        }
+        let count = specs.len() as u32;
+        let op = Op::Primitive(Arc::new(primitive));
+        let node = Arc::new(Node::recorded(op, inputs, specs, Stream::current(), None));
+        Ok((0..count)
+            .map(|index| Array {
+                node: node.clone(),
+                index,
+            })
+            .collect())
+    }
+
+    /// Records a primitive that has one output.
+    pub fn apply_one(
+        primitive: impl graph::Primitive,
+        inputs: impl IntoIterator<Item = Array>,
+    ) -> Result<Array> {
+        Ok(Self::apply(primitive, inputs)?.remove(0))
+    }
+
+    /// The same values as an argument of a transform, which traces what depends on it.
+    pub(crate) fn traced(&self, scope: &Arc<TraceScope>) -> Array {
+        let op = Op::View(crate::ops::view::View::Alias);
+        let specs = Specs::from_iter([self.spec().clone()]);
+        let inputs = Inputs::from_iter([self.clone()]);
+        let node = Node::recorded(op, inputs, specs, self.stream(), Some(scope.clone()));
+        Array {
+            node: Arc::new(node),
+            index: 0,
+        }
+    }
+
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.node.specs[self.index as usize]
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.spec().shape
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> Dtype {
+        self.spec().dtype
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape().rank()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.shape().elements()
+    }
+
+    /// The bytes its elements take when stored without gaps.
+    pub fn nbytes(&self) -> usize {
+        self.size() * self.dtype().size()
+    }
+
+    /// The size of a possibly negative axis.
+    pub fn dim(&self, axis: i64) -> Result<usize> {
+        Ok(self.shape()[self.shape().axis(axis, "dim")?])
+    }
+
+    /// The stream its operation was placed on.
+    pub fn stream(&self) -> Stream {
+        self.node.stream
+    }
+
+    /// True if the values are known, or known to have failed.
+    pub fn is_evaluated(&self) -> bool {
+        self.node.data().is_some()
+    }
+
+    /// Computes the values now.
+    pub fn eval(&self) -> Result<()> {
+        graph::eval([self])
+    }
+
+    /// Waits for an evaluation that is under way.
+    pub(crate) fn wait(&self) -> Result<()> {
+        self.node.wait().as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    /// Computes the values and returns where they lie.
+    pub fn data(&self) -> Result<Data> {
+        self.eval()?;
+        match self.node.wait() {
+            Ok(outputs) => Ok(outputs[self.index as usize].clone()),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Computes the values and copies them out in row-major order.
+    ///
+    /// Fails if `T` is not the array's dtype; see [`Array::astype`].
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.expect_dtype::<T>("to_vec")?;
+        let mut data = self.data()?;
+        if !is_contiguous(self.shape(), &data.strides) {
+            data = self.contiguous()?.data()?;
+        }
+        let mut values = Vec::with_capacity(self.size());
+        // SAFETY: the data is evaluated, contiguous, of dtype T and `size` elements long, and
+        // every dtype's elements are plain bytes that were written by a kernel or checked on load.
+        unsafe {
+            let source = data.buffer.host().as_ptr().add(data.offset).cast::<T>();
+            std::ptr::copy_nonoverlapping(source, values.as_mut_ptr(), self.size());
+            values.set_len(self.size());
+        }
+        Ok(values)
+    }
+
+    /// Computes the one value of an array of size one.
+    pub fn item<T: Element>(&self) -> Result<T> {
+        self.expect_dtype::<T>("item")?;
+        if self.size() != 1 {
+            let reason = format!("an array of shape {} has no single item", self.shape());
+            return Err(Error::Shape { op: "item", reason });
+        }
+        let data = self.data()?;
+        // SAFETY: the one element is evaluated, of dtype T, and aligned by construction.
+        Ok(unsafe {
+            data.buffer
+                .host()
+                .as_ptr()
+                .add(data.offset)
+                .cast::<T>()
+                .read()
+        })
+    }
+
+    fn expect_dtype<T: Element>(&self, op: &'static str) -> Result<()> {
+        if T::DTYPE == self.dtype() {
+            return Ok(());
+        }
+        let reason = "the requested Rust type differs; convert with astype first";
+        Err(Error::Dtype {
+            op,
+            dtype: self.dtype(),
+            reason,
+        })
+    }
+}

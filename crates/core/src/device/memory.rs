@@ -1,0 +1,44 @@
+//! Owns the memory counters and limits that users see; each backend's allocator keeps its own.
+
+use super::{Device, backend};
+use crate::Result;
+
+/// What an allocator has handed out, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Held by live arrays.
+    pub active: usize,
+    /// The most that was ever active since the last reset.
+    pub peak: usize,
+    /// Freed by arrays and kept for reuse.
+    pub cache: usize,
+}
+
+/// A caching allocator's controls.
+pub trait MemoryPool: Send + Sync {
+    /// The current counters.
+    fn usage(&self) -> MemoryUse;
+    /// Sets the peak to what is active now.
+    fn reset_peak(&self);
+    /// Fails allocations that would push `active` over `bytes`; `None` lifts the limit. Returns the
+    /// previous limit.
+    fn set_memory_limit(&self, bytes: Option<usize>) -> Option<usize>;
+    /// Keeps at most `bytes` of freed memory for reuse. Returns the previous limit.
+    fn set_cache_limit(&self, bytes: usize) -> usize;
+    /// Returns all cached memory to the system.
+    fn clear_cache(&self);
+}
+
+/// The memory controls of a device.
+///
+/// ```
+/// use olivine_core::{Array, Device, memory};
+/// # use olivine_cpu as _;
+/// let x = Array::zeros([1024], olivine_core::Dtype::Float32)?.add(1.0)?;
+/// x.eval()?;
+/// assert!(memory::of(Device::Cpu)?.usage().active >= 4096);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn of(device: Device) -> Result<&'static dyn MemoryPool> {
+    Ok(backend(device)?.memory())
+}

@@ -1,0 +1,303 @@
+//! Owns evaluation: which nodes run, where, and in what order.
+//!
+//! A walk under one lock claims every node that still needs computing, so each node is computed
+//! once however many threads ask for it, and a claim can only wait for earlier claims: waiting
+//! never forms a circle. Work on one stream runs on the caller's thread without a hand-off.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use smallvec::SmallVec;
+
+use super::{
+    Inputs, Op, Pending, Spec,
+    node::{Node, Outputs},
+};
+use crate::{
+    Array, Error, Result, Stream,
+    device::{Backend, Call, Event, Job, Operand, backend, submit},
+};
+
+static CLAIMS: Mutex<()> = Mutex::new(());
+
+/// A claimed node. Dropping it unrun fails the node, so that nobody waits for ever.
+struct Task {
+    node: Arc<Node>,
+    op: Option<Op>,
+    inputs: Inputs,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(op) = &self.op
+            && self.node.data().is_none()
+        {
+            let message = "the evaluation was abandoned".to_owned();
+            self.node.fulfil(Err(Error::Internal {
+                op: op.name(),
+                message,
+            }));
+        }
+    }
+}
+
+/// Computes arrays, and everything they depend on, now.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{eval, Array};
+/// let x = Array::from_slice(&[1.0f32, 2.0], [2])?;
+/// let (y, z) = (x.square()?, x.exp()?);
+/// eval([&y, &z])?;
+/// assert!(y.is_evaluated() && z.is_evaluated());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<()> {
+    let arrays: SmallVec<[&Array; 4]> = arrays.into_iter().collect();
+    if arrays.iter().any(|array| !array.is_evaluated()) {
+        let (tape, streams, lock) = claim(&arrays);
+        if streams.len() <= 1 {
+            drop(lock);
+            run_all(tape);
+        } else {
+            let jobs = enqueue(tape, &streams);
+            drop(lock);
+            jobs.into_iter().for_each(|job| job());
+        }
+    }
+    arrays.iter().try_for_each(|array| array.wait())
+}
+
+/// Starts computing arrays on their streams' threads and returns at once.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{async_eval, Array};
+/// let y = Array::from_slice(&[1.0f32, 2.0], [2])?.square()?;
+/// let event = async_eval([&y]);
+/// // …other work…
+/// event.wait()?;
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn async_eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Event {
+    let arrays: Vec<Array> = arrays.into_iter().cloned().collect();
+    let pending: SmallVec<[&Array; 4]> = arrays.iter().filter(|a| !a.is_evaluated()).collect();
+    if !pending.is_empty() {
+        let (tape, streams, lock) = claim(&pending);
+        let jobs = enqueue(tape, &streams);
+        drop(lock);
+        jobs.into_iter().for_each(|job| job());
+    }
+    drop(pending);
+    Event { arrays }
+}
+
+/// Claims all unclaimed nodes under `arrays`: a tape in dependency order, and its streams.
+fn claim(arrays: &[&Array]) -> (Vec<Task>, SmallVec<[Stream; 2]>, MutexGuard<'static, ()>) {
+    let lock = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tape = Vec::new();
+    let mut streams = SmallVec::new();
+    let mut stack: Vec<(Task, usize)> = Vec::new();
+    for array in arrays {
+        stack.extend(take_on(&array.node).map(|task| (task, 0)));
+        while let Some((task, next)) = stack.last_mut() {
+            if let Some(input) = task.inputs.get(*next) {
+                *next += 1;
+                let child = take_on(&input.node);
+                stack.extend(child.map(|task| (task, 0)));
+            } else if let Some((task, _)) = stack.pop() {
+                if !streams.contains(&task.node.stream) {
+                    streams.push(task.node.stream);
+                }
+                tape.push(task);
+            }
+        }
+    }
+    (tape, streams, lock)
+}
+
+/// Claims one node; `None` if it has its values or is claimed already.
+fn take_on(node: &Arc<Node>) -> Option<Task> {
+    if node.data().is_some() {
+        return None;
+    }
+    let mut pending = node.pending();
+    match &mut *pending {
+        Pending::Detached | Pending::Recorded { claimed: true, .. } => None,
+        Pending::Recorded {
+            op,
+            inputs,
+            claimed,
+        } if node.is_traced() => {
+            *claimed = true;
+            Some(Task {
+                node: node.clone(),
+                op: Some(op.clone()),
+                inputs: inputs.clone(),
+            })
+        }
+        Pending::Recorded { .. } => {
+            let Pending::Recorded { op, inputs, .. } =
+                std::mem::replace(&mut *pending, Pending::Detached)
+            else {
+                return None;
+            };
+            Some(Task {
+                node: node.clone(),
+                op: Some(op),
+                inputs,
+            })
+        }
+    }
+}
+
+/// Queues a tape on its streams' threads; what could not be queued is returned to run here.
+///
+/// Called under the claim lock, so that queues hold work in the order it was claimed.
+fn enqueue(tape: Vec<Task>, streams: &[Stream]) -> Vec<Job> {
+    let mut parts: SmallVec<[Vec<Task>; 2]> = streams.iter().map(|_| Vec::new()).collect();
+    for task in tape {
+        let stream = task.node.stream;
+        let part = streams
+            .iter()
+            .position(|s| *s == stream)
+            .expect("claim lists every stream");
+        parts[part].push(task);
+    }
+    let queued = streams
+        .iter()
+        .zip(parts)
+        .map(|(stream, part)| submit(*stream, Box::new(move || run_all(part))));
+    queued.filter_map(std::result::Result::err).collect()
+}
+
+fn run_all(tape: Vec<Task>) {
+    for task in tape {
+        run(task);
+    }
+}
+
+fn run(mut task: Task) {
+    let Some(op) = task.op.take() else { return };
+    let inputs = std::mem::take(&mut task.inputs);
+    let node = &task.node;
+    let result = catch_unwind(AssertUnwindSafe(|| compute(node, &op, inputs)));
+    node.fulfil(result.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+            .unwrap_or_else(|| "a kernel panicked".to_owned());
+        Err(Error::Internal {
+            op: op.name(),
+            message,
+        })
+    }));
+}
+
+fn compute(node: &Node, op: &Op, inputs: Inputs) -> Result<Outputs> {
+    let backend = backend(node.stream.device())?;
+    if let Op::Primitive(primitive) = op
+        && !backend.kernels().has(&**primitive)
+    {
+        return decomposed(node, &**primitive, &inputs);
+    }
+    let mut operands: SmallVec<[Operand; 3]> = SmallVec::new();
+    for input in inputs {
+        operands.push(operand(input)?);
+    }
+    if let Op::View(view) = op {
+        let input = operands.pop().expect("a view has one input");
+        return view
+            .apply(input, &node.specs[0].shape, backend)
+            .map(|data| [data].into());
+    }
+    let mut call = Call::new(backend, operands, &node.specs);
+    match op {
+        Op::Unary(unary) => backend.unary(*unary, &mut call)?,
+        Op::Binary(binary) => backend.binary(*binary, &mut call)?,
+        Op::Select => backend.select(&mut call)?,
+        Op::Cast => backend.cast(&mut call)?,
+        Op::Copy => backend.copy(&mut call)?,
+        Op::View(_) => {}
+        Op::Primitive(primitive) => {
+            backend
+                .kernels()
+                .run(&**primitive, &mut call)
+                .unwrap_or(Err(Error::NoKernel {
+                    op: op.name(),
+                    device: backend.device(),
+                }))?
+        }
+    }
+    let outputs: Option<Outputs> = call.finish().into_iter().collect();
+    outputs.ok_or_else(|| Error::Internal {
+        op: op.name(),
+        message: "the kernel left an output unset".to_owned(),
+    })
+}
+
+/// Waits for an input's values and takes them, or shares them if others hold them too.
+fn operand(mut input: Array) -> Result<Operand> {
+    let index = input.index as usize;
+    if let Err(error) = input.node.wait() {
+        return Err(error.clone());
+    }
+    let Spec { shape, dtype } = input.node.specs[index].clone();
+    if let Some(data) = Node::take_data(&mut input.node, index) {
+        return Ok(Operand {
+            shape,
+            dtype,
+            data,
+            owned: true,
+        });
+    }
+    match input.node.wait() {
+        Ok(outputs) => Ok(Operand {
+            shape,
+            dtype,
+            data: outputs[index].clone(),
+            owned: false,
+        }),
+        Err(error) => Err(error.clone()),
+    }
+}
+
+/// Evaluates a primitive through its decomposition, on this thread.
+fn decomposed(node: &Node, primitive: &dyn super::Primitive, inputs: &[Array]) -> Result<Outputs> {
+    let outputs = node.stream.scope(|| primitive.decompose(inputs))?;
+    eval_here(&outputs)?;
+    outputs.iter().map(Array::data).collect()
+}
+
+/// Evaluates on this thread whatever the streams are: for work inside a running task.
+fn eval_here(arrays: &[Array]) -> Result<()> {
+    let arrays: SmallVec<[&Array; 4]> = arrays.iter().collect();
+    let (tape, _, lock) = claim(&arrays);
+    drop(lock);
+    run_all(tape);
+    arrays.iter().try_for_each(|array| array.wait())
+}
+
+/// Copies an operand to row-major memory.
+pub(crate) fn copy_now(
+    operand: Operand,
+    shape: &crate::Shape,
+    backend: &'static dyn Backend,
+) -> Result<crate::device::Data> {
+    let specs = [Spec {
+        shape: shape.clone(),
+        dtype: operand.dtype,
+    }];
+    let mut call = Call::new(backend, SmallVec::from_iter([operand]), &specs);
+    backend.copy(&mut call)?;
+    call.finish()
+        .pop()
+        .flatten()
+        .ok_or_else(|| Error::Internal {
+            op: "contiguous",
+            message: "the kernel left its output unset".to_owned(),
+        })
+}

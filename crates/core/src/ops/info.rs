@@ -1,0 +1,163 @@
+//! Owns what the list of ops says of each: its doc, signature, dtypes and sample calls.
+
+use std::sync::Arc;
+
+use crate::{Array, Dtype, Kind, Result};
+
+/// The group an op is listed under in the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Scalar functions of one array.
+    Unary,
+    /// Scalar functions of two arrays.
+    Binary,
+    /// Choice, conversion and copying.
+    Elementwise,
+    /// New arrays from nothing.
+    Creation,
+    /// Reordering, joining and cutting.
+    Shape,
+    /// Reading and writing by position.
+    Indexing,
+    /// Sums, extrema, means and the like.
+    Reduction,
+    /// Orders.
+    Sorting,
+    /// Products of matrices.
+    Linear,
+    /// Fused building blocks of neural networks.
+    Fast,
+    /// Random numbers.
+    Random,
+}
+
+/// The numbers a sample input is filled with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Domain {
+    /// Roughly normal, both signs; integers within ±9 or from 0 to 9.
+    Any,
+    /// Above zero, away from it.
+    Positive,
+    /// Strictly between −1 and 1.
+    Unit,
+    /// Strictly above 1.
+    AboveOne,
+    /// Both signs, away from zero.
+    NonZero,
+    /// Distinct values, so that order is unambiguous.
+    Distinct,
+    /// Integers from 0 up to, not including, the bound. Always of dtype int32.
+    Index(usize),
+    /// Truth values. Always of dtype bool.
+    Truth,
+}
+
+/// One input of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// The sizes of its axes.
+    pub shape: Vec<usize>,
+    /// The numbers it holds.
+    pub domain: Domain,
+}
+
+impl Input {
+    /// An input of `shape` filled from `domain`.
+    pub fn new(shape: impl Into<Vec<usize>>, domain: Domain) -> Self {
+        Input {
+            shape: shape.into(),
+            domain,
+        }
+    }
+
+    /// An input filled with ordinary numbers.
+    pub fn any(shape: impl Into<Vec<usize>>) -> Self {
+        Self::new(shape, Domain::Any)
+    }
+}
+
+/// Whether, and how, an op has a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gradient {
+    /// It has one everywhere in the samples' domains: checked against finite differences.
+    Smooth,
+    /// It is zero wherever it exists.
+    Zero,
+    /// There is none, for this reason.
+    None(&'static str),
+}
+
+/// The call of a sample: from its inputs to the op's results.
+pub type SampleCall = Arc<dyn Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync>;
+
+/// One call of an op with particular shapes and parameters.
+#[derive(Clone)]
+pub struct Sample {
+    /// The parameters, in words: `"axis=0, keep"`. Empty if there are none.
+    pub label: String,
+    /// The inputs to make.
+    pub inputs: Vec<Input>,
+    /// The call.
+    pub call: SampleCall,
+}
+
+impl Sample {
+    /// A sample with one result.
+    pub fn new(
+        label: impl Into<String>,
+        inputs: impl Into<Vec<Input>>,
+        call: impl Fn(&[Array]) -> Result<Array> + Send + Sync + 'static,
+    ) -> Self {
+        Self::many(label, inputs, move |inputs| Ok(vec![call(inputs)?]))
+    }
+
+    /// A sample with several results.
+    pub fn many(
+        label: impl Into<String>,
+        inputs: impl Into<Vec<Input>>,
+        call: impl Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync + 'static,
+    ) -> Self {
+        Sample {
+            label: label.into(),
+            inputs: inputs.into(),
+            call: Arc::new(call),
+        }
+    }
+}
+
+/// What there is to know about one public op.
+#[derive(Clone)]
+pub struct OpInfo {
+    /// The name, MLX's where MLX has the op.
+    pub name: &'static str,
+    /// One sentence: what it computes.
+    pub doc: &'static str,
+    /// Its arguments as Python users write them: `softmax(x, axis=None)`.
+    pub signature: &'static str,
+    /// The group it is listed under.
+    pub family: Family,
+    /// The kinds of dtype its main inputs may have.
+    pub kinds: &'static [Kind],
+    /// Its gradient.
+    pub gradient: Gradient,
+    /// Makes its sample calls.
+    pub samples: fn() -> Vec<Sample>,
+}
+
+impl OpInfo {
+    /// True if arrays of `dtype` may be given.
+    pub fn accepts(&self, dtype: Dtype) -> bool {
+        self.kinds.contains(&dtype.kind())
+    }
+}
+
+/// Lists of kinds that ops accept.
+pub(crate) mod kinds {
+    use crate::Kind::{self, Bool, Complex, Float, Signed, Unsigned};
+    pub(crate) const ALL: &[Kind] = &[Bool, Unsigned, Signed, Float, Complex];
+    pub(crate) const REAL: &[Kind] = &[Bool, Unsigned, Signed, Float];
+    pub(crate) const NUMBER: &[Kind] = &[Unsigned, Signed, Float, Complex];
+    pub(crate) const INTEGRAL: &[Kind] = &[Bool, Unsigned, Signed];
+    pub(crate) const INEXACT: &[Kind] = &[Float, Complex];
+    pub(crate) const FLOAT: &[Kind] = &[Float];
+}

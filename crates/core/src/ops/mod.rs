@@ -1,0 +1,47 @@
+//! Owns the operations: one file per op or family, and the list of all of them.
+//!
+//! The module list below is the only list of ops: each module contributes its [`OpInfo`] entries
+//! to [`ops`], from which documentation, tests and bindings are made.
+
+mod info;
+pub mod scalar;
+pub mod view;
+
+pub use info::{Domain, Family, Gradient, Input, OpInfo, Sample, SampleCall};
+
+/// Declares the op modules and collects their entries.
+macro_rules! op_modules {
+    ($($(#[$doc:meta])* $module:ident),* $(,)?) => {
+        $($(#[$doc])* pub mod $module;)*
+
+        /// Every public operation, in the order of the modules that own them.
+        ///
+        /// ```
+        /// assert!(olivine_core::ops::ops().iter().any(|op| op.name == "softmax"));
+        /// ```
+        pub fn ops() -> &'static [OpInfo] {
+            static OPS: std::sync::LazyLock<Vec<OpInfo>> = std::sync::LazyLock::new(|| {
+                let mut ops = scalar::ops();
+                ops.extend(view::ops());
+                $(ops.extend($module::ops());)*
+                ops
+            });
+            &OPS
+        }
+    };
+}
+
+op_modules! {
+    /// Arrays made from nothing.
+    creation,
+    /// Matrix products.
+    matmul,
+    /// Sums, products, extrema and truth over axes.
+    reduce,
+    /// Writing into a slice.
+    slice_update,
+    /// The identity that gradients do not pass.
+    stop_gradient,
+    /// The softmax function.
+    softmax,
+}

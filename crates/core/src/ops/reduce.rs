@@ -1,0 +1,262 @@
+//! Owns reductions by sum, product, extremum and truth; means and variances are built on them.
+
+use smallvec::SmallVec;
+
+use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{
+    Array, Axes, Dtype, Error, Result, Shape,
+    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+};
+
+/// How a reduction combines elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// Their sum; zero of none.
+    Sum,
+    /// Their product; one of none.
+    Prod,
+    /// The smallest; NaN if any is.
+    Min,
+    /// The greatest; NaN if any is.
+    Max,
+    /// Whether all are nonzero.
+    All,
+    /// Whether any is nonzero.
+    Any,
+}
+
+/// Combines elements along axes, which stay with size one.
+#[derive(Clone, Debug)]
+pub struct Reduce {
+    /// How elements combine.
+    pub reduction: Reduction,
+    /// The axes, sorted.
+    pub axes: SmallVec<[usize; 4]>,
+}
+
+/// The dtype of sums and products: narrow integers widen to 32 bits.
+fn accumulated(dtype: Dtype) -> Dtype {
+    match dtype {
+        Dtype::Bool | Dtype::Int8 | Dtype::Int16 => Dtype::Int32,
+        Dtype::Uint8 | Dtype::Uint16 => Dtype::Uint32,
+        Dtype::Uint32
+        | Dtype::Uint64
+        | Dtype::Int32
+        | Dtype::Int64
+        | Dtype::Float16
+        | Dtype::BFloat16
+        | Dtype::Float32
+        | Dtype::Float64
+        | Dtype::Complex64 => dtype,
+    }
+}
+
+impl Primitive for Reduce {
+    fn name(&self) -> &'static str {
+        match self.reduction {
+            Reduction::Sum => "sum",
+            Reduction::Prod => "prod",
+            Reduction::Min => "min",
+            Reduction::Max => "max",
+            Reduction::All => "all",
+            Reduction::Any => "any",
+        }
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let x = &inputs[0];
+        let mut shape = x.shape().clone();
+        for &axis in &self.axes {
+            if shape[axis] == 0 && matches!(self.reduction, Reduction::Min | Reduction::Max) {
+                let reason = format!("axis {axis} of shape {} is empty", x.shape());
+                return Err(Error::Shape { op: self.name(), reason });
+            }
+            shape = shape.with_axis(axis, 1);
+        }
+        let dtype = match self.reduction {
+            Reduction::Sum | Reduction::Prod => accumulated(x.dtype()),
+            Reduction::Min | Reduction::Max => x.dtype(),
+            Reduction::All | Reduction::Any => Dtype::Bool,
+        };
+        Ok([Spec { shape, dtype }].into())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        let (x, y, cotangent) = (&vjp.inputs[0], &vjp.outputs[0], vjp.cotangent());
+        vjp.each(|_| match self.reduction {
+            Reduction::Sum => Ok(Some(cotangent.astype(x.dtype())?.broadcast_shape(x.shape()))),
+            Reduction::Prod => product_gradient(x, &self.axes, cotangent).map(Some),
+            Reduction::Min | Reduction::Max => {
+                // Elements that tie for the extremum share its gradient.
+                let hit = x.equal(y)?.astype(x.dtype())?;
+                let share = hit.divide(hit.sum(crate::keep(&self.axes[..]))?)?;
+                cotangent.multiply(share)?.astype(x.dtype()).map(Some)
+            }
+            Reduction::All | Reduction::Any => Ok(None),
+        })
+    }
+
+    fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
+        no_decomposition(self.name())
+    }
+}
+
+/// The gradient of a product is the product of the others, which zeros must not divide by.
+fn product_gradient(x: &Array, axes: &[usize], cotangent: &Array) -> Result<Array> {
+    let zero = x.equal(0)?;
+    let zeros = zero.sum(crate::keep(axes))?;
+    let others = zero.select(1, x)?.prod(crate::keep(axes))?;
+    // No zero: others / x. One zero: it alone has a gradient. More: none has.
+    let at_zero = zero.logical_and(zeros.equal(1)?)?;
+    let elsewhere = others.divide(zero.select(1, x)?)?;
+    let factor = at_zero.select(&others, zeros.equal(0)?.select(elsewhere, 0)?)?;
+    cotangent.multiply(factor)
+}
+
+impl Array {
+    fn reduce(&self, reduction: Reduction, axes: impl Into<Axes>, op: &'static str) -> Result<Array> {
+        let axes = axes.into();
+        let list = axes.resolve(self.ndim(), op)?;
+        let shape: Shape = if axes.keeps_dims() {
+            (0..self.ndim()).map(|i| if list.contains(&i) { 1 } else { self.shape()[i] }).collect()
+        } else {
+            (0..self.ndim()).filter(|i| !list.contains(i)).map(|i| self.shape()[i]).collect()
+        };
+        let reduced = Array::apply_one(Reduce { reduction, axes: list }, [self.clone()])?;
+        Ok(reduced.reshape_to(shape))
+    }
+
+    /// The sum over axes. Narrow integers add up in 32 bits, halves in `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Array;
+    /// let x = Array::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2])?;
+    /// assert_eq!(x.sum(0)?.to_vec::<f32>()?, [4.0, 6.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn sum(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.reduce(Reduction::Sum, axes, "sum")
+    }
+
+    /// The product over axes.
+    pub fn prod(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.reduce(Reduction::Prod, axes, "prod")
+    }
+
+    /// The smallest element over axes; NaN if any is.
+    pub fn min(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.reduce(Reduction::Min, axes, "min")
+    }
+
+    /// The greatest element over axes; NaN if any is.
+    pub fn max(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.reduce(Reduction::Max, axes, "max")
+    }
+
+    /// True where all elements over axes are nonzero.
+    pub fn all(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.astype(Dtype::Bool)?.reduce(Reduction::All, axes, "all")
+    }
+
+    /// True where any element over axes is nonzero.
+    pub fn any(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.astype(Dtype::Bool)?.reduce(Reduction::Any, axes, "any")
+    }
+
+    /// The number of elements along axes.
+    fn count(&self, axes: &Axes, op: &'static str) -> Result<usize> {
+        Ok(axes.resolve(self.ndim(), op)?.iter().map(|&axis| self.shape()[axis]).product())
+    }
+
+    /// The mean over axes; NaN of none.
+    pub fn mean(&self, axes: impl Into<Axes>) -> Result<Array> {
+        let axes = axes.into();
+        let count = self.count(&axes, "mean")?;
+        let dtype = self.dtype().to_inexact();
+        // The sum of many halves overflows before the division, so both are done in float32.
+        let wide = if dtype.size() == 2 { Dtype::Float32 } else { dtype };
+        self.astype(wide)?.sum(axes)?.divide(count as f64)?.astype(dtype)
+    }
+
+    /// The variance over axes, divided by the count less `ddof`.
+    pub fn var(&self, axes: impl Into<Axes>, ddof: usize) -> Result<Array> {
+        let axes = axes.into();
+        let count = self.count(&axes, "var")?;
+        let dtype = self.dtype().to_inexact();
+        let wide = if dtype.size() == 2 { Dtype::Float32 } else { dtype };
+        let x = self.astype(wide)?;
+        let distance = x.subtract(x.mean(crate::keep(axes.clone()))?)?.abs()?;
+        let divisor = count.saturating_sub(ddof) as f64;
+        let result = if dtype == Dtype::Complex64 { Dtype::Float32 } else { dtype };
+        distance.square()?.sum(axes)?.divide(divisor)?.astype(result)
+    }
+
+    /// The standard deviation over axes: the square root of [`Array::var`].
+    pub fn std(&self, axes: impl Into<Axes>, ddof: usize) -> Result<Array> {
+        self.var(axes, ddof)?.sqrt()
+    }
+}
+
+type Call = fn(&Array, Axes) -> Result<Array>;
+
+fn samples(call: Call, domain: Domain, of_none: bool) -> Vec<Sample> {
+    let input = |shape: &[usize]| [Input::new(shape, domain)];
+    let mut samples = vec![
+        Sample::new("axis=None", input(&[3, 4, 5]), move |x| call(&x[0], (..).into())),
+        Sample::new("axis=0", input(&[3, 4, 5]), move |x| call(&x[0], 0.into())),
+        Sample::new("axis=1, keepdims", input(&[3, 4, 5]), move |x| call(&x[0], crate::keep(1))),
+        Sample::new("axis=-1", input(&[3, 130]), move |x| call(&x[0], (-1).into())),
+        Sample::new("axis=(0, 2)", input(&[3, 4, 5]), move |x| call(&x[0], [0, 2].into())),
+        Sample::new("scalar", input(&[]), move |x| call(&x[0], (..).into())),
+        Sample::new("empty result", input(&[0, 3]), move |x| call(&x[0], 1.into())),
+    ];
+    if of_none {
+        samples.push(Sample::new("of none", input(&[0, 3]), move |x| call(&x[0], 0.into())));
+    }
+    samples
+}
+
+macro_rules! reductions {
+    ($($name:literal, $doc:literal, $signature:literal, $gradient:expr, $domain:ident, $of_none:literal,
+        $call:expr;)*) => {
+        vec![$({
+            fn make() -> Vec<Sample> {
+                samples($call, Domain::$domain, $of_none)
+            }
+            OpInfo {
+                name: $name,
+                doc: $doc,
+                signature: $signature,
+                family: Family::Reduction,
+                kinds: kinds::ALL,
+                gradient: $gradient,
+                samples: make,
+            }
+        }),*]
+    };
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    use Gradient::{Smooth, Zero};
+    reductions! {
+        "sum", "The sum over axes.", "sum(x, axis=None, keepdims=False)", Smooth, Any, true,
+            |x, axes| x.sum(axes);
+        "prod", "The product over axes.", "prod(x, axis=None, keepdims=False)", Smooth, Unit, true,
+            |x, axes| x.prod(axes);
+        "min", "The smallest element over axes.", "min(x, axis=None, keepdims=False)", Smooth,
+            Distinct, false, |x, axes| x.min(axes);
+        "max", "The greatest element over axes.", "max(x, axis=None, keepdims=False)", Smooth,
+            Distinct, false, |x, axes| x.max(axes);
+        "all", "Whether all elements over axes are nonzero.", "all(x, axis=None, keepdims=False)",
+            Zero, Any, true, |x, axes| x.all(axes);
+        "any", "Whether any element over axes is nonzero.", "any(x, axis=None, keepdims=False)",
+            Zero, Any, true, |x, axes| x.any(axes);
+        "mean", "The mean over axes.", "mean(x, axis=None, keepdims=False)", Smooth, Any, false,
+            |x, axes| x.mean(axes);
+        "var", "The variance over axes.", "var(x, axis=None, keepdims=False, ddof=0)", Smooth, Any,
+            false, |x, axes| x.var(axes, 0);
+        "std", "The standard deviation over axes.", "std(x, axis=None, keepdims=False, ddof=0)",
+            Smooth, Any, false, |x, axes| x.std(axes, 0);
+    }
+}

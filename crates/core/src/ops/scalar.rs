@@ -1,0 +1,583 @@
+//! Owns scalar math: one row per function gives its name, dtype rule and derivative.
+
+use std::sync::LazyLock;
+
+use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{
+    Array, Dtype, Error, IntoOperand, Kind, Result,
+    graph::{Gradients, Op, Spec, Vjp},
+};
+
+/// How an input's dtype becomes an output's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Integers become `float32`; the result has the input's dtype.
+    Inexact,
+    /// The result has the input's dtype.
+    Same,
+    /// As `Same`, but the result of a complex input is real.
+    RealPart,
+    /// The input is taken as it is and the result is `bool`.
+    Compare,
+    /// The input is taken as truth values and the result is `bool`.
+    Logic,
+    /// As `Same`, but `bool` becomes `uint8`.
+    Shift,
+}
+
+impl Rule {
+    /// The dtypes that inputs are converted to, and of the result.
+    fn apply(self, dtype: Dtype) -> (Dtype, Dtype) {
+        match self {
+            Rule::Inexact => (dtype.to_inexact(), dtype.to_inexact()),
+            Rule::Same => (dtype, dtype),
+            Rule::RealPart if dtype == Dtype::Complex64 => (dtype, Dtype::Float32),
+            Rule::RealPart => (dtype, dtype),
+            Rule::Compare => (dtype, Dtype::Bool),
+            Rule::Logic => (Dtype::Bool, Dtype::Bool),
+            Rule::Shift if dtype == Dtype::Bool => (Dtype::Uint8, Dtype::Uint8),
+            Rule::Shift => (dtype, dtype),
+        }
+    }
+}
+
+/// A derivative of a scalar function's result with respect to one input.
+pub enum Partial {
+    /// Zero wherever it exists.
+    Zero,
+    /// One.
+    One,
+    /// Minus one.
+    MinusOne,
+    /// This array.
+    Is(Array),
+}
+
+impl Partial {
+    fn times(self, cotangent: &Array) -> Result<Option<Array>> {
+        match self {
+            Partial::Zero => Ok(None),
+            Partial::One => Ok(Some(cotangent.clone())),
+            Partial::MinusOne => cotangent.negative().map(Some),
+            Partial::Is(factor) => cotangent.multiply(&factor).map(Some),
+        }
+    }
+}
+
+fn is(array: Result<Array>) -> Result<Partial> {
+    array.map(Partial::Is)
+}
+
+fn check_kind(op: &'static str, dtype: Dtype, kinds: &'static [Kind]) -> Result<()> {
+    if kinds.contains(&dtype.kind()) {
+        return Ok(());
+    }
+    let reason = match dtype.kind() {
+        Kind::Bool => "it takes numbers; use the logical operations for bool",
+        Kind::Complex => "complex numbers have no such function here; take real or imag first",
+        Kind::Float => "it takes integers or bool",
+        Kind::Unsigned | Kind::Signed => "it takes floating-point numbers",
+    };
+    Err(Error::Dtype { op, dtype, reason })
+}
+
+macro_rules! unary {
+    ($($(#[doc = $doc:literal])+ $variant:ident $method:ident, $rule:ident, $kinds:ident, $domain:ident,
+        $gradient:ident |$x:pat_param, $y:pat_param| $partial:expr;)*) => {
+        /// A scalar function of one argument.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Unary {
+            $($(#[doc = $doc])+ $variant,)*
+        }
+
+        impl Unary {
+            /// Every function.
+            pub const ALL: &[Unary] = &[$(Unary::$variant),*];
+
+            /// The name, as users know it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Unary::$variant => stringify!($method),)* }
+            }
+
+            const fn rule(self) -> Rule {
+                match self { $(Unary::$variant => Rule::$rule,)* }
+            }
+
+            const fn kinds(self) -> &'static [Kind] {
+                match self { $(Unary::$variant => kinds::$kinds,)* }
+            }
+
+            /// The derivative at `x`, where the function's value is `y`.
+            pub fn partial(self, x: &Array, y: &Array) -> Result<Partial> {
+                match self { $(Unary::$variant => { let ($x, $y) = (x, y); $partial })* }
+            }
+        }
+
+        impl Array {
+            $($(#[doc = $doc])+
+            pub fn $method(&self) -> Result<Array> {
+                self.unary(Unary::$variant)
+            })*
+        }
+
+        fn unary_ops() -> Vec<OpInfo> {
+            vec![$({
+                fn samples() -> Vec<Sample> {
+                    unary_samples(Unary::$variant, Domain::$domain)
+                }
+                OpInfo {
+                    name: stringify!($method),
+                    doc: first_of(&[$($doc),+]),
+                    signature: concat!(stringify!($method), "(x)"),
+                    family: Family::Unary,
+                    kinds: kinds::$kinds,
+                    gradient: Gradient::$gradient,
+                    samples,
+                }
+            }),*]
+        }
+    };
+}
+
+const fn first_of(lines: &[&'static str]) -> &'static str {
+    lines[0].trim_ascii()
+}
+
+fn unary_samples(op: Unary, domain: Domain) -> Vec<Sample> {
+    [vec![3, 5], vec![], vec![0, 2], vec![67]]
+        .into_iter()
+        .map(|shape| Sample::new("", [Input::new(shape, domain)], move |x| x[0].unary(op)))
+        .collect()
+}
+
+unary! {
+    /// The absolute value, or the magnitude of a complex number.
+    Abs abs, RealPart, ALL, NonZero, Smooth |x, y| match x.dtype() {
+        Dtype::Complex64 => is(x.divide(y)),
+        _ => is(x.sign()),
+    };
+    /// The inverse cosine, in radians.
+    ArcCos arccos, Inexact, ALL, Unit, Smooth
+        |x, _| is(x.square()?.negative()?.add(1.0)?.rsqrt()?.negative());
+    /// The inverse hyperbolic cosine.
+    ArcCosh arccosh, Inexact, ALL, AboveOne, Smooth |x, _| is(x.square()?.subtract(1.0)?.rsqrt());
+    /// The inverse sine, in radians.
+    ArcSin arcsin, Inexact, ALL, Unit, Smooth |x, _| is(x.square()?.negative()?.add(1.0)?.rsqrt());
+    /// The inverse hyperbolic sine.
+    ArcSinh arcsinh, Inexact, ALL, Any, Smooth |x, _| is(x.square()?.add(1.0)?.rsqrt());
+    /// The inverse tangent, in radians.
+    ArcTan arctan, Inexact, ALL, Any, Smooth |x, _| is(x.square()?.add(1.0)?.reciprocal());
+    /// The inverse hyperbolic tangent.
+    ArcTanh arctanh, Inexact, ALL, Unit, Smooth |x, _| is(x.square()?.negative()?.add(1.0)?.reciprocal());
+    /// Every bit flipped; for bool, the opposite truth value.
+    BitwiseInvert bitwise_invert, Same, INTEGRAL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// The smallest whole number not below.
+    Ceil ceil, Same, REAL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// The complex conjugate; real numbers are their own.
+    Conjugate conjugate, Same, ALL, Any, Smooth |_, _| Ok(Partial::One);
+    /// The cosine of an angle in radians.
+    Cos cos, Inexact, ALL, Any, Smooth |x, _| is(x.sin()?.negative());
+    /// The hyperbolic cosine.
+    Cosh cosh, Inexact, ALL, Any, Smooth |x, _| is(x.sinh());
+    /// The error function.
+    Erf erf, Inexact, REAL, Any, Smooth
+        |x, _| is((x.square()?.negative()?.exp()?).multiply(std::f64::consts::FRAC_2_SQRT_PI));
+    /// The inverse of the error function.
+    ErfInv erfinv, Inexact, REAL, Unit, Smooth
+        |_, y| is((y.square()?.exp()?).multiply(1.0 / std::f64::consts::FRAC_2_SQRT_PI));
+    /// e raised to the power of each element.
+    Exp exp, Inexact, ALL, Any, Smooth |_, y| Ok(Partial::Is(y.clone()));
+    /// `exp(x) - 1`, exact near zero.
+    Expm1 expm1, Inexact, REAL, Any, Smooth |_, y| is(y.add(1.0));
+    /// The largest whole number not above.
+    Floor floor, Same, REAL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// The imaginary part; zero for real numbers.
+    Imag imag, RealPart, ALL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// True where the element is neither infinite nor NaN.
+    IsFinite isfinite, Compare, ALL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// True where the element is infinite.
+    IsInf isinf, Compare, ALL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// True where the element is not a number.
+    IsNan isnan, Compare, ALL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// The natural logarithm.
+    Log log, Inexact, ALL, Positive, Smooth |x, _| is(x.reciprocal());
+    /// The logarithm to base 10.
+    Log10 log10, Inexact, ALL, Positive, Smooth
+        |x, _| is(x.reciprocal()?.multiply(std::f64::consts::LOG10_E));
+    /// `log(1 + x)`, exact near zero.
+    Log1p log1p, Inexact, ALL, Positive, Smooth |x, _| is(x.add(1.0)?.reciprocal());
+    /// The logarithm to base 2.
+    Log2 log2, Inexact, ALL, Positive, Smooth
+        |x, _| is(x.reciprocal()?.multiply(std::f64::consts::LOG2_E));
+    /// True where the element is zero.
+    LogicalNot logical_not, Logic, ALL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// The element with its sign changed.
+    Negative negative, Same, NUMBER, Any, Smooth |_, _| Ok(Partial::MinusOne);
+    /// The real part.
+    Real real, RealPart, ALL, Any, Smooth |_, _| Ok(Partial::One);
+    /// One divided by the element.
+    Reciprocal reciprocal, Inexact, ALL, NonZero, Smooth |_, y| is(y.square()?.negative());
+    /// The nearest whole number; ties go to the even one.
+    Round round, Same, ALL, Any, Zero |_, _| Ok(Partial::Zero);
+    /// One divided by the square root.
+    Rsqrt rsqrt, Inexact, ALL, Positive, Smooth |x, y| is(y.divide(x)?.multiply(-0.5));
+    /// The logistic function `1 / (1 + exp(-x))`.
+    Sigmoid sigmoid, Inexact, REAL, Any, Smooth |_, y| is(y.multiply(y.negative()?.add(1.0)?));
+    /// −1, 0 or 1 by the element's sign; for complex numbers, the direction.
+    Sign sign, Same, ALL, NonZero, Zero |_, _| Ok(Partial::Zero);
+    /// The sine of an angle in radians.
+    Sin sin, Inexact, ALL, Any, Smooth |x, _| is(x.cos());
+    /// The hyperbolic sine.
+    Sinh sinh, Inexact, ALL, Any, Smooth |x, _| is(x.cosh());
+    /// The square root.
+    Sqrt sqrt, Inexact, ALL, Positive, Smooth |_, y| is(y.reciprocal()?.multiply(0.5));
+    /// The element times itself.
+    Square square, Same, ALL, Any, Smooth |x, _| is(x.multiply(2));
+    /// The tangent of an angle in radians.
+    Tan tan, Inexact, ALL, Unit, Smooth |_, y| is(y.square()?.add(1.0));
+    /// The hyperbolic tangent.
+    Tanh tanh, Inexact, ALL, Any, Smooth |_, y| is(y.square()?.negative()?.add(1.0));
+    /// The element without its fraction.
+    Trunc trunc, Same, REAL, Any, Zero |_, _| Ok(Partial::Zero);
+}
+
+macro_rules! binary {
+    ($($(#[doc = $doc:literal])+ $variant:ident $method:ident, $rule:ident, $kinds:ident,
+        ($left:ident, $right:ident), $gradient:ident
+        |$i:pat_param, $a:pat_param, $b:pat_param, $y:pat_param| $partial:expr;)*) => {
+        /// A scalar function of two arguments.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Binary {
+            $($(#[doc = $doc])+ $variant,)*
+        }
+
+        impl Binary {
+            /// Every function.
+            pub const ALL: &[Binary] = &[$(Binary::$variant),*];
+
+            /// The name, as users know it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Binary::$variant => stringify!($method),)* }
+            }
+
+            const fn rule(self) -> Rule {
+                match self { $(Binary::$variant => Rule::$rule,)* }
+            }
+
+            const fn kinds(self) -> &'static [Kind] {
+                match self { $(Binary::$variant => kinds::$kinds,)* }
+            }
+
+            /// The derivative with respect to input `i`, at `a` and `b`, where the value is `y`.
+            pub fn partial(self, i: usize, a: &Array, b: &Array, y: &Array) -> Result<Partial> {
+                match self {
+                    $(Binary::$variant => { let ($i, $a, $b, $y) = (i, a, b, y); $partial })*
+                }
+            }
+        }
+
+        impl Array {
+            $($(#[doc = $doc])+
+            ///
+            /// The operands broadcast together and meet in their common dtype.
+            pub fn $method(&self, other: impl IntoOperand) -> Result<Array> {
+                self.binary(Binary::$variant, &other.to_operand(self))
+            })*
+        }
+
+        fn binary_ops() -> Vec<OpInfo> {
+            vec![$({
+                fn samples() -> Vec<Sample> {
+                    binary_samples(Binary::$variant, Domain::$left, Domain::$right)
+                }
+                OpInfo {
+                    name: stringify!($method),
+                    doc: first_of(&[$($doc),+]),
+                    signature: concat!(stringify!($method), "(a, b)"),
+                    family: Family::Binary,
+                    kinds: kinds::$kinds,
+                    gradient: Gradient::$gradient,
+                    samples,
+                }
+            }),*]
+        }
+    };
+}
+
+fn binary_samples(op: Binary, left: Domain, right: Domain) -> Vec<Sample> {
+    let shapes: [(&[usize], &[usize]); 6] = [
+        (&[3, 5], &[3, 5]),
+        (&[3, 1], &[1, 4]),
+        (&[], &[7]),
+        (&[2, 3, 4], &[4]),
+        (&[0, 3], &[1, 3]),
+        (&[131], &[131]),
+    ];
+    shapes
+        .into_iter()
+        .map(|(a, b)| {
+            Sample::new("", [Input::new(a, left), Input::new(b, right)], move |x| {
+                x[0].binary(op, &x[1])
+            })
+        })
+        .collect()
+}
+
+binary! {
+    /// The sum.
+    Add add, Same, ALL, (Any, Any), Smooth |_, _, _, _| Ok(Partial::One);
+    /// The angle of the point (b, a), in radians.
+    ArcTan2 arctan2, Inexact, REAL, (NonZero, NonZero), Smooth |i, a, b, _| {
+        let scale = a.square()?.add(b.square()?)?.reciprocal()?;
+        is(if i == 0 { b.multiply(scale) } else { a.multiply(scale)?.negative() })
+    };
+    /// The bits set in both.
+    BitwiseAnd bitwise_and, Same, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The bits set in either.
+    BitwiseOr bitwise_or, Same, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The bits set in just one.
+    BitwiseXor bitwise_xor, Same, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The quotient; integers are divided as `float32`.
+    Divide divide, Inexact, ALL, (Any, NonZero), Smooth |i, _, b, y| {
+        is(if i == 0 { b.reciprocal() } else { y.divide(b)?.negative() })
+    };
+    /// True where equal.
+    Equal equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The quotient rounded down.
+    FloorDivide floor_divide, Same, REAL, (Any, NonZero), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// True where a is greater.
+    Greater greater, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// True where a is greater or equal.
+    GreaterEqual greater_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The bits moved up by b places.
+    LeftShift left_shift, Shift, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// True where a is less.
+    Less less, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// True where a is less or equal.
+    LessEqual less_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// `log(exp(a) + exp(b))` without overflow.
+    LogAddExp logaddexp, Inexact, REAL, (Any, Any), Smooth |i, a, b, _| {
+        let difference = if i == 0 { a.subtract(b) } else { b.subtract(a) };
+        is(difference?.sigmoid())
+    };
+    /// True where both are nonzero.
+    LogicalAnd logical_and, Logic, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// True where either is nonzero.
+    LogicalOr logical_or, Logic, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The greater of two; NaN if either is.
+    Maximum maximum, Same, ALL, (Any, Any), Smooth |i, a, b, _| {
+        is(if i == 0 { a.greater(b) } else { a.less_equal(b) })
+    };
+    /// The lesser of two; NaN if either is.
+    Minimum minimum, Same, ALL, (Any, Any), Smooth |i, a, b, _| {
+        is(if i == 0 { a.less(b) } else { a.greater_equal(b) })
+    };
+    /// The product.
+    Multiply multiply, Same, ALL, (Any, Any), Smooth |i, a, b, _| {
+        Ok(Partial::Is(if i == 0 { b.clone() } else { a.clone() }))
+    };
+    /// True where different.
+    NotEqual not_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// a raised to the power b.
+    Power power, Same, ALL, (Positive, Positive), Smooth |i, a, b, y| {
+        is(if i == 0 {
+            a.power(b.subtract(1)?)?.multiply(b)
+        } else {
+            // At a = 0 the logarithm is infinite but the product's limit is zero.
+            let log = a.equal(0)?.select(0.0, a.log()?)?;
+            y.multiply(log)
+        })
+    };
+    /// The remainder of `floor_divide`; it has the sign of b.
+    Remainder remainder, Same, REAL, (Any, NonZero), Smooth |i, a, b, _| {
+        if i == 0 { Ok(Partial::One) } else { is(a.floor_divide(b)?.negative()) }
+    };
+    /// The bits moved down by b places.
+    RightShift right_shift, Shift, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
+    /// The difference.
+    Subtract subtract, Same, ALL, (Any, Any), Smooth |i, _, _, _| {
+        Ok(if i == 0 { Partial::One } else { Partial::MinusOne })
+    };
+}
+
+impl Array {
+    pub(crate) fn unary(&self, op: Unary) -> Result<Array> {
+        check_kind(op.name(), self.dtype(), op.kinds())?;
+        let (input, output) = op.rule().apply(self.dtype());
+        let spec = Spec {
+            shape: self.shape().clone(),
+            dtype: output,
+        };
+        Ok(Array::record(Op::Unary(op), [self.astype(input)?], spec))
+    }
+
+    pub(crate) fn binary(&self, op: Binary, other: &Array) -> Result<Array> {
+        let dtype = self.dtype().promote(other.dtype());
+        check_kind(op.name(), dtype, op.kinds())?;
+        let (input, output) = op.rule().apply(dtype);
+        let shape = self.shape().broadcast(other.shape(), op.name())?;
+        shape.checked_bytes(output.size(), op.name())?;
+        let left = self.astype(input)?.broadcast_shape(&shape);
+        let right = other.astype(input)?.broadcast_shape(&shape);
+        Ok(Array::record(
+            Op::Binary(op),
+            [left, right],
+            Spec {
+                shape,
+                dtype: output,
+            },
+        ))
+    }
+
+    /// Converts the elements to `dtype`; no copy is made if they have it already.
+    ///
+    /// Floats become integers by dropping the fraction and saturating; NaN becomes zero. Everything
+    /// but zero becomes `true`. Complex numbers lose their imaginary part.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::from_slice(&[-1.5f32, 2.7], [2])?.astype(Dtype::Int32)?;
+    /// assert_eq!(x.to_vec::<i32>()?, [-1, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn astype(&self, dtype: Dtype) -> Result<Array> {
+        if dtype == self.dtype() {
+            return Ok(self.clone());
+        }
+        let spec = Spec {
+            shape: self.shape().clone(),
+            dtype,
+        };
+        spec.shape.checked_bytes(dtype.size(), "astype")?;
+        Ok(Array::record(Op::Cast, [self.clone()], spec))
+    }
+
+    /// Chooses elementwise: from `yes` where this array is nonzero, from `no` elsewhere.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Array;
+    /// let x = Array::from_slice(&[-1.0f32, 2.0], [2])?;
+    /// assert_eq!(x.less(0.0)?.select(0.0, &x)?.to_vec::<f32>()?, [0.0, 2.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn select(&self, yes: impl IntoOperand, no: impl IntoOperand) -> Result<Array> {
+        // A number takes the dtype of the array on the other side, whichever side that is.
+        let first = yes.to_operand(self).into_owned();
+        let no = no.to_operand(&first).into_owned();
+        let yes = yes.to_operand(&no).into_owned();
+        let dtype = yes.dtype().promote(no.dtype());
+        let shape = self.shape().broadcast(yes.shape(), "select")?;
+        let shape = shape.broadcast(no.shape(), "select")?;
+        shape.checked_bytes(dtype.size(), "select")?;
+        let inputs = [
+            self.astype(Dtype::Bool)?.broadcast_shape(&shape),
+            yes.astype(dtype)?.broadcast_shape(&shape),
+            no.astype(dtype)?.broadcast_shape(&shape),
+        ];
+        Ok(Array::record(Op::Select, inputs, Spec { shape, dtype }))
+    }
+
+    /// The same elements in row-major order in memory of their own.
+    pub fn contiguous(&self) -> Result<Array> {
+        Ok(Array::record(Op::Copy, [self.clone()], self.spec().clone()))
+    }
+}
+
+/// The gradients of a recorded operation that is not a primitive or a view.
+pub(crate) fn vjp(op: &Op, vjp: &Vjp) -> Result<Gradients> {
+    let cotangent = vjp.cotangent();
+    let inputs = vjp.inputs;
+    match op {
+        Op::Unary(unary) => vjp.each(|_| {
+            let gradient = unary
+                .partial(&inputs[0], &vjp.outputs[0])?
+                .times(cotangent)?;
+            gradient.map(|g| g.astype(inputs[0].dtype())).transpose()
+        }),
+        Op::Binary(binary) => vjp.each(|i| {
+            let partial = binary.partial(i, &inputs[0], &inputs[1], &vjp.outputs[0])?;
+            let gradient = partial.times(cotangent)?;
+            gradient.map(|g| g.astype(inputs[i].dtype())).transpose()
+        }),
+        Op::Select => vjp.each(|i| match i {
+            0 => Ok(None),
+            1 => inputs[0].select(cotangent, 0).map(Some),
+            _ => inputs[0].select(0, cotangent).map(Some),
+        }),
+        Op::Cast => vjp.each(|_| {
+            let dtype = inputs[0].dtype();
+            if dtype.is_inexact() && vjp.outputs[0].dtype().is_inexact() {
+                cotangent.astype(dtype).map(Some)
+            } else {
+                Ok(None)
+            }
+        }),
+        Op::Copy => vjp.each(|_| Ok(Some(cotangent.clone()))),
+        Op::View(_) | Op::Primitive(_) => vjp.unsupported("the operation has rules of its own"),
+    }
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    static ELEMENTWISE: LazyLock<[OpInfo; 3]> = LazyLock::new(|| {
+        [
+            OpInfo {
+                name: "select",
+                doc: "Chooses elementwise between two arrays by a condition.",
+                signature: "where(condition, x, y)",
+                family: Family::Elementwise,
+                kinds: kinds::ALL,
+                gradient: Gradient::Smooth,
+                samples: || {
+                    let truth = |shape: &[usize]| Input::new(shape, Domain::Truth);
+                    let call = |x: &[Array]| x[0].select(&x[1], &x[2]);
+                    vec![
+                        Sample::new(
+                            "",
+                            [truth(&[3, 4]), Input::any([3, 4]), Input::any([4])],
+                            call,
+                        ),
+                        Sample::new(
+                            "",
+                            [truth(&[3, 1]), Input::any([]), Input::any([1, 5])],
+                            call,
+                        ),
+                        Sample::new("", [truth(&[0]), Input::any([0]), Input::any([1])], call),
+                    ]
+                },
+            },
+            OpInfo {
+                name: "astype",
+                doc: "Converts the elements to another dtype.",
+                signature: "astype(x, dtype)",
+                family: Family::Elementwise,
+                kinds: kinds::ALL,
+                gradient: Gradient::Smooth,
+                samples: || {
+                    [Dtype::Float32, Dtype::Int32, Dtype::Bool, Dtype::Float64]
+                        .map(|dtype| {
+                            let call = move |x: &[Array]| x[0].astype(dtype);
+                            Sample::new(dtype.name(), [Input::any([4, 5])], call)
+                        })
+                        .to_vec()
+                },
+            },
+            OpInfo {
+                name: "contiguous",
+                doc: "Copies to row-major order.",
+                signature: "contiguous(x)",
+                family: Family::Elementwise,
+                kinds: kinds::ALL,
+                gradient: Gradient::Smooth,
+                samples: || vec![Sample::new("", [Input::any([4, 5])], |x| x[0].contiguous())],
+            },
+        ]
+    });
+    let mut ops = unary_ops();
+    ops.extend(binary_ops());
+    ops.extend(ELEMENTWISE.iter().cloned());
+    ops
+}

@@ -1,0 +1,43 @@
+//! Owns the identity that gradients do not pass.
+
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{
+    Array, Result,
+    graph::{Gradients, Primitive, Specs, Vjp},
+};
+
+/// The input's values, cut off from its history for transforms.
+#[derive(Clone, Copy, Debug)]
+pub struct StopGradient;
+
+impl Primitive for StopGradient {
+    fn name(&self) -> &'static str {
+        "stop_gradient"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        Ok([inputs[0].spec().clone()].into())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        vjp.each(|_| Ok(None))
+    }
+
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        Ok(inputs.to_vec())
+    }
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    vec![OpInfo {
+        name: "stop_gradient",
+        doc: "The same values, through which no gradient flows.",
+        signature: "stop_gradient(x)",
+        family: Family::Elementwise,
+        kinds: kinds::ALL,
+        gradient: Gradient::Zero,
+        samples: || {
+            vec![Sample::new("", [Input::any([3, 4])], |x| crate::stop_gradient(&x[0]))]
+        },
+    }]
+}

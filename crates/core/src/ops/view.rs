@@ -1,0 +1,528 @@
+//! Owns views: reshape, transpose, broadcast and slice. Kernels never see them; they see strides.
+
+use smallvec::SmallVec;
+
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{
+    Array, Error, Result, Shape,
+    device::{Backend, Data, Operand},
+    graph::{Gradients, Op, Spec, Vjp, copy_now},
+    shape::{Strides, normalize_axis, reshape_strides},
+};
+
+/// The same elements under another shape or order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// No change; marks an argument of a transform.
+    Alias,
+    /// The same elements in row-major order under another shape. Copies if strides do not allow.
+    Reshape,
+    /// Axes in another order: axis `i` of the result is axis `order[i]` of the input.
+    Transpose(SmallVec<[u8; 8]>),
+    /// Axes of size one, and missing leading axes, repeated.
+    Broadcast,
+    /// Along each axis, elements from `starts` on in steps of `steps`, which may be negative.
+    Slice {
+        /// The first element along each axis.
+        starts: SmallVec<[usize; 4]>,
+        /// The distance to the next one.
+        steps: Strides,
+    },
+}
+
+impl View {
+    /// The view's name, as users know it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            View::Alias => "alias",
+            View::Reshape => "reshape",
+            View::Transpose(_) => "transpose",
+            View::Broadcast => "broadcast_to",
+            View::Slice { .. } => "slice",
+        }
+    }
+
+    /// Lays the view over evaluated data.
+    pub(crate) fn apply(
+        &self,
+        input: Operand,
+        shape: &Shape,
+        backend: &'static dyn Backend,
+    ) -> Result<Data> {
+        let Data {
+            offset, strides, ..
+        } = &input.data;
+        let (offset, strides) = match self {
+            View::Alias => return Ok(input.data),
+            View::Reshape => match reshape_strides(&input.shape, strides, shape) {
+                Some(strides) => (*offset, strides),
+                None => return copy_now(input, shape, backend),
+            },
+            View::Transpose(order) => (
+                *offset,
+                order
+                    .iter()
+                    .map(|&axis| strides[usize::from(axis)])
+                    .collect(),
+            ),
+            View::Broadcast => {
+                let missing = shape.rank() - input.shape.rank();
+                let stretched = input.shape.iter().zip(strides).zip(&shape[missing..]);
+                let kept = stretched.map(
+                    |((&from, &stride), &to)| {
+                        if from == 1 && to != 1 { 0 } else { stride }
+                    },
+                );
+                (
+                    *offset,
+                    std::iter::repeat_n(0, missing).chain(kept).collect(),
+                )
+            }
+            View::Slice { starts, steps } => {
+                let mut first = 0isize;
+                if shape.elements() > 0 {
+                    first = starts
+                        .iter()
+                        .zip(strides)
+                        .map(|(&s, &d)| s as isize * d)
+                        .sum();
+                }
+                let start = *offset as isize + first * input.dtype.size() as isize;
+                (
+                    start as usize,
+                    strides.iter().zip(steps).map(|(a, b)| a * b).collect(),
+                )
+            }
+        };
+        Ok(Data {
+            buffer: input.data.buffer,
+            offset,
+            strides,
+        })
+    }
+
+    /// The gradient of the view's input.
+    pub(crate) fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        let cotangent = vjp.cotangent();
+        let shape = vjp.inputs[0].shape();
+        vjp.each(|_| {
+            Ok(Some(match self {
+                View::Alias => cotangent.clone(),
+                View::Reshape => cotangent.reshape_to(shape.clone()),
+                View::Transpose(order) => {
+                    let mut inverse: SmallVec<[u8; 8]> = SmallVec::from_elem(0, order.len());
+                    for (i, &axis) in order.iter().enumerate() {
+                        inverse[usize::from(axis)] = i as u8;
+                    }
+                    cotangent.permuted(inverse)
+                }
+                View::Broadcast => cotangent.sum_to(shape)?,
+                View::Slice { starts, steps } => {
+                    let zeros = Array::zeros(shape, cotangent.dtype())?;
+                    zeros.slice_update_at(cotangent, starts.clone(), steps.clone())?
+                }
+            }))
+        })
+    }
+}
+
+/// The target of a reshape; at most one size may be −1, to be worked out from the others.
+pub trait IntoReshape {
+    /// The sizes as signed numbers.
+    fn sizes(&self) -> SmallVec<[i64; 4]>;
+}
+
+macro_rules! into_reshape {
+    ($($ty:ty),*) => {$(
+        impl IntoReshape for [$ty] {
+            fn sizes(&self) -> SmallVec<[i64; 4]> {
+                self.iter().map(|&n| n as i64).collect()
+            }
+        }
+        impl<const N: usize> IntoReshape for [$ty; N] {
+            fn sizes(&self) -> SmallVec<[i64; 4]> {
+                self[..].sizes()
+            }
+        }
+    )*};
+}
+
+into_reshape!(i32, i64, usize);
+
+impl<T: IntoReshape + ?Sized> IntoReshape for &T {
+    fn sizes(&self) -> SmallVec<[i64; 4]> {
+        (**self).sizes()
+    }
+}
+
+impl IntoReshape for Shape {
+    fn sizes(&self) -> SmallVec<[i64; 4]> {
+        self.dims().sizes()
+    }
+}
+
+impl Array {
+    fn view(&self, view: View, shape: Shape) -> Array {
+        Array::record(
+            Op::View(view),
+            [self.clone()],
+            Spec {
+                shape,
+                dtype: self.dtype(),
+            },
+        )
+    }
+
+    /// The same elements under another shape of equal size.
+    pub(crate) fn reshape_to(&self, shape: Shape) -> Array {
+        debug_assert_eq!(shape.elements(), self.size());
+        if shape == *self.shape() {
+            self.clone()
+        } else {
+            self.view(View::Reshape, shape)
+        }
+    }
+
+    pub(crate) fn permuted(&self, order: SmallVec<[u8; 8]>) -> Array {
+        if order
+            .iter()
+            .enumerate()
+            .all(|(i, &axis)| i == usize::from(axis))
+        {
+            return self.clone();
+        }
+        let shape = order
+            .iter()
+            .map(|&axis| self.shape()[usize::from(axis)])
+            .collect();
+        self.view(View::Transpose(order), shape)
+    }
+
+    /// Repeats axes of size one; the caller has checked that the shapes fit.
+    pub(crate) fn broadcast_shape(&self, shape: &Shape) -> Array {
+        if shape == self.shape() {
+            self.clone()
+        } else {
+            self.view(View::Broadcast, shape.clone())
+        }
+    }
+
+    /// Sums over the axes that broadcasting `shape` to this array's shape repeats.
+    pub(crate) fn sum_to(&self, shape: &Shape) -> Result<Array> {
+        let missing = self.ndim() - shape.rank();
+        let repeated: Vec<usize> = (0..self.ndim())
+            .filter(|&i| i < missing || (shape[i - missing] == 1 && self.shape()[i] != 1))
+            .collect();
+        if repeated.is_empty() {
+            return Ok(self.clone());
+        }
+        let sum = self.sum(crate::keep(&repeated[..]))?;
+        Ok(sum.astype(self.dtype())?.reshape_to(shape.clone()))
+    }
+
+    pub(crate) fn sliced(
+        &self,
+        starts: SmallVec<[usize; 4]>,
+        steps: Strides,
+        shape: Shape,
+    ) -> Array {
+        if shape == *self.shape() && steps.iter().all(|&step| step == 1) {
+            return self.clone();
+        }
+        self.view(View::Slice { starts, steps }, shape)
+    }
+
+    /// The same elements in row-major order under another shape; one size may be −1.
+    ///
+    /// No element is copied unless the layout forces it.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 6], Dtype::Float32)?.reshape([3, -1])?;
+    /// assert_eq!(x.shape().dims(), &[3, 4]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn reshape(&self, shape: impl IntoReshape) -> Result<Array> {
+        let sizes = shape.sizes();
+        let fail = |why: &str| Error::Shape {
+            op: "reshape",
+            reason: format!(
+                "{} elements of shape {} do not fit {sizes:?}: {why}",
+                self.size(),
+                self.shape()
+            ),
+        };
+        let known = sizes
+            .iter()
+            .filter(|&&n| n != -1)
+            .try_fold(1usize, |product, &n| {
+                product.checked_mul(usize::try_from(n).ok()?)
+            })
+            .ok_or_else(|| fail("sizes are zero or more, or -1 once"))?;
+        let wild = match sizes.iter().filter(|&&n| n == -1).count() {
+            0 => 1,
+            1 if known > 0 && self.size() % known == 0 => self.size() / known,
+            1 => return Err(fail("-1 has no whole value")),
+            _ => return Err(fail("only one size may be -1")),
+        };
+        let shape: Shape = sizes
+            .iter()
+            .map(|&n| if n == -1 { wild } else { n as usize })
+            .collect();
+        if known * wild != self.size() {
+            return Err(fail("the numbers of elements differ"));
+        }
+        Ok(self.reshape_to(shape))
+    }
+
+    /// One axis in place of axes `first` to `last`, both included.
+    pub fn flatten(&self, first: i64, last: i64) -> Result<Array> {
+        if self.ndim() == 0 {
+            return Ok(self.reshape_to(Shape::from([1])));
+        }
+        let first = normalize_axis(first, self.ndim(), "flatten")?;
+        let last = normalize_axis(last, self.ndim(), "flatten")?;
+        if first > last {
+            let reason = format!("first axis {first} comes after last axis {last}");
+            return Err(Error::Argument {
+                op: "flatten",
+                reason,
+            });
+        }
+        let (head, rest) = self.shape().split_at(first);
+        let (merged, tail) = rest.split_at(last - first + 1);
+        let merged = merged.iter().product();
+        Ok(self.reshape_to(
+            head.iter()
+                .copied()
+                .chain([merged])
+                .chain(tail.iter().copied())
+                .collect(),
+        ))
+    }
+
+    /// The array without the given axes, each of which must have size one; `..` removes all such.
+    pub fn squeeze(&self, axes: impl Into<crate::Axes>) -> Result<Array> {
+        let axes = axes.into();
+        let all = axes == crate::Axes::from(..);
+        let axes = axes.resolve(self.ndim(), "squeeze")?;
+        if let Some(&axis) = axes.iter().find(|&&axis| !all && self.shape()[axis] != 1) {
+            let reason = format!("axis {axis} of shape {} is not of size 1", self.shape());
+            return Err(Error::Shape {
+                op: "squeeze",
+                reason,
+            });
+        }
+        let kept = self.shape().iter().enumerate();
+        let kept = kept
+            .filter(|(i, n)| !(axes.contains(i) && **n == 1))
+            .map(|(_, &n)| n);
+        Ok(self.reshape_to(kept.collect()))
+    }
+
+    /// A new axis of size one before position `axis` of the result.
+    pub fn expand_dims(&self, axis: i64) -> Result<Array> {
+        let axis = normalize_axis(axis, self.ndim() + 1, "expand_dims")?;
+        Ok(self.reshape_to(self.shape().insert_axis(axis, 1)))
+    }
+
+    /// The axes in another order; `..` reverses them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 3, 4], Dtype::Float32)?;
+    /// assert_eq!(x.transpose([1, 0, 2])?.shape().dims(), &[3, 2, 4]);
+    /// assert_eq!(x.transpose(..)?.shape().dims(), &[4, 3, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn transpose(&self, order: impl IntoOrder) -> Result<Array> {
+        let rank = self.ndim();
+        let Some(order) = order.order() else {
+            return Ok(self.permuted((0..rank as u8).rev().collect()));
+        };
+        let mut axes: SmallVec<[u8; 8]> = SmallVec::new();
+        for &axis in &order {
+            let axis = normalize_axis(axis, rank, "transpose")? as u8;
+            if axes.contains(&axis) {
+                let reason = format!("the order {order:?} repeats axis {axis}");
+                return Err(Error::Argument {
+                    op: "transpose",
+                    reason,
+                });
+            }
+            axes.push(axis);
+        }
+        if axes.len() != rank {
+            let reason = format!("the order {order:?} does not name all {rank} axes");
+            return Err(Error::Argument {
+                op: "transpose",
+                reason,
+            });
+        }
+        Ok(self.permuted(axes))
+    }
+
+    /// Two axes exchanged.
+    pub fn swapaxes(&self, first: i64, second: i64) -> Result<Array> {
+        let first = normalize_axis(first, self.ndim(), "swapaxes")?;
+        let second = normalize_axis(second, self.ndim(), "swapaxes")?;
+        let mut order: SmallVec<[u8; 8]> = (0..self.ndim() as u8).collect();
+        order.swap(first, second);
+        Ok(self.permuted(order))
+    }
+
+    /// One axis moved to another position; the others keep their order.
+    pub fn moveaxis(&self, source: i64, destination: i64) -> Result<Array> {
+        let source = normalize_axis(source, self.ndim(), "moveaxis")?;
+        let destination = normalize_axis(destination, self.ndim(), "moveaxis")?;
+        let mut order: SmallVec<[u8; 8]> = (0..self.ndim() as u8).collect();
+        let axis = order.remove(source);
+        order.insert(destination, axis);
+        Ok(self.permuted(order))
+    }
+
+    /// The array repeated along axes of size one and new leading axes, without copying.
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Array> {
+        let shape = shape.into();
+        shape.checked_bytes(self.dtype().size(), "broadcast_to")?;
+        if self.shape().broadcast(&shape, "broadcast_to")? != shape {
+            let left = self.shape().clone();
+            return Err(Error::Broadcast {
+                op: "broadcast_to",
+                left,
+                right: shape,
+            });
+        }
+        Ok(self.broadcast_shape(&shape))
+    }
+}
+
+/// An order of axes: `[1, 0]`, or `..` for all in reverse.
+pub trait IntoOrder {
+    /// The axes, or `None` for the reverse of all.
+    fn order(&self) -> Option<SmallVec<[i64; 4]>>;
+}
+
+impl IntoOrder for std::ops::RangeFull {
+    fn order(&self) -> Option<SmallVec<[i64; 4]>> {
+        None
+    }
+}
+
+impl<T: IntoReshape> IntoOrder for T {
+    fn order(&self) -> Option<SmallVec<[i64; 4]>> {
+        Some(self.sizes())
+    }
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    let op = |name, doc, signature, samples| OpInfo {
+        name,
+        doc,
+        signature,
+        family: Family::Shape,
+        kinds: kinds::ALL,
+        gradient: Gradient::Smooth,
+        samples,
+    };
+    vec![
+        op(
+            "reshape",
+            "The same elements under another shape.",
+            "reshape(x, shape)",
+            || {
+                vec![
+                    Sample::new("[6, -1]", [Input::any([2, 3, 4])], |x| {
+                        x[0].reshape([6, -1])
+                    }),
+                    Sample::new("[]", [Input::any([1, 1])], |x| x[0].reshape([0usize; 0])),
+                    Sample::new("transposed", [Input::any([3, 4])], |x| {
+                        x[0].transpose(..)?.reshape([12])
+                    }),
+                    Sample::new("empty", [Input::any([0, 3])], |x| x[0].reshape([3, 0])),
+                ]
+            },
+        ),
+        op(
+            "flatten",
+            "One axis in place of several.",
+            "flatten(x, start_axis=0, end_axis=-1)",
+            || {
+                vec![
+                    Sample::new("0, -1", [Input::any([2, 3, 4])], |x| x[0].flatten(0, -1)),
+                    Sample::new("1, 2", [Input::any([2, 3, 4])], |x| x[0].flatten(1, 2)),
+                    Sample::new("scalar", [Input::any([])], |x| x[0].flatten(0, -1)),
+                ]
+            },
+        ),
+        op(
+            "squeeze",
+            "Removes axes of size one.",
+            "squeeze(x, axis=None)",
+            || {
+                vec![
+                    Sample::new("..", [Input::any([1, 3, 1])], |x| x[0].squeeze(..)),
+                    Sample::new("0", [Input::any([1, 3, 1])], |x| x[0].squeeze(0)),
+                ]
+            },
+        ),
+        op(
+            "expand_dims",
+            "Inserts an axis of size one.",
+            "expand_dims(x, axis)",
+            || {
+                vec![Sample::new("-1", [Input::any([2, 3])], |x| {
+                    x[0].expand_dims(-1)
+                })]
+            },
+        ),
+        op(
+            "transpose",
+            "The axes in another order.",
+            "transpose(x, axes=None)",
+            || {
+                vec![
+                    Sample::new("..", [Input::any([2, 3, 4])], |x| x[0].transpose(..)),
+                    Sample::new("[1, 0, 2]", [Input::any([2, 3, 4])], |x| {
+                        x[0].transpose([1, 0, 2])
+                    }),
+                ]
+            },
+        ),
+        op(
+            "swapaxes",
+            "Exchanges two axes.",
+            "swapaxes(x, axis1, axis2)",
+            || {
+                vec![Sample::new("0, -1", [Input::any([2, 3, 4])], |x| {
+                    x[0].swapaxes(0, -1)
+                })]
+            },
+        ),
+        op(
+            "moveaxis",
+            "Moves one axis.",
+            "moveaxis(x, source, destination)",
+            || {
+                vec![Sample::new("0, -1", [Input::any([2, 3, 4])], |x| {
+                    x[0].moveaxis(0, -1)
+                })]
+            },
+        ),
+        op(
+            "broadcast_to",
+            "Repeats axes of size one without copying.",
+            "broadcast_to(x, shape)",
+            || {
+                vec![
+                    Sample::new("[2, 3, 4]", [Input::any([3, 1])], |x| {
+                        x[0].broadcast_to([2, 3, 4])
+                    }),
+                    Sample::new("[0]", [Input::any([])], |x| x[0].broadcast_to([0])),
+                ]
+            },
+        ),
+    ]
+}

@@ -1,0 +1,99 @@
+//! Owns trees of arrays: the arguments and results that transforms take apart and rebuild.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{Array, Result};
+
+/// A value that holds arrays: an array, or a collection, tuple or struct of trees.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Tree};
+/// let pair = (Array::scalar(1.0f32), vec![Array::scalar(2.0f32)]);
+/// let doubled = pair.map(&mut |x| x.add(x))?;
+/// assert_eq!(doubled.1[0].item::<f32>()?, 4.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub trait Tree: Sized {
+    /// The same tree with each array replaced, always in the same order.
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self>;
+
+    /// The arrays, in the order of [`Tree::map`].
+    fn leaves(&self) -> Vec<Array> {
+        let mut leaves = Vec::new();
+        // The closure never fails, so there is no error to pass on.
+        let _ = self.map(&mut |leaf| {
+            leaves.push(leaf.clone());
+            Ok(leaf.clone())
+        });
+        leaves
+    }
+}
+
+impl Tree for Array {
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        f(self)
+    }
+}
+
+impl<T: Tree> Tree for Vec<T> {
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        self.iter().map(|tree| tree.map(f)).collect()
+    }
+}
+
+impl<T: Tree> Tree for Option<T> {
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        self.as_ref().map(|tree| tree.map(f)).transpose()
+    }
+}
+
+impl<T: Tree, const N: usize> Tree for [T; N] {
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        let mapped: Vec<T> = self.iter().map(|tree| tree.map(f)).collect::<Result<_>>()?;
+        Ok(mapped
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("the length is N")))
+    }
+}
+
+impl<K: Clone + Ord, T: Tree> Tree for BTreeMap<K, T> {
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        self.iter()
+            .map(|(key, tree)| Ok((key.clone(), tree.map(f)?)))
+            .collect()
+    }
+}
+
+impl<K: Clone + Ord + std::hash::Hash, T: Tree, S: std::hash::BuildHasher + Default> Tree
+    for HashMap<K, T, S>
+{
+    /// Visits in key order, so that the order is the same every time.
+    fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        let mut entries: Vec<_> = self.iter().collect();
+        entries.sort_by(|a, b| a.0.cmp(b.0));
+        entries
+            .into_iter()
+            .map(|(key, tree)| Ok((key.clone(), tree.map(f)?)))
+            .collect()
+    }
+}
+
+macro_rules! tuples {
+    ($($($name:ident $index:tt),+;)*) => {$(
+        impl<$($name: Tree),+> Tree for ($($name,)+) {
+            fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+                Ok(($(self.$index.map(f)?,)+))
+            }
+        }
+    )*};
+}
+
+tuples! {
+    A 0;
+    A 0, B 1;
+    A 0, B 1, C 2;
+    A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
+    A 0, B 1, C 2, D 3, E 4, F 5;
+}

@@ -1,0 +1,303 @@
+//! Owns reverse-mode differentiation: it walks the recorded graph backwards.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use smallvec::SmallVec;
+
+use super::Tree;
+use crate::{
+    Array, Error, Result,
+    graph::{Gradients, Inputs, Node, Op, TraceScope, Vjp},
+    ops::scalar,
+};
+
+/// Differentiates a function of several arrays in reverse.
+///
+/// Returns the function's outputs at `primals` and, for each primal, the sum over outputs of the
+/// output's cotangent times its derivative. Cotangents have the shapes of the outputs.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{vjp, Array};
+/// let x = Array::scalar(3.0f32);
+/// let (_, gradients) = vjp(|x| Ok(vec![x[0].square()?]), &[x], &[Array::scalar(1.0f32)])?;
+/// assert_eq!(gradients[0].item::<f32>()?, 6.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn vjp(
+    f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    primals: &[Array],
+    cotangents: &[Array],
+) -> Result<(Vec<Array>, Vec<Array>)> {
+    let scope = TraceScope::open();
+    let leaves: Vec<Array> = primals
+        .iter()
+        .map(|primal| primal.traced(&scope.0))
+        .collect();
+    let outputs = f(&leaves)?;
+    if outputs.len() != cotangents.len() {
+        let reason = format!(
+            "{} cotangents for {} outputs",
+            cotangents.len(),
+            outputs.len()
+        );
+        return Err(Error::Argument { op: "vjp", reason });
+    }
+    for (output, cotangent) in outputs.iter().zip(cotangents) {
+        if output.shape() != cotangent.shape() {
+            let (output, given) = (output.shape(), cotangent.shape());
+            let reason = format!("a cotangent of shape {given} for an output of shape {output}");
+            return Err(Error::Shape { op: "vjp", reason });
+        }
+    }
+    let gradients = backward(&leaves, &outputs, cotangents)?;
+    Ok((outputs, gradients))
+}
+
+/// One traced node on the way from the leaves to the outputs.
+struct Step {
+    node: Arc<Node>,
+    op: Op,
+    inputs: Inputs,
+}
+
+type Key = *const Node;
+
+/// Walks back from `outputs` and returns the gradient of each leaf; zeros where none arrives.
+fn backward(leaves: &[Array], outputs: &[Array], cotangents: &[Array]) -> Result<Vec<Array>> {
+    let steps = steps_between(leaves, outputs);
+    let on_path: HashSet<Key> = steps
+        .iter()
+        .map(|step| &step.node)
+        .chain(leaves.iter().map(|leaf| &leaf.node))
+        .map(Arc::as_ptr)
+        .collect();
+    let mut gradients: HashMap<(Key, u32), Array> = HashMap::new();
+    let accumulate = |gradients: &mut HashMap<(Key, u32), Array>, at: &Array, g: Array| {
+        let key = (Arc::as_ptr(&at.node), at.index);
+        let sum = match gradients.remove(&key) {
+            Some(sum) => sum.add(&g)?,
+            None => g,
+        };
+        gradients.insert(key, sum);
+        Ok::<_, Error>(())
+    };
+    for (output, cotangent) in outputs.iter().zip(cotangents) {
+        if on_path.contains(&Arc::as_ptr(&output.node)) {
+            accumulate(&mut gradients, output, cotangent.astype(output.dtype())?)?;
+        }
+    }
+    for Step { node, op, inputs } in steps.iter().rev() {
+        let key = Arc::as_ptr(node);
+        let count = node.specs.len() as u32;
+        let cotangents: SmallVec<[Option<Array>; 1]> = (0..count)
+            .map(|index| gradients.remove(&(key, index)))
+            .collect();
+        if cotangents.iter().all(Option::is_none) {
+            continue;
+        }
+        let outputs: SmallVec<[Array; 1]> = (0..count)
+            .map(|index| Array {
+                node: node.clone(),
+                index,
+            })
+            .collect();
+        let wanted: SmallVec<[bool; 4]> = inputs
+            .iter()
+            .map(|input| on_path.contains(&Arc::as_ptr(&input.node)))
+            .collect();
+        let vjp = Vjp {
+            op: op.name(),
+            inputs,
+            outputs: &outputs,
+            cotangents: &cotangents,
+            wanted: &wanted,
+        };
+        let found = node.stream.scope(|| rule(op, &vjp))?;
+        for (input, gradient) in inputs.iter().zip(found) {
+            if let Some(gradient) = gradient {
+                accumulate(&mut gradients, input, gradient)?;
+            }
+        }
+    }
+    leaves
+        .iter()
+        .map(
+            |leaf| match gradients.remove(&(Arc::as_ptr(&leaf.node), leaf.index)) {
+                Some(gradient) => gradient.astype(leaf.dtype()),
+                None => Array::zeros(leaf.shape(), leaf.dtype()),
+            },
+        )
+        .collect()
+}
+
+/// The rule for one operation, wherever it is kept.
+fn rule(op: &Op, vjp: &Vjp) -> Result<Gradients> {
+    match op {
+        Op::Primitive(primitive) => primitive.vjp(vjp),
+        Op::View(view) => view.vjp(vjp),
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::Copy => scalar::vjp(op, vjp),
+    }
+}
+
+/// The nodes that lie between the leaves and the outputs, inputs before their users.
+fn steps_between(leaves: &[Array], outputs: &[Array]) -> Vec<Step> {
+    struct Frame {
+        node: Arc<Node>,
+        op: Op,
+        inputs: Inputs,
+        next: usize,
+        reaches: bool,
+    }
+    let mut reaches: HashMap<Key, bool> = leaves
+        .iter()
+        .map(|leaf| (Arc::as_ptr(&leaf.node), true))
+        .collect();
+    let mut steps = Vec::new();
+    let mut stack: Vec<Frame> = Vec::new();
+    let open = |reaches: &mut HashMap<Key, bool>, node: &Arc<Node>| {
+        // Nothing outside a running trace can depend on a leaf.
+        let history = if node.is_traced() {
+            node.history()
+        } else {
+            None
+        };
+        let Some((op, inputs)) = history else {
+            reaches.insert(Arc::as_ptr(node), false);
+            return None;
+        };
+        Some(Frame {
+            node: node.clone(),
+            op,
+            inputs,
+            next: 0,
+            reaches: false,
+        })
+    };
+    for output in outputs {
+        if !reaches.contains_key(&Arc::as_ptr(&output.node)) {
+            stack.extend(open(&mut reaches, &output.node));
+        }
+        while let Some(frame) = stack.last_mut() {
+            if let Some(input) = frame.inputs.get(frame.next) {
+                match reaches.get(&Arc::as_ptr(&input.node)) {
+                    Some(known) => {
+                        frame.reaches |= known;
+                        frame.next += 1;
+                    }
+                    None => {
+                        let node = input.node.clone();
+                        stack.extend(open(&mut reaches, &node));
+                    }
+                }
+            } else if let Some(Frame {
+                node,
+                op,
+                inputs,
+                reaches: found,
+                ..
+            }) = stack.pop()
+            {
+                reaches.insert(Arc::as_ptr(&node), found);
+                if found {
+                    steps.push(Step { node, op, inputs });
+                }
+            }
+        }
+    }
+    steps
+}
+
+/// What a differentiated function returns: a loss, or a loss and something to pass on.
+pub trait Objective: Sized {
+    /// The scalar to differentiate.
+    fn loss(&self) -> &Array;
+}
+
+impl Objective for Array {
+    fn loss(&self) -> &Array {
+        self
+    }
+}
+
+impl<T> Objective for (Array, T) {
+    fn loss(&self) -> &Array {
+        &self.0
+    }
+}
+
+/// The function that returns both `f`'s value and the gradient of its loss.
+///
+/// `f` takes any [`Tree`] of arrays and returns a scalar loss, alone or first in a pair. The
+/// gradient has the tree's structure; arrays of integers get zeros.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{value_and_grad, Array};
+/// let loss = |(w, b): &(Array, Array)| w.multiply(b)?.sum(..);
+/// let point = (Array::scalar(2.0f32), Array::scalar(5.0f32));
+/// let (value, (dw, db)) = value_and_grad(loss)(&point)?;
+/// assert_eq!((value.item::<f32>()?, dw.item::<f32>()?, db.item::<f32>()?), (10.0, 5.0, 2.0));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn value_and_grad<T: Tree, O: Objective>(
+    f: impl Fn(&T) -> Result<O>,
+) -> impl Fn(&T) -> Result<(O, T)> {
+    move |argument| {
+        let scope = TraceScope::open();
+        let mut leaves = Vec::new();
+        let traced = argument.map(&mut |leaf| {
+            let leaf = leaf.traced(&scope.0);
+            leaves.push(leaf.clone());
+            Ok(leaf)
+        })?;
+        let value = f(&traced)?;
+        let loss = value.loss();
+        if loss.size() != 1 || !loss.dtype().is_inexact() {
+            let reason = format!(
+                "the loss must be one floating-point number, not {} of shape {}",
+                loss.dtype(),
+                loss.shape()
+            );
+            return Err(Error::Argument { op: "grad", reason });
+        }
+        let one = Array::ones(loss.shape(), loss.dtype())?;
+        let mut gradients = backward(&leaves, std::slice::from_ref(loss), &[one])?.into_iter();
+        let gradient = argument.map(&mut |_| {
+            Ok(gradients
+                .next()
+                .expect("a tree visits the same leaves every time"))
+        })?;
+        Ok((value, gradient))
+    }
+}
+
+/// The function that returns the gradient of `f`'s loss; see [`value_and_grad`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{grad, Array};
+/// let second = grad(grad(|x: &Array| x.power(3.0)));
+/// assert_eq!(second(&Array::scalar(2.0f32))?.item::<f32>()?, 12.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn grad<T: Tree, O: Objective>(f: impl Fn(&T) -> Result<O>) -> impl Fn(&T) -> Result<T> {
+    let f = value_and_grad(f);
+    move |argument| Ok(f(argument)?.1)
+}
+
+/// The same values, through which no gradient flows.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{grad, stop_gradient, Array};
+/// let g = grad(|x: &Array| x.multiply(stop_gradient(x)?));
+/// assert_eq!(g(&Array::scalar(3.0f32))?.item::<f32>()?, 3.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn stop_gradient(x: &Array) -> Result<Array> {
+    Array::apply_one(crate::ops::stop_gradient::StopGradient, [x.clone()])
+}
