@@ -1,0 +1,337 @@
+//! Owns finding a model's files, in a folder or embedded in the program, without trusting their names.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::generation_config::GenerationConfig;
+use crate::json::Object;
+
+const CONFIG: &str = "config.json";
+const GENERATION_CONFIG: &str = "generation_config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
+const CHAT_TEMPLATE_JSON: &str = "chat_template.json";
+const WEIGHTS: &str = "model.safetensors";
+const WEIGHT_INDEX: &str = "model.safetensors.index.json";
+
+// Tokenizers of 256k tokens are about 35 MB; configurations are kilobytes, indices megabytes.
+const MAX_TEXT_BYTES: u64 = 512 << 20;
+
+/// A file of a model that is part of the program: its name and its bytes.
+pub type EmbeddedFile = (&'static str, &'static [u8]);
+
+/// Where the files of a model live.
+#[derive(Debug, Clone)]
+enum ModelSource {
+    Directory(PathBuf),
+    Embedded(&'static [EmbeddedFile]),
+}
+
+/// A model in the layout of the Hugging Face hub: configuration, tokenizer and weights.
+#[derive(Debug, Clone)]
+pub struct ModelFolder {
+    source: ModelSource,
+}
+
+/// One file of weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WeightFile {
+    /// A file to be memory-mapped.
+    Path(PathBuf),
+    /// Bytes that are already in memory.
+    Embedded(&'static str, &'static [u8]),
+}
+
+/// All files of weights of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightFiles {
+    /// The files, each once, in the order of their names.
+    pub files: Vec<WeightFile>,
+    /// For a sharded model, the position in `files` of the file that holds each tensor.
+    pub tensors: Option<BTreeMap<String, usize>>,
+}
+
+impl ModelFolder {
+    /// Opens the model in a directory.
+    ///
+    /// # Errors
+    /// When the path does not exist or is not a directory; missing files are found by what needs them.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        match path.metadata() {
+            Ok(data) if data.is_dir() => Ok(Self {
+                source: ModelSource::Directory(path),
+            }),
+            Ok(_) => Err(Error::NotAFolder {
+                path,
+                why: "it is a file",
+            }),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::NotAFolder {
+                    path,
+                    why: "it does not exist",
+                })
+            }
+            Err(source) => Err(Error::Io { path, source }),
+        }
+    }
+
+    /// Opens a model whose files are part of the program; see [`embed_model!`](crate::embed_model).
+    pub fn embedded(files: &'static [EmbeddedFile]) -> Self {
+        Self {
+            source: ModelSource::Embedded(files),
+        }
+    }
+
+    /// The folder as it appears in messages; `<embedded>` for a model inside the program.
+    pub fn path(&self) -> &Path {
+        match &self.source {
+            ModelSource::Directory(path) => path,
+            ModelSource::Embedded(_) => Path::new("<embedded>"),
+        }
+    }
+
+    /// The path of one of the folder's files, as it appears in messages.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Reads and validates `config.json`.
+    ///
+    /// # Errors
+    /// A missing or unreadable file, and everything [`ModelConfig::parse`] refuses.
+    pub fn config(&self) -> Result<ModelConfig> {
+        let text = self.required_text(CONFIG)?;
+        ModelConfig::parse(&self.path_of(CONFIG), &text)
+    }
+
+    /// Reads `generation_config.json`; all fields are absent when there is none.
+    ///
+    /// # Errors
+    /// An unreadable file, and everything [`GenerationConfig::parse`] refuses.
+    pub fn generation_config(&self) -> Result<GenerationConfig> {
+        match self.text(GENERATION_CONFIG)? {
+            Some(text) => GenerationConfig::parse(&self.path_of(GENERATION_CONFIG), &text),
+            None => Ok(GenerationConfig::default()),
+        }
+    }
+
+    /// Reads `tokenizer.json` as bytes, with the path to name in errors.
+    pub(crate) fn tokenizer_json(&self) -> Result<(PathBuf, Cow<'static, str>)> {
+        Ok((self.path_of(TOKENIZER), self.required_text(TOKENIZER)?))
+    }
+
+    /// Reads `tokenizer_config.json` where there is one.
+    pub(crate) fn tokenizer_config(&self) -> Result<Option<Object>> {
+        self.text(TOKENIZER_CONFIG)?
+            .map(|text| Object::parse(&self.path_of(TOKENIZER_CONFIG), &text))
+            .transpose()
+    }
+
+    /// Finds the chat template and the file it came from.
+    ///
+    /// `chat_template.jinja` comes first, then the field of `tokenizer_config.json`, then the older
+    /// `chat_template.json`; of several named templates the one named `default` is taken.
+    pub(crate) fn chat_template(&self) -> Result<Option<(PathBuf, String)>> {
+        if let Some(text) = self.text(CHAT_TEMPLATE)? {
+            return Ok(Some((self.path_of(CHAT_TEMPLATE), text.into_owned())));
+        }
+        if let Some(config) = self.tokenizer_config()?
+            && let Some(template) = template_field(&config)?
+        {
+            return Ok(Some((self.path_of(TOKENIZER_CONFIG), template)));
+        }
+        let Some(text) = self.text(CHAT_TEMPLATE_JSON)? else {
+            return Ok(None);
+        };
+        let path = self.path_of(CHAT_TEMPLATE_JSON);
+        let template = template_field(&Object::parse(&path, &text)?)?;
+        Ok(template.map(|template| (path, template)))
+    }
+
+    /// Finds the weights: one `model.safetensors`, or the shards its index names.
+    ///
+    /// # Errors
+    /// No weights, an index that is malformed or points outside the folder, missing shards (all named).
+    pub fn weights(&self) -> Result<WeightFiles> {
+        if let Some(file) = self.weight_file(WEIGHTS) {
+            return Ok(WeightFiles {
+                files: vec![file],
+                tensors: None,
+            });
+        }
+        let Some(text) = self.text(WEIGHT_INDEX)? else {
+            return Err(Error::MissingFile {
+                folder: self.path().to_owned(),
+                file: WEIGHTS,
+            });
+        };
+        self.shards(&text)
+    }
+
+    fn shards(&self, index: &str) -> Result<WeightFiles> {
+        let path = self.path_of(WEIGHT_INDEX);
+        let object = Object::parse(&path, index)?;
+        let map = object.required("weight_map", object.object("weight_map")?)?;
+        let mut shard_of: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut shards: BTreeMap<&str, usize> = BTreeMap::new();
+        for (tensor, _) in map.entries() {
+            let shard = map.required(tensor, map.string(tensor)?)?;
+            if !is_plain_name(shard) {
+                return Err(Error::UnsafePath {
+                    path,
+                    tensor: tensor.to_owned(),
+                    entry: shard.escape_debug().to_string(),
+                });
+            }
+            if Path::new(shard).extension() != Some("safetensors".as_ref()) {
+                return Err(map.unsupported(tensor, "files named *.safetensors"));
+            }
+            shard_of.insert(tensor, shard);
+            shards.insert(shard, 0);
+        }
+        if shards.is_empty() {
+            return Err(object.bad("weight_map", "names no tensors"));
+        }
+        let mut files = Vec::with_capacity(shards.len());
+        let mut missing = Vec::new();
+        for (name, position) in &mut shards {
+            match self.weight_file(name) {
+                Some(file) => {
+                    *position = files.len();
+                    files.push(file);
+                }
+                None => missing.push((*name).to_owned()),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::MissingShards { path, missing });
+        }
+        let tensors = shard_of
+            .into_iter()
+            .map(|(tensor, shard)| (tensor.to_owned(), shards[shard]))
+            .collect();
+        Ok(WeightFiles {
+            files,
+            tensors: Some(tensors),
+        })
+    }
+
+    fn weight_file(&self, name: &str) -> Option<WeightFile> {
+        match &self.source {
+            ModelSource::Directory(folder) => {
+                let path = folder.join(name);
+                path.is_file().then_some(WeightFile::Path(path))
+            }
+            ModelSource::Embedded(files) => files
+                .iter()
+                .find(|(embedded, _)| *embedded == name)
+                .map(|(embedded, bytes)| WeightFile::Embedded(embedded, bytes)),
+        }
+    }
+
+    fn required_text(&self, name: &'static str) -> Result<Cow<'static, str>> {
+        self.text(name)?.ok_or_else(|| Error::MissingFile {
+            folder: self.path().to_owned(),
+            file: name,
+        })
+    }
+
+    /// Reads a text file, or nothing when it does not exist.
+    fn text(&self, name: &str) -> Result<Option<Cow<'static, str>>> {
+        let not_utf8 = |error: std::str::Utf8Error| Error::NotUtf8 {
+            path: self.path_of(name),
+            offset: error.valid_up_to(),
+        };
+        match &self.source {
+            ModelSource::Embedded(files) => files
+                .iter()
+                .find(|(embedded, _)| *embedded == name)
+                .map(|(_, bytes)| std::str::from_utf8(bytes).map(Cow::Borrowed))
+                .transpose()
+                .map_err(not_utf8),
+            ModelSource::Directory(folder) => {
+                let Some(bytes) = read_small(&folder.join(name))? else {
+                    return Ok(None);
+                };
+                match String::from_utf8(bytes) {
+                    Ok(text) => Ok(Some(Cow::Owned(text))),
+                    Err(error) => Err(not_utf8(error.utf8_error())),
+                }
+            }
+        }
+    }
+}
+
+/// Reads a whole file, or nothing when it does not exist.
+fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
+    let failed = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let data = match path.metadata() {
+        Ok(data) => data,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if !data.is_file() {
+        // A named pipe would wait for ever and a device would never end.
+        return Err(failed(std::io::Error::other("it is not a regular file")));
+    }
+    if data.len() > MAX_TEXT_BYTES {
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+            bytes: data.len(),
+            limit: MAX_TEXT_BYTES,
+        });
+    }
+    std::fs::read(path).map(Some).map_err(failed)
+}
+
+/// Whether a name from an index is one file directly in the folder, on every operating system.
+fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!(parts.next(), Some(Component::Normal(part)) if part == name)
+        && parts.next().is_none()
+        && !name.contains(['\\', ':', '\0'])
+}
+
+/// The `chat_template` field: a string, or a list of named templates.
+fn template_field(object: &Object) -> Result<Option<String>> {
+    const FIELD: &str = "chat_template";
+    let Some(list) = object.get(FIELD).and_then(|value| value.as_array()) else {
+        return Ok(object.string(FIELD)?.map(str::to_owned));
+    };
+    let default = list.iter().find(|entry| entry["name"] == "default");
+    match default.and_then(|entry| entry["template"].as_str()) {
+        Some(template) => Ok(Some(template.to_owned())),
+        None => Err(object.bad(FIELD, "is a list without a template named `default`")),
+    }
+}
+
+/// Puts the files of a model folder into the program, aligned so that weights need no copy.
+///
+/// Takes the folder as an absolute path literal (usually made with `concat!` and
+/// `env!("CARGO_MANIFEST_DIR")`) and the file names; gives a `&'static [EmbeddedFile]` for
+/// [`ModelFolder::embedded`](crate::ModelFolder::embedded).
+#[macro_export]
+macro_rules! embed_model {
+    ($folder:expr, [$($name:literal),+ $(,)?]) => {{
+        const FILES: &[$crate::EmbeddedFile] = &[$({
+            // safetensors data is viewed in place, so it must start where any dtype may start.
+            #[repr(C, align(64))]
+            struct Aligned<Bytes: ?Sized>(Bytes);
+            static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!($folder, "/", $name)));
+            ($name, &FILE.0)
+        }),+];
+        FILES
+    }};
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -1,0 +1,182 @@
+//! Owns reading JSON objects field by field, so that every complaint names the file and the field.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// One JSON object and the file it came from.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    path: PathBuf,
+    prefix: String,
+    map: Map<String, Value>,
+}
+
+impl Object {
+    /// Parses the text of a file whose top level must be an object.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
+        let value = serde_json::from_str(text).map_err(|source| Error::Json {
+            path: path.to_owned(),
+            source,
+        })?;
+        match value {
+            Value::Object(map) => Ok(Self {
+                path: path.to_owned(),
+                prefix: String::new(),
+                map,
+            }),
+            other => Err(Error::Field {
+                path: path.to_owned(),
+                field: "(top level)".to_owned(),
+                problem: format!("must be an object, not {}", kind(&other)),
+            }),
+        }
+    }
+
+    /// The value of a field; `null` counts as absent.
+    pub(crate) fn get(&self, field: &str) -> Option<&Value> {
+        self.map.get(field).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.map.keys().map(String::as_str)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.map.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// An error about a field of this object.
+    pub(crate) fn bad(&self, field: &str, problem: impl Into<String>) -> Error {
+        Error::Field {
+            path: self.path.clone(),
+            field: format!("{}{field}", self.prefix),
+            problem: problem.into(),
+        }
+    }
+
+    /// A typed refusal of a field's value.
+    pub(crate) fn unsupported(&self, field: &str, supported: &'static str) -> Error {
+        let found = self.map.get(field).map_or("null".to_owned(), show);
+        Error::UnsupportedSetting {
+            path: self.path.clone(),
+            field: format!("{}{field}", self.prefix),
+            found,
+            supported,
+        }
+    }
+
+    fn wrong_kind(&self, field: &str, value: &Value, expected: &str) -> Error {
+        self.bad(
+            field,
+            format!("must be {expected}, not {} {}", kind(value), show(value)),
+        )
+    }
+
+    pub(crate) fn required<T>(&self, field: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.bad(field, "is missing"))
+    }
+
+    pub(crate) fn object(&self, field: &str) -> Result<Option<Self>> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Self {
+                path: self.path.clone(),
+                prefix: format!("{}{field}.", self.prefix),
+                map: map.clone(),
+            })),
+            Some(other) => Err(self.wrong_kind(field, other, "an object")),
+        }
+    }
+
+    pub(crate) fn string(&self, field: &str) -> Result<Option<&str>> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong_kind(field, other, "a string")),
+        }
+    }
+
+    pub(crate) fn bool(&self, field: &str) -> Result<Option<bool>> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.wrong_kind(field, other, "true or false")),
+        }
+    }
+
+    pub(crate) fn float(&self, field: &str) -> Result<Option<f64>> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(value) => match value.as_f64() {
+                Some(number) if number.is_finite() => Ok(Some(number)),
+                _ => Err(self.wrong_kind(field, value, "a finite number")),
+            },
+        }
+    }
+
+    /// A finite number above zero.
+    pub(crate) fn positive(&self, field: &str) -> Result<Option<f64>> {
+        match self.float(field)? {
+            Some(number) if number <= 0.0 => {
+                Err(self.bad(field, format!("must be above zero, not {number}")))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// A whole number between 1 and `limit`.
+    pub(crate) fn size(&self, field: &str, limit: usize) -> Result<Option<usize>> {
+        let Some(value) = self.get(field) else {
+            return Ok(None);
+        };
+        let Some(number) = value.as_u64() else {
+            return Err(self.wrong_kind(field, value, "a whole number"));
+        };
+        match usize::try_from(number) {
+            Ok(0) => Err(self.bad(field, "must not be zero")),
+            Ok(size) if size <= limit => Ok(Some(size)),
+            _ => Err(self.bad(field, format!("is {number}; at most {limit} makes sense"))),
+        }
+    }
+
+    /// One token id or a list of them.
+    pub(crate) fn token_ids(&self, field: &str) -> Result<Vec<u32>> {
+        let one = |value: &Value| {
+            value
+                .as_u64()
+                .and_then(|id| u32::try_from(id).ok())
+                .ok_or_else(|| self.wrong_kind(field, value, "a token id or a list of them"))
+        };
+        match self.get(field) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(ids)) => ids.iter().map(one).collect(),
+            Some(value) => Ok(vec![one(value)?]),
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "the boolean",
+        Value::Number(_) => "the number",
+        Value::String(_) => "the string",
+        Value::Array(_) => "the list",
+        Value::Object(_) => "the object",
+    }
+}
+
+/// The value as JSON, cut so that an error stays one line.
+fn show(value: &Value) -> String {
+    const LONGEST: usize = 40;
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let mut cut: String = text.chars().take(LONGEST).collect();
+    cut.push('…');
+    cut
+}
