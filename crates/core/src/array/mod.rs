@@ -78,7 +78,7 @@ impl Array {
         let owner = Box::new(value);
         let start = std::ptr::NonNull::from(&*owner).cast();
         // SAFETY: the box keeps the value in place and nobody writes to it.
-        let buffer = unsafe { HostBuffer::new(start, size_of::<T>(), owner) };
+        let buffer = unsafe { HostBuffer::share(start, size_of::<T>(), owner) };
         let data = Data {
             buffer,
             offset: 0,

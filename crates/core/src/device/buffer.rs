@@ -30,7 +30,7 @@ impl HostBuffer {
     ///
     /// # Safety
     /// The bytes must be readable and unchanged until `owner` is dropped.
-    pub unsafe fn new(
+    pub unsafe fn share(
         start: NonNull<u8>,
         bytes: usize,
         owner: Box<dyn Any + Send + Sync>,
@@ -48,7 +48,7 @@ unsafe impl Send for HostBuffer {}
 // SAFETY: as above.
 unsafe impl Sync for HostBuffer {}
 
-// SAFETY: `new` requires readable bytes for as long as the owner lives, and we hold the owner.
+// SAFETY: `share` requires readable bytes for as long as the owner lives, and we hold the owner.
 unsafe impl Buffer for HostBuffer {
     fn host(&self) -> NonNull<u8> {
         self.start

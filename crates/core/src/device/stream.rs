@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -83,22 +83,23 @@ pub(crate) fn submit(stream: Stream, job: Job) -> std::result::Result<(), Job> {
         .get_or_init(Mutex::default)
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if !queues.contains_key(&stream) {
-        let (sender, receiver) = mpsc::channel::<Job>();
-        let name = format!("olivine-{}-{}", stream.device, stream.index);
-        let spawned = thread::Builder::new().name(name).spawn(move || {
-            for job in receiver {
-                job();
+    let queue = match queues.entry(stream) {
+        Entry::Occupied(queue) => queue.into_mut(),
+        Entry::Vacant(vacant) => {
+            let (sender, receiver) = mpsc::channel::<Job>();
+            let name = format!("olivine-{}-{}", stream.device, stream.index);
+            let spawned = thread::Builder::new().name(name).spawn(move || {
+                for job in receiver {
+                    job();
+                }
+            });
+            if spawned.is_err() {
+                return Err(job);
             }
-        });
-        if spawned.is_err() {
-            return Err(job);
+            vacant.insert(sender)
         }
-        queues.insert(stream, sender);
-    }
-    queues[&stream]
-        .send(job)
-        .map_err(|mpsc::SendError(job)| job)
+    };
+    queue.send(job).map_err(|mpsc::SendError(job)| job)
 }
 
 /// Waits until everything queued on a stream so far has run.

@@ -64,7 +64,7 @@ pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<()> {
         } else {
             let jobs = enqueue(tape, &streams);
             drop(lock);
-            jobs.into_iter().for_each(|job| job());
+            run_jobs(jobs);
         }
     }
     arrays.iter().try_for_each(|array| array.wait())
@@ -88,7 +88,7 @@ pub fn async_eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Event {
         let (tape, streams, lock) = claim(&pending);
         let jobs = enqueue(tape, &streams);
         drop(lock);
-        jobs.into_iter().for_each(|job| job());
+        run_jobs(jobs);
     }
     drop(pending);
     Event { arrays }
@@ -171,6 +171,12 @@ fn enqueue(tape: Vec<Task>, streams: &[Stream]) -> Vec<Job> {
         .zip(parts)
         .map(|(stream, part)| submit(*stream, Box::new(move || run_all(part))));
     queued.filter_map(std::result::Result::err).collect()
+}
+
+fn run_jobs(jobs: Vec<Job>) {
+    for job in jobs {
+        job();
+    }
 }
 
 fn run_all(tape: Vec<Task>) {

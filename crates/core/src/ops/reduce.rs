@@ -241,19 +241,19 @@ pub(super) fn ops() -> Vec<OpInfo> {
     use Gradient::{Smooth, Zero};
     reductions! {
         "sum", "The sum over axes.", "sum(x, axis=None, keepdims=False)", Smooth, Any, true,
-            |x, axes| x.sum(axes);
+            Array::sum;
         "prod", "The product over axes.", "prod(x, axis=None, keepdims=False)", Smooth, Unit, true,
-            |x, axes| x.prod(axes);
+            Array::prod;
         "min", "The smallest element over axes.", "min(x, axis=None, keepdims=False)", Smooth,
-            Distinct, false, |x, axes| x.min(axes);
+            Distinct, false, Array::min;
         "max", "The greatest element over axes.", "max(x, axis=None, keepdims=False)", Smooth,
-            Distinct, false, |x, axes| x.max(axes);
+            Distinct, false, Array::max;
         "all", "Whether all elements over axes are nonzero.", "all(x, axis=None, keepdims=False)",
-            Zero, Any, true, |x, axes| x.all(axes);
+            Zero, Any, true, Array::all;
         "any", "Whether any element over axes is nonzero.", "any(x, axis=None, keepdims=False)",
-            Zero, Any, true, |x, axes| x.any(axes);
+            Zero, Any, true, Array::any;
         "mean", "The mean over axes.", "mean(x, axis=None, keepdims=False)", Smooth, Any, false,
-            |x, axes| x.mean(axes);
+            Array::mean;
         "var", "The variance over axes.", "var(x, axis=None, keepdims=False, ddof=0)", Smooth, Any,
             false, |x, axes| x.var(axes, 0);
         "std", "The standard deviation over axes.", "std(x, axis=None, keepdims=False, ddof=0)",

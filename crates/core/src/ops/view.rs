@@ -262,7 +262,7 @@ impl Array {
             .ok_or_else(|| fail("sizes are zero or more, or -1 once"))?;
         let wild = match sizes.iter().filter(|&&n| n == -1).count() {
             0 => 1,
-            1 if known > 0 && self.size() % known == 0 => self.size() / known,
+            1 if known > 0 && self.size().is_multiple_of(known) => self.size() / known,
             1 => return Err(fail("-1 has no whole value")),
             _ => return Err(fail("only one size may be -1")),
         };

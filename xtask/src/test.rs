@@ -1,0 +1,126 @@
+//! Owns `cargo xtask test`: all tests here, and the same on other processors and under checkers.
+
+use std::process::Command;
+
+use clap::Args;
+
+use crate::{Outcome, cargo, check::target_installed, run};
+
+/// What to run. Without a flag: every test and doctest of the workspace.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Cross-build core, cpu, io and conformance for 64-bit Arm and run their tests under qemu-user.
+    #[arg(long)]
+    aarch64: bool,
+    /// Run the stress tests under ThreadSanitizer (needs a nightly toolchain with rust-src).
+    #[arg(long)]
+    tsan: bool,
+    /// Run core's and io's tests under Miri (needs a nightly toolchain with miri).
+    #[arg(long)]
+    miri: bool,
+    /// Run the tests once for each instruction set this processor has.
+    #[arg(long)]
+    isa: bool,
+    /// Handed to `cargo test`, such as a filter.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn all(options: &Options) -> Outcome {
+    let arguments = &options.arguments;
+    if options.aarch64 {
+        return aarch64(arguments);
+    }
+    if options.tsan {
+        return tsan(arguments);
+    }
+    if options.miri {
+        return miri(arguments);
+    }
+    if options.isa {
+        return each_isa(arguments);
+    }
+    run(cargo(&["test", "--workspace"]).args(arguments))
+}
+
+/// The crates whose kernels and layouts differ between processors.
+const PORTED: [&str; 8] = [
+    "--package",
+    "olivine-core",
+    "--package",
+    "olivine-cpu",
+    "--package",
+    "olivine-io",
+    "--package",
+    "olivine-conformance",
+];
+
+fn aarch64(arguments: &[String]) -> Outcome {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    if !target_installed(TARGET) {
+        return Err(format!(
+            "install the target first: rustup target add {TARGET}"
+        ));
+    }
+    for (tool, package) in [
+        ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        ("qemu-aarch64", "qemu-user"),
+    ] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            return Err(format!("{tool} is missing: apt-get install {package}"));
+        }
+    }
+    let mut test = cargo(&["test", "--target", TARGET, "--lib", "--tests"]);
+    test.args(PORTED)
+        .args(arguments)
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+            "aarch64-linux-gnu-gcc",
+        )
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
+            "qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu",
+        );
+    run(&mut test)
+}
+
+fn tsan(arguments: &[String]) -> Outcome {
+    let mut test = rustup_nightly(&[
+        "test",
+        "-Zbuild-std",
+        "--target",
+        "x86_64-unknown-linux-gnu",
+    ]);
+    test.args(["--package", "olivine-conformance", "--test", "stress"])
+        .args(arguments)
+        .env("RUSTFLAGS", "-Zsanitizer=thread")
+        .env("CARGO_TARGET_DIR", "target/tsan");
+    run(&mut test)
+}
+
+fn miri(arguments: &[String]) -> Outcome {
+    let mut test = rustup_nightly(&["miri", "test", "--lib"]);
+    test.args(["--package", "olivine-core", "--package", "olivine-io"])
+        .args(arguments)
+        .env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-ignore-leaks")
+        .env("CARGO_TARGET_DIR", "target/miri");
+    run(&mut test)
+}
+
+/// A cargo command of the nightly toolchain, in the repository's root.
+fn rustup_nightly(arguments: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command
+        .args(["run", "nightly", "cargo"])
+        .args(arguments)
+        .current_dir(crate::root());
+    command
+}
+
+fn each_isa(arguments: &[String]) -> Outcome {
+    for level in ["portable", "v3", "v4"] {
+        let mut test = cargo(&["test", "--lib", "--tests"]);
+        run(test.args(PORTED).args(arguments).env("OLIVINE_ISA", level))?;
+    }
+    Ok(())
+}
