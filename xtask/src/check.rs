@@ -7,7 +7,10 @@ use crate::{Outcome, cargo, generate, root, run};
 /// Files longer than this are to be split.
 const LONGEST_FILE: usize = 1000;
 
-fn run_steps(steps: &[(&str, fn() -> Outcome)]) -> Outcome {
+/// A named check.
+type Step = (&'static str, fn() -> Outcome);
+
+fn run_steps(steps: &[Step]) -> Outcome {
     let mut failed = Vec::new();
     for (name, step) in steps {
         eprintln!("\n== {name}");

@@ -6,10 +6,25 @@ use clap::Args;
 
 use crate::{Outcome, cargo, check::target_installed, run};
 
-/// What to run. Without a flag: every test and doctest of the workspace.
+/// Which tests to run. Without a flag: every test and doctest of the workspace.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Cross-build core, cpu, io and conformance for 64-bit Arm and run their tests under qemu-user.
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+    /// Handed to `cargo test`, such as a filter.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Where else tests can run than as they are, here.
+#[derive(Args)]
+#[group(multiple = false)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are one choice, spelled as flags"
+)]
+struct Elsewhere {
+    /// Cross-build core, cpu, io and conformance for 64-bit Arm; run their tests under qemu-user.
     #[arg(long)]
     aarch64: bool,
     /// Run the stress tests under ThreadSanitizer (needs a nightly toolchain with rust-src).
@@ -21,26 +36,17 @@ pub(crate) struct Options {
     /// Run the tests once for each instruction set this processor has.
     #[arg(long)]
     isa: bool,
-    /// Handed to `cargo test`, such as a filter.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
 }
 
 pub(crate) fn all(options: &Options) -> Outcome {
     let arguments = &options.arguments;
-    if options.aarch64 {
-        return aarch64(arguments);
+    match options.elsewhere {
+        Elsewhere { aarch64: true, .. } => aarch64(arguments),
+        Elsewhere { tsan: true, .. } => tsan(arguments),
+        Elsewhere { miri: true, .. } => miri(arguments),
+        Elsewhere { isa: true, .. } => each_isa(arguments),
+        Elsewhere { .. } => run(cargo(&["test", "--workspace"]).args(arguments)),
     }
-    if options.tsan {
-        return tsan(arguments);
-    }
-    if options.miri {
-        return miri(arguments);
-    }
-    if options.isa {
-        return each_isa(arguments);
-    }
-    run(cargo(&["test", "--workspace"]).args(arguments))
 }
 
 /// The crates whose kernels and layouts differ between processors.

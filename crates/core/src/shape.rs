@@ -37,7 +37,7 @@ impl Shape {
             .iter()
             .filter(|&&n| n != 0)
             .try_fold(item_size, |bytes, &n| bytes.checked_mul(n))
-            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .filter(|&bytes| isize::try_from(bytes).is_ok())
             .map(|bytes| if self.0.contains(&0) { 0 } else { bytes })
             .ok_or_else(|| Error::Shape {
                 op,

@@ -229,13 +229,14 @@ fn compute(node: &Node, op: &Op, inputs: Inputs) -> Result<Outputs> {
         Op::Copy => backend.copy(&mut call)?,
         Op::View(_) => {}
         Op::Primitive(primitive) => {
+            let missing = Err(Error::NoKernel {
+                op: op.name(),
+                device: backend.device(),
+            });
             backend
                 .kernels()
                 .run(&**primitive, &mut call)
-                .unwrap_or(Err(Error::NoKernel {
-                    op: op.name(),
-                    device: backend.device(),
-                }))?
+                .unwrap_or(missing)?;
         }
     }
     let outputs: Option<Outputs> = call.finish().into_iter().collect();

@@ -183,15 +183,12 @@ fn steps_between(leaves: &[Array], outputs: &[Array]) -> Vec<Step> {
         }
         while let Some(frame) = stack.last_mut() {
             if let Some(input) = frame.inputs.get(frame.next) {
-                match reaches.get(&Arc::as_ptr(&input.node)) {
-                    Some(known) => {
-                        frame.reaches |= known;
-                        frame.next += 1;
-                    }
-                    None => {
-                        let node = input.node.clone();
-                        stack.extend(open(&mut reaches, &node));
-                    }
+                if let Some(known) = reaches.get(&Arc::as_ptr(&input.node)) {
+                    frame.reaches |= known;
+                    frame.next += 1;
+                } else {
+                    let node = input.node.clone();
+                    stack.extend(open(&mut reaches, &node));
                 }
             } else if let Some(Frame {
                 node,
