@@ -1,0 +1,209 @@
+//! Owns what can go wrong with array files: every error names the file, and the tensor if it is one's.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use olivine_core::Dtype;
+
+/// The result of reading or writing array files.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong when array files are read or written.
+///
+/// ```
+/// use olivine_io::{Error, FileProblem, SafeTensors};
+/// let error = SafeTensors::from_bytes(&b"short"[..]).err();
+/// let Some(Error::File { problem, .. }) = error else { panic!() };
+/// assert_eq!(problem, FileProblem::TooShort { bytes: 5 });
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What was tried: `open`, `read`, `write`, ….
+        action: &'static str,
+        /// Why it failed.
+        source: Arc<io::Error>,
+    },
+    /// The file as a whole is not what it should be.
+    #[error("{}: {problem}", file.display())]
+    File {
+        /// The file; `<bytes>` for a file in memory.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: FileProblem,
+    },
+    /// One tensor of a file is not what it should be.
+    #[error("{}: tensor {tensor:?}: {problem}", file.display())]
+    Tensor {
+        /// The file; `<bytes>` for a file in memory.
+        file: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong with it.
+        problem: TensorProblem,
+    },
+    /// An array could not be made or computed.
+    #[error(transparent)]
+    Array(#[from] olivine_core::Error),
+}
+
+/// What is wrong with a file as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileProblem {
+    /// It is a folder, a pipe or a device.
+    #[error("not a regular file")]
+    NotRegular,
+    /// It cannot even hold the length of a header.
+    #[error("{bytes} bytes are too short for a safetensors file")]
+    TooShort {
+        /// The file's size.
+        bytes: usize,
+    },
+    /// The header would be larger than any real one.
+    #[error("the header's length of {length} bytes is over the limit of {limit}")]
+    HeaderTooLong {
+        /// The length the file states.
+        length: u64,
+        /// The longest header allowed.
+        limit: usize,
+    },
+    /// The file ends inside its header.
+    #[error("truncated: a header of {length} bytes does not fit into {bytes} bytes")]
+    HeaderTruncated {
+        /// The length the file states.
+        length: u64,
+        /// The file's size.
+        bytes: usize,
+    },
+    /// The header is not text.
+    #[error("the header is not UTF-8 from its byte {at} on")]
+    HeaderNotUtf8 {
+        /// The position of the first bad byte, from the header's start.
+        at: usize,
+    },
+    /// The header is not the JSON it should be.
+    #[error("the header is malformed: {reason}")]
+    Malformed {
+        /// Where and why.
+        reason: String,
+    },
+    /// Bytes at the end belong to no tensor.
+    #[error("the last {bytes} bytes belong to no tensor")]
+    TrailingBytes {
+        /// How many.
+        bytes: usize,
+    },
+}
+
+/// What is wrong with one tensor.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorProblem {
+    /// There is none of this name.
+    #[error("not in this file")]
+    Missing,
+    /// There are two of this name.
+    #[error("the name occurs twice")]
+    Duplicate,
+    /// The name has a meaning of its own in this format.
+    #[error("the name is reserved")]
+    Reserved,
+    /// Its description in the header is not what it should be.
+    #[error("malformed description: {reason}")]
+    Malformed {
+        /// Where and why.
+        reason: String,
+    },
+    /// The format has no such dtype.
+    #[error("unknown dtype {dtype:?}")]
+    UnknownDtype {
+        /// The dtype as the file spells it.
+        dtype: String,
+    },
+    /// The format has this dtype but arrays do not.
+    #[error("arrays cannot hold dtype {dtype}")]
+    UnsupportedDtype {
+        /// The dtype as the file spells it.
+        dtype: &'static str,
+    },
+    /// It has more axes than any real tensor.
+    #[error("{rank} axes are over the limit of {limit}")]
+    TooManyAxes {
+        /// The number of axes.
+        rank: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// Its element count does not fit in memory addresses.
+    #[error("shape {shape:?} has too many elements")]
+    TooLarge {
+        /// The shape as the file states it.
+        shape: Vec<u64>,
+    },
+    /// Its bytes end before they begin.
+    #[error("its bytes begin at {begin} and end before that, at {end}")]
+    Reversed {
+        /// The stated first byte.
+        begin: u64,
+        /// The stated end.
+        end: u64,
+    },
+    /// Its bytes lie past the end of the file.
+    #[error(
+        "its bytes end at {end} but the file has only {available} bytes of data; is it truncated?"
+    )]
+    OutOfBounds {
+        /// The stated end.
+        end: u64,
+        /// The bytes that follow the header.
+        available: usize,
+    },
+    /// Its shape and dtype need another number of bytes than it has.
+    #[error("shape {shape:?} of {dtype} takes {expected} bytes, not {actual}")]
+    WrongSize {
+        /// The shape.
+        shape: Vec<u64>,
+        /// The dtype as the file spells it.
+        dtype: &'static str,
+        /// The bytes this takes.
+        expected: usize,
+        /// The bytes the file gives it.
+        actual: u64,
+    },
+    /// It shares bytes with another tensor.
+    #[error("its bytes overlap those of {other:?}")]
+    Overlap {
+        /// The other tensor.
+        other: String,
+    },
+    /// Bytes before it belong to no tensor.
+    #[error("{bytes} bytes before it belong to no tensor")]
+    Gap {
+        /// How many.
+        bytes: usize,
+    },
+    /// A truth value is neither 0 nor 1.
+    #[error("element {index} is {value}, which is no truth value")]
+    NotBool {
+        /// The element's position in row-major order.
+        index: usize,
+        /// The byte found there.
+        value: u8,
+    },
+    /// Memory for a copy ran out.
+    #[error("no memory for {bytes} bytes of {dtype}")]
+    OutOfMemory {
+        /// The bytes that were needed.
+        bytes: usize,
+        /// The tensor's dtype.
+        dtype: Dtype,
+    },
+    /// Its values could not be computed.
+    #[error("{0}")]
+    Evaluation(Arc<olivine_core::Error>),
+}
