@@ -208,7 +208,7 @@ mod tests {
             .render_str(
                 template,
                 minijinja::context! {
-                    messages => minijinja::Value::from_serialize(&messages), bos_token => END_OF_TEXT, add_generation_prompt => true,
+                    messages => minijinja::value::Serde(&messages), bos_token => END_OF_TEXT, add_generation_prompt => true,
                 },
             )
             .expect("the template is valid");
