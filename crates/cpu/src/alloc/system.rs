@@ -1,0 +1,107 @@
+//! Owns the boundary to the operating system's memory: zeroed blocks, huge pages for large ones.
+
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    ptr::NonNull,
+};
+
+use super::ALIGNMENT;
+
+/// Blocks from this size on are mapped, so that they cost nothing until they are touched.
+#[cfg(all(unix, not(miri)))]
+const MAPPED: usize = 1 << 20;
+
+/// The size of a huge page; mapped blocks of several start on a multiple of it.
+#[cfg(all(unix, not(miri)))]
+const HUGE: usize = 2 << 20;
+
+/// A zeroed block of `size` bytes, a multiple of [`ALIGNMENT`]; `None` if the system has none left.
+pub(super) fn allocate(size: usize) -> Option<NonNull<u8>> {
+    #[cfg(all(unix, not(miri)))]
+    if size >= MAPPED {
+        return map(size);
+    }
+    let layout = Layout::from_size_align(size, ALIGNMENT).ok()?;
+    // SAFETY: the size is not zero, as every class holds at least one unit.
+    NonNull::new(unsafe { alloc_zeroed(layout) })
+}
+
+/// Returns a block to the system.
+///
+/// # Safety
+/// The block must come from [`allocate`] with the same size, and have no user left.
+pub(super) unsafe fn free(start: NonNull<u8>, size: usize) {
+    #[cfg(all(unix, not(miri)))]
+    if size >= MAPPED {
+        // SAFETY: exactly this range was mapped by `map`.
+        unsafe { libc::munmap(start.as_ptr().cast(), page_aligned(size)) };
+        return;
+    }
+    let layout = Layout::from_size_align(size, ALIGNMENT).expect("the block was allocated with it");
+    // SAFETY: the caller passes a block that `alloc_zeroed` returned for this layout.
+    unsafe { dealloc(start.as_ptr(), layout) };
+}
+
+/// Mapped sizes are whole pages, of 64 KiB at most on any system we run on.
+#[cfg(all(unix, not(miri)))]
+const fn page_aligned(size: usize) -> usize {
+    size.next_multiple_of(64 * 1024)
+}
+
+#[cfg(all(unix, not(miri)))]
+fn map(size: usize) -> Option<NonNull<u8>> {
+    let size = page_aligned(size);
+    let slack = if size >= 2 * HUGE { HUGE } else { 0 };
+    // SAFETY: an anonymous private mapping at an address of the system's choice.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size.checked_add(slack)?,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANON,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return None;
+    }
+    let start: *mut u8 = start.cast();
+    if slack == 0 {
+        return NonNull::new(start);
+    }
+    // Cut the mapping so that it starts on a huge page.
+    let head = start.align_offset(HUGE);
+    let tail = slack - head;
+    // SAFETY: both ranges are whole pages of the mapping just made, outside what is kept.
+    unsafe {
+        if head > 0 {
+            libc::munmap(start.cast(), head);
+        }
+        if tail > 0 {
+            libc::munmap(start.add(head + size).cast(), tail);
+        }
+        let start = start.add(head);
+        #[cfg(target_os = "linux")]
+        libc::madvise(start.cast(), size, libc::MADV_HUGEPAGE);
+        NonNull::new(start)
+    }
+}
+
+/// The machine's memory in bytes, or a cautious guess.
+pub(super) fn total_memory() -> usize {
+    #[cfg(all(unix, not(miri)))]
+    {
+        // SAFETY: reads two constants of the system.
+        let (pages, size) = unsafe {
+            (
+                libc::sysconf(libc::_SC_PHYS_PAGES),
+                libc::sysconf(libc::_SC_PAGESIZE),
+            )
+        };
+        if pages > 0 && size > 0 {
+            return pages as usize * size as usize;
+        }
+    }
+    8 << 30
+}

@@ -1,0 +1,174 @@
+//! Owns the choice of instruction set: made once at run time, forced by `OLIVINE_ISA`.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A set of instructions that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
+    Portable = 1,
+    /// AVX2, FMA and F16C: x86-64-v3.
+    V3 = 2,
+    /// The 512-bit extensions F, BW, DQ, VL and CD: x86-64-v4.
+    V4 = 3,
+}
+
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The instruction set that kernels run with on this machine.
+///
+/// The variable `OLIVINE_ISA` (`portable`, `v3` or `v4`) lowers it; levels the machine lacks are
+/// never chosen.
+#[inline]
+pub fn level() -> Level {
+    match CHOSEN.load(Ordering::Relaxed) {
+        0 => choose(),
+        1 => Level::Portable,
+        2 => Level::V3,
+        _ => Level::V4,
+    }
+}
+
+#[cold]
+fn choose() -> Level {
+    let best = detect();
+    let wanted = match std::env::var("OLIVINE_ISA").as_deref() {
+        Ok("portable") => Level::Portable,
+        Ok("v3") => Level::V3,
+        _ => best,
+    };
+    let level = wanted.min(best);
+    CHOSEN.store(level as u8, Ordering::Relaxed);
+    level
+}
+
+/// The best level of this machine.
+pub(crate) fn detect() -> Level {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let v3 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+            && is_x86_feature_detected!("bmi2");
+        let v4 = v3
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512cd");
+        if v4 {
+            return Level::V4;
+        }
+        if v3 {
+            return Level::V3;
+        }
+    }
+    Level::Portable
+}
+
+/// A level as a type, so that one generic body can ask what it is being compiled for.
+pub(crate) trait Isa: Copy + 'static {
+    /// The level.
+    const LEVEL: Level;
+    /// True if fused multiply-add is one instruction.
+    const FMA: bool;
+
+    /// `a * b + c`, fused where that is fast and rounded twice where it is not.
+    #[inline(always)]
+    fn fma(a: f32, b: f32, c: f32) -> f32 {
+        if Self::FMA {
+            a.mul_add(b, c)
+        } else {
+            a * b + c
+        }
+    }
+}
+
+/// The type of [`Level::Portable`].
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+/// The type of [`Level::V3`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct V3;
+/// The type of [`Level::V4`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct V4;
+
+impl Isa for Portable {
+    const LEVEL: Level = Level::Portable;
+    const FMA: bool = cfg!(target_arch = "aarch64");
+}
+#[cfg(target_arch = "x86_64")]
+impl Isa for V3 {
+    const LEVEL: Level = Level::V3;
+    const FMA: bool = true;
+}
+#[cfg(target_arch = "x86_64")]
+impl Isa for V4 {
+    const LEVEL: Level = Level::V4;
+    const FMA: bool = true;
+}
+
+/// Compiles one generic body for each instruction set and calls the one this machine has.
+///
+/// `body` must be `#[inline(always)]` and take an [`Isa`] as its first type parameter:
+///
+/// ```text
+/// #[inline(always)]
+/// fn dot_body<S: Isa>(a: &[f32], b: &[f32]) -> f32 { … S::fma(…) … }
+/// per_isa! { pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 = dot_body; }
+/// ```
+///
+/// `[v3]` before the name leaves out the 512-bit version, which saves compile time where it gains
+/// nothing.
+macro_rules! per_isa {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?
+        ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident;) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2")]
+                fn v4 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::V4 $($(, $g)+)?>($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma,f16c,bmi2")]
+                fn v3 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::V3 $($(, $g)+)?>($($arg),*)
+                }
+                match $crate::isa::level() {
+                    // SAFETY: the level was detected, so the processor has these instructions.
+                    $crate::isa::Level::V4 => return unsafe { v4 $(::<$($g),+>)? ($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::isa::Level::V3 => return unsafe { v3 $(::<$($g),+>)? ($($arg),*) },
+                    $crate::isa::Level::Portable => {}
+                }
+            }
+            $body::<$crate::isa::Portable $($(, $g)+)?>($($arg),*)
+        }
+    };
+    ([v3] $(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?
+        ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident;) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,f16c,bmi2")]
+                fn v3 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::V3 $($(, $g)+)?>($($arg),*)
+                }
+                if $crate::isa::level() >= $crate::isa::Level::V3 {
+                    // SAFETY: the level was detected, so the processor has these instructions.
+                    return unsafe { v3 $(::<$($g),+>)? ($($arg),*) };
+                }
+            }
+            $body::<$crate::isa::Portable $($(, $g)+)?>($($arg),*)
+        }
+    };
+}
+pub(crate) use per_isa;
