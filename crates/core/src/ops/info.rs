@@ -70,6 +70,11 @@ impl Input {
         }
     }
 
+    /// An input of positions on an axis of size `bound`.
+    pub fn index(shape: impl Into<Vec<usize>>, bound: usize) -> Self {
+        Self::new(shape, Domain::Index(bound))
+    }
+
     /// An input filled with ordinary numbers.
     pub fn any(shape: impl Into<Vec<usize>>) -> Self {
         Self::new(shape, Domain::Any)

@@ -32,14 +32,24 @@ macro_rules! op_modules {
 }
 
 op_modules! {
+    /// Evenly spaced numbers.
+    arange,
+    /// Joining arrays.
+    concatenate,
     /// Arrays made from nothing.
     creation,
+    /// Reading by position.
+    gather,
     /// Matrix products.
     matmul,
     /// Sums, products, extrema and truth over axes.
     reduce,
+    /// Writing by position.
+    scatter,
     /// Writing into a slice.
     slice_update,
+    /// Cutting arrays.
+    split,
     /// The identity that gradients do not pass.
     stop_gradient,
     /// The softmax function.

@@ -2,9 +2,9 @@
 
 use smallvec::SmallVec;
 
-use super::OpInfo;
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
-    Array, Result,
+    Array, Error, Result,
     graph::{Gradients, Primitive, Specs, Vjp, no_decomposition},
     shape::Strides,
 };
@@ -25,7 +25,30 @@ impl Primitive for SliceUpdate {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        Ok([inputs[0].spec().clone()].into())
+        let (x, slice) = (&inputs[0], &inputs[1]);
+        let fits = x.ndim() == slice.ndim()
+            && [self.starts.len(), self.steps.len()] == [x.ndim(); 2]
+            && (0..x.ndim()).all(|axis| match slice.shape()[axis] as isize {
+                0 => true,
+                count => {
+                    let start = self.starts[axis] as isize;
+                    let end = start.saturating_add(self.steps[axis].saturating_mul(count - 1));
+                    start.min(end) >= 0 && start.max(end) < x.shape()[axis] as isize
+                }
+            });
+        if !fits || x.dtype() != slice.dtype() {
+            let reason = format!(
+                "{} {} in steps {:?} from {:?} does not fit into {} {}",
+                slice.dtype(),
+                slice.shape(),
+                self.steps,
+                self.starts,
+                x.dtype(),
+                x.shape()
+            );
+            return Err(Error::Shape { op: self.name(), reason });
+        }
+        Ok([x.spec().clone()].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
@@ -60,5 +83,25 @@ impl Array {
 }
 
 pub(super) fn ops() -> Vec<OpInfo> {
-    Vec::new()
+    vec![OpInfo {
+        name: "slice_update",
+        doc: "A copy with a slice replaced.",
+        signature: "slice_update(x, update, start_indices, axes)",
+        family: Family::Indexing,
+        kinds: kinds::ALL,
+        gradient: Gradient::Smooth,
+        samples: || {
+            let case = |label: &str, starts: [usize; 2], steps: [isize; 2], slice: [usize; 2]| {
+                let inputs = [Input::any([5, 4]), Input::any(slice)];
+                Sample::new(label, inputs, move |x| {
+                    x[0].slice_update_at(&x[1], starts.as_slice().into(), steps.as_slice().into())
+                })
+            };
+            vec![
+                case("[1:3, 2:4]", [1, 2], [1, 1], [2, 2]),
+                case("[::2, ::-1]", [0, 3], [2, -1], [3, 4]),
+                case("nothing", [2, 0], [1, 1], [0, 4]),
+            ]
+        },
+    }]
 }
