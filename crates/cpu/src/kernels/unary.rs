@@ -4,7 +4,7 @@ use olivine_core::{Call, Complex64, Dtype, Result, ops::scalar::Unary};
 
 use super::{
     elementwise::{self, Plan},
-    scalar::{complex, integer::Integer, map1, math32, math64},
+    scalar::{complex, integer::Integer, map1, map1_rare, math32, math64},
 };
 use crate::tensor::wrong_dtype;
 
@@ -135,7 +135,7 @@ integer_functions! {
 }
 
 macro_rules! float_functions {
-    ($($name:ident $ty:ident $math:ident $run:ident),*) => {$(
+    ($($name:ident $ty:ident $math:ident $run:ident $sin:ident $cos:ident $tan:ident;)*) => {$(
         fn $name(op: Unary) -> Option<Plan> {
             match op {
                 Unary::Abs => map1!($run, 1, $ty => $ty, |x| x.abs()),
@@ -147,10 +147,11 @@ macro_rules! float_functions {
                 Unary::ArcTanh => map1!($run, 30, $ty => $ty, |x| $math::atanh::<S>(x)),
                 Unary::Ceil => map1!($run, 1, $ty => $ty, |x| x.ceil()),
                 Unary::Conjugate | Unary::Real => map1!($run, 1, $ty => $ty, |x| x),
-                Unary::Cos => map1!($run, 20, $ty => $ty, |x| $math::cos::<S>(x)),
+                Unary::Cos => map1_rare!($run, 20, $ty, |x| $math::cos::<S>(x),
+                    $math::is_large_angle, libm::$cos),
                 Unary::Cosh => map1!($run, 20, $ty => $ty, |x| $math::cosh::<S>(x)),
                 Unary::Erf => map1!($run, 20, $ty => $ty, |x| $math::erf::<S>(x)),
-                Unary::ErfInv => map1!($run, 20, $ty => $ty, |x| $math::erfinv::<S>(x)),
+                Unary::ErfInv => $math::erfinv_plan(),
                 Unary::Exp => map1!($run, 10, $ty => $ty, |x| $math::exp::<S>(x)),
                 Unary::Expm1 => map1!($run, 15, $ty => $ty, |x| $math::expm1::<S>(x)),
                 Unary::Floor => map1!($run, 1, $ty => $ty, |x| x.floor()),
@@ -166,17 +167,17 @@ macro_rules! float_functions {
                 Unary::Reciprocal => map1!($run, 3, $ty => $ty, |x| 1.0 / x),
                 Unary::Round => map1!($run, 1, $ty => $ty, |x| x.round_ties_even()),
                 Unary::Rsqrt => map1!($run, 5, $ty => $ty, |x| 1.0 / x.sqrt()),
-                Unary::Sigmoid => {
-                    map1!($run, 15, $ty => $ty, |x| 1.0 / (1.0 + $math::exp::<S>(-x)))
-                }
+                Unary::Sigmoid => map1!($run, 15, $ty => $ty, |x| $math::sigmoid::<S>(x)),
                 Unary::Sign => {
                     map1!($run, 1, $ty => $ty, |x| (x > 0.0) as u8 as $ty - (x < 0.0) as u8 as $ty)
                 }
-                Unary::Sin => map1!($run, 20, $ty => $ty, |x| $math::sin::<S>(x)),
+                Unary::Sin => map1_rare!($run, 20, $ty, |x| $math::sin::<S>(x),
+                    $math::is_large_angle, libm::$sin),
                 Unary::Sinh => map1!($run, 20, $ty => $ty, |x| $math::sinh::<S>(x)),
                 Unary::Sqrt => map1!($run, 3, $ty => $ty, |x| x.sqrt()),
                 Unary::Square => map1!($run, 1, $ty => $ty, |x| x * x),
-                Unary::Tan => map1!($run, 25, $ty => $ty, |x| $math::tan::<S>(x)),
+                Unary::Tan => map1_rare!($run, 25, $ty, |x| $math::tan::<S>(x),
+                    $math::is_large_angle, libm::$tan),
                 Unary::Tanh => map1!($run, 20, $ty => $ty, |x| $math::tanh::<S>(x)),
                 Unary::Trunc => map1!($run, 1, $ty => $ty, |x| x.trunc()),
                 Unary::BitwiseInvert | Unary::LogicalNot => None,
@@ -185,7 +186,10 @@ macro_rules! float_functions {
     )*};
 }
 
-float_functions! { float32 f32 math32 loop1, float64 f64 math64 loop1_v3 }
+float_functions! {
+    float32 f32 math32 loop1 sinf cosf tanf;
+    float64 f64 math64 loop1_v3 sin cos tan;
+}
 
 fn complex64(op: Unary) -> Option<Plan> {
     macro_rules! complex {

@@ -16,38 +16,58 @@ from_std! {
 }
 
 #[inline(always)]
+pub(crate) fn sigmoid<S: crate::isa::Isa>(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    let numerator = if x < 0.0 { e } else { 1.0 };
+    numerator / (1.0 + e)
+}
+
+#[inline(always)]
 pub(crate) fn erf<S: crate::isa::Isa>(x: f64) -> f64 {
     libm::erf(x)
 }
 
-/// The inverse error function: the single-precision value refined by Newton's method.
+/// The inverse error function, by Halley's iteration from Winitzki's closed form.
 #[inline(always)]
 pub(crate) fn erfinv<S: crate::isa::Isa>(x: f64) -> f64 {
-    if x.abs() >= 1.0 || x.is_nan() {
-        return if x.abs() == 1.0 {
+    let target = x.abs();
+    if target >= 1.0 || x.is_nan() {
+        return if target == 1.0 {
             x * f64::INFINITY
         } else {
             f64::NAN
         };
     }
-    // Winitzki's closed form is a start good to three digits on the whole interval.
     let a = 0.147;
     let log = (-x * x).ln_1p();
     let b = 2.0 / (std::f64::consts::PI * a) + log / 2.0;
-    let mut y = ((b * b - log / a).sqrt() - b).max(0.0).sqrt().copysign(x);
-    for _ in 0..4 {
-        // Near one the error function rounds to one, its complement does not.
-        let error = if x.abs() < 0.5 {
-            libm::erf(y) - x
+    // Near zero the closed form cancels, but there the function is a line.
+    let mut y = ((b * b - log / a).sqrt() - b).max(0.0).sqrt();
+    if target < 1e-3 {
+        y = target / std::f64::consts::FRAC_2_SQRT_PI;
+    }
+    for _ in 0..3 {
+        // Near one the function rounds to one, its complement does not round to zero.
+        let excess = if target < 0.5 {
+            libm::erf(y) - target
         } else {
-            (1.0 - x.abs() - libm::erfc(y.abs())).copysign(1.0).abs()
-                * (1.0 - x.abs() - libm::erfc(y.abs())).signum()
-                * x.signum()
+            (1.0 - target) - libm::erfc(y)
         };
-        let step = error / (std::f64::consts::FRAC_2_SQRT_PI * (-y * y).exp());
+        let step = excess / (std::f64::consts::FRAC_2_SQRT_PI * (-y * y).exp());
         y -= step / (1.0 + y * step);
     }
-    y
+    y.copysign(x)
+}
+
+/// How to compute [`erfinv`] of arrays.
+pub(crate) fn erfinv_plan() -> Option<crate::kernels::elementwise::Plan> {
+    super::map1!(loop1_v3, 200, f64 => f64, |x| erfinv::<S>(x))
+}
+
+/// No angle needs special care: the platform's functions reduce them all.
+#[inline(always)]
+pub(crate) fn is_large_angle(_: f64) -> bool {
+    false
 }
 
 #[inline(always)]
