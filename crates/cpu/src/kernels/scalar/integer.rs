@@ -23,32 +23,29 @@ macro_rules! integers {
         impl Integer for $ty {
             #[inline(always)]
             fn floor_divide(self, divisor: Self) -> Self {
+                let negative = |x: $ty| $signed && (x as i64) < 0;
                 if divisor == 0 {
                     return 0;
                 }
                 let quotient = self.wrapping_div(divisor);
                 let inexact = quotient.wrapping_mul(divisor) != self;
-                #[expect(unused_comparisons, clippy::absurd_extreme_comparisons,
-                    reason = "unsigned types take part")]
-                let below = inexact && ((self < 0) != (divisor < 0));
+                let below = inexact && (negative(self) != negative(divisor));
                 quotient.wrapping_sub(below as $ty)
             }
             #[inline(always)]
             fn floor_remainder(self, divisor: Self) -> Self {
+                let negative = |x: $ty| $signed && (x as i64) < 0;
                 if divisor == 0 {
                     return self;
                 }
                 let remainder = self.wrapping_rem(divisor);
-                #[expect(unused_comparisons, clippy::absurd_extreme_comparisons,
-                    reason = "unsigned types take part")]
-                let other_sign = remainder != 0 && ((remainder < 0) != (divisor < 0));
+                let other_sign = remainder != 0 && (negative(remainder) != negative(divisor));
                 if other_sign { remainder.wrapping_add(divisor) } else { remainder }
             }
             #[inline(always)]
             fn power(self, exponent: Self) -> Self {
-                #[expect(unused_comparisons, clippy::absurd_extreme_comparisons,
-                    reason = "unsigned types take part")]
-                if exponent < 0 {
+                let negative = |x: $ty| $signed && (x as i64) < 0;
+                if negative(exponent) {
                     return 0;
                 }
                 let (mut result, mut base, mut left) = (1 as $ty, self, exponent);
@@ -71,15 +68,13 @@ macro_rules! integers {
             }
             #[inline(always)]
             fn sign(self) -> Self {
-                #[expect(unused_comparisons, clippy::absurd_extreme_comparisons,
-                    reason = "unsigned types take part")]
-                ((self > 0) as $ty).wrapping_sub((self < 0) as $ty)
+                let negative = |x: $ty| $signed && (x as i64) < 0;
+                ((self != 0 && !negative(self)) as $ty).wrapping_sub(negative(self) as $ty)
             }
             #[inline(always)]
             fn magnitude(self) -> Self {
-                #[expect(unused_comparisons, clippy::absurd_extreme_comparisons,
-                    reason = "unsigned types take part")]
-                if $signed && self < 0 { self.wrapping_neg() } else { self }
+                let negative = |x: $ty| $signed && (x as i64) < 0;
+                if negative(self) { self.wrapping_neg() } else { self }
             }
         }
     )*};

@@ -12,87 +12,81 @@ use crate::isa::Isa;
 const ROUNDER: f32 = 12_582_912.0;
 
 // Logarithms in two parts: the first is short, so that its product with an exponent is exact.
-const LN_2_HIGH: f32 = 0.693_145_75;
-const LN_2_LOW: f32 = 1.428_606_8e-6;
+const LN_2_HIGH: f32 = 0.69314575;
+const LN_2_LOW: f32 = 1.4286068e-6;
 const LOG10_2_HIGH: f32 = 0.301_025_4;
 const LOG10_2_LOW: f32 = 4.605_039e-6;
-const LOG2_E_LOW: f32 = 1.925962991e-08;
-const LOG10_E_LOW: f32 = -1.010305005e-08;
+const LOG2_E_LOW: f32 = 1.925963e-8;
+const LOG10_E_LOW: f32 = -1.010305e-8;
 
 // The polynomials' coefficients, beginning with the lowest power; each is explained where it is used.
-const EXP: [f32; 5] = [
-    0.49999997,
-    0.166665375,
-    0.0416677408,
-    0.0083673168,
-    0.00138381496,
-];
+const EXP: [f32; 5] = [0.49999997, 0.16666538, 0.04166774, 0.008367317, 0.001383815];
 const LOG: [f32; 8] = [
-    0.333333313,
-    -0.250008225,
-    0.200012624,
-    -0.166233242,
-    0.142008349,
-    -0.131595939,
-    0.127684653,
-    -0.0764512122,
+    0.3333333,
+    -0.25000823,
+    0.20001262,
+    -0.16623324,
+    0.14200835,
+    -0.13159594,
+    0.12768465,
+    -0.07645121,
 ];
-const SIN: [f32; 3] = [-0.166666538, 0.00833210628, -0.000195078377];
-const COS: [f32; 3] = [0.0416666456, -0.00138873083, 2.44321018e-5];
+const SIN: [f32; 3] = [-0.16666654, 0.008332106, -0.00019507838];
+const COS: [f32; 3] = [0.041666646, -0.0013887308, 2.4432102e-5];
 const TAN: [f32; 7] = [
-    0.333333492,
-    0.133326694,
-    0.0540599748,
-    0.0212793741,
-    0.0108477902,
-    6.97723081e-5,
+    0.3333335,
+    0.1333267,
+    0.054059975,
+    0.021279374,
+    0.01084779,
+    6.977231e-5,
     0.0043878546,
 ];
 const ASIN: [f32; 5] = [
-    0.166667521,
-    0.0749530941,
-    0.0454691537,
-    0.0241847299,
-    0.0421584621,
+    0.16666752,
+    0.074953094,
+    0.045469154,
+    0.02418473,
+    0.042158462,
 ];
 const ATAN: [f32; 5] = [
-    -0.333333164,
-    0.199985281,
+    -0.33333316,
+    0.19998528,
     -0.14244391,
-    0.105991676,
-    -0.0609004498,
+    0.10599168,
+    -0.06090045,
 ];
-const SINH: [f32; 4] = [0.166666672, 0.00833331048, 0.000198428956, 2.78221205e-6];
+const SINH: [f32; 4] = [0.16666667, 0.0083333105, 0.00019842896, 2.782212e-6];
 const TANH: [f32; 5] = [
-    -0.333332807,
-    0.133314058,
-    -0.0537365116,
-    0.0206281412,
-    -0.0056922501,
+    -0.3333328,
+    0.13331406,
+    -0.05373651,
+    0.020628141,
+    -0.00569225,
 ];
 const ERF: [f32; 7] = [
-    0.128379166,
+    0.12837917,
     -0.37612626,
-    0.112835787,
-    -0.0268533472,
-    0.0051871622,
-    -0.00079978531,
-    7.80690316e-5,
+    0.11283579,
+    -0.026853347,
+    0.005187162,
+    -0.0007997853,
+    7.806903e-5,
 ];
 const ERFC: [f32; 8] = [
     -0.00018846181,
-    1.12958026,
+    1.1295803,
     0.63321656,
     0.10842184,
-    -0.0252101049,
-    0.0042051631,
-    -0.000441439246,
-    2.16938952e-5,
+    -0.025210105,
+    0.004205163,
+    -0.00044143925,
+    2.1693895e-5,
 ];
 const LOG_WIDE: [f64; 5] = [
     0.666_666_666_757_640_7,
-    0.399_999_956_341_462_15,
-    0.285_721_079_106_780_04,
+    0.399_999_956_341_462_1,
+    0.285_721_079_106_78,
     0.221_762_382_217_384_2,
     0.195_834_742_641_158_65,
 ];
@@ -271,9 +265,9 @@ fn quadrant<S: Isa>(x: f32) -> (i32, f32) {
     let whole = rounded - ROUNDER;
     let r = if S::FMA {
         // π/2 in three parts of 24 bits; the first difference is exact.
-        let r = S::fma(whole, -1.570_796_4, x);
+        let r = S::fma(whole, -1.5707964, x);
         let r = S::fma(whole, 4.371_139e-8, r);
-        S::fma(whole, 1.715_124_5e-15, r)
+        S::fma(whole, 1.7151245e-15, r)
     } else {
         // π/2 in a part of 33 bits, whose products are exact, and the rest.
         let (x, whole) = (x as f64, whole as f64);
@@ -383,7 +377,7 @@ fn atan_poly<S: Isa>(q: f32) -> f32 {
     S::fma(polynomial::<S, _>(z, ATAN) * z, q, q)
 }
 
-const TAN_PI_8: f32 = 0.414_213_57;
+const TAN_PI_8: f32 = 0.41421357;
 
 /// The angle of a point with `0 <= y <= x`, or NaN if one coordinate is.
 #[inline(always)]
@@ -420,8 +414,8 @@ pub(crate) fn atan2<S: Isa>(y: f32, x: f32) -> f32 {
     let steep = ay > ax;
     let (low, high) = if steep { (ax, ay) } else { (ay, ax) };
     // Away from both ends of the range, so that sums and quotients neither overflow nor lose bits.
-    let scale = if high > 1e30 { 9.313_225_7e-10 } else { 1.0 };
-    let scale = if high < 1e-20 { 1.152_921_5e18 } else { scale };
+    let scale = if high > 1e30 { 9.313226e-10 } else { 1.0 };
+    let scale = if high < 1e-20 { 1.1529215e18 } else { scale };
     let (low, high) = (low * scale, high * scale);
     // The angle of (0, 0) is that of (1, 0), and of (inf, inf) that of (1, 1).
     let both = high == 0.0 || (low == high && high == f32::INFINITY);
@@ -535,27 +529,27 @@ pub(crate) fn erfinv_log(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn erfinv_of_log(x: f32, t: f32) -> f32 {
     let outer = [
-        3.03697567e-10f32,
-        2.93243101e-8,
-        1.22150334e-6,
-        2.84108955e-5,
-        3.93552968e-4,
-        3.02698812e-3,
-        4.83185798e-3,
-        -2.64646143e-1,
-        8.40016484e-1,
+        3.0369757e-10f32,
+        2.932431e-8,
+        1.2215033e-6,
+        2.8410896e-5,
+        0.00039355297,
+        0.0030269881,
+        0.004831858,
+        -0.26464614,
+        0.8400165,
     ];
     let inner = [
-        5.43877832e-9f32,
-        1.43285448e-7,
-        1.22774793e-6,
+        5.4387783e-9f32,
+        1.4328545e-7,
+        1.2277479e-6,
         1.12963626e-7,
-        -5.61530760e-5,
-        -1.47697632e-4,
-        2.31468678e-3,
-        1.15392581e-2,
-        -2.32015476e-1,
-        8.86226892e-1,
+        -5.6153076e-5,
+        -0.00014769763,
+        0.0023146868,
+        0.011539258,
+        -0.23201548,
+        0.8862269,
     ];
     let mut far = outer[0];
     for c in &outer[1..] {
@@ -569,11 +563,8 @@ pub(crate) fn erfinv_of_log(x: f32, t: f32) -> f32 {
 }
 
 /// How to compute the inverse error function of arrays.
-pub(crate) fn erfinv_plan() -> Option<crate::kernels::elementwise::Plan> {
-    Some(crate::kernels::elementwise::Plan::new(
-        super::erfinv_loop,
-        30,
-    ))
+pub(crate) fn erfinv_plan() -> crate::kernels::elementwise::Plan {
+    crate::kernels::elementwise::Plan::new(super::erfinv_loop, 30)
 }
 
 /// `x` to the power `y`, through the logarithm in double precision.

@@ -60,8 +60,8 @@ pub(crate) fn erfinv<S: crate::isa::Isa>(x: f64) -> f64 {
 }
 
 /// How to compute [`erfinv`] of arrays.
-pub(crate) fn erfinv_plan() -> Option<crate::kernels::elementwise::Plan> {
-    super::map1!(loop1_v3, 200, f64 => f64, |x| erfinv::<S>(x))
+pub(crate) fn erfinv_plan() -> crate::kernels::elementwise::Plan {
+    super::plan1!(loop1_v3, 200, f64 => f64, |x| erfinv::<S>(x))
 }
 
 /// No angle needs special care: the platform's functions reduce them all.

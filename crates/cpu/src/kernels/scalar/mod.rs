@@ -149,7 +149,7 @@ pub(crate) unsafe fn erfinv_loop(inputs: [*const u8; 3], output: *mut u8, count:
 }
 
 /// The plan of a function of one element, written as a closure; `S` names the instruction set.
-macro_rules! map1 {
+macro_rules! plan1 {
     ($run:ident, $cost:expr, $in:ty => $out:ty, |$x:pat_param| $body:expr) => {{
         struct F;
         impl $crate::kernels::scalar::Map1 for F {
@@ -160,11 +160,16 @@ macro_rules! map1 {
                 $body
             }
         }
-        Some($crate::kernels::elementwise::Plan::new(
-            $crate::kernels::scalar::$run::<F>,
-            $cost,
-        ))
+        $crate::kernels::elementwise::Plan::new($crate::kernels::scalar::$run::<F>, $cost)
     }};
+}
+pub(crate) use plan1;
+
+/// As `plan1`, for matches in which some operations have no plan.
+macro_rules! map1 {
+    ($($rest:tt)*) => {
+        Some($crate::kernels::scalar::plan1!($($rest)*))
+    };
 }
 pub(crate) use map1;
 
