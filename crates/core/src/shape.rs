@@ -33,12 +33,13 @@ impl Shape {
 
     /// Checks that the element count times `item_size` fits in memory addresses.
     pub fn checked_bytes(&self, item_size: usize, op: &'static str) -> Result<usize> {
+        if self.0.contains(&0) {
+            return Ok(0);
+        }
         self.0
             .iter()
-            .filter(|&&n| n != 0)
             .try_fold(item_size, |bytes, &n| bytes.checked_mul(n))
             .filter(|&bytes| isize::try_from(bytes).is_ok())
-            .map(|bytes| if self.0.contains(&0) { 0 } else { bytes })
             .ok_or_else(|| Error::Shape {
                 op,
                 reason: format!("{self} has too many elements"),
