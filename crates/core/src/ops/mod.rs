@@ -42,10 +42,14 @@ op_modules! {
     gather,
     /// Matrix products.
     matmul,
+    /// Random numbers.
+    random,
     /// Sums, products, extrema and truth over axes.
     reduce,
     /// Writing by position.
     scatter,
+    /// Positions in sorted vectors.
+    searchsorted,
     /// Writing into a slice.
     slice_update,
     /// Cutting arrays.

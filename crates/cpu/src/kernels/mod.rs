@@ -9,8 +9,10 @@ pub(crate) mod elementwise;
 mod gather;
 mod indices;
 mod movement;
+mod random_bits;
 mod scalar;
 mod scatter;
+mod searchsorted;
 pub(crate) mod select;
 mod slice_update;
 #[cfg(test)]
@@ -24,8 +26,10 @@ use olivine_core::{
         concatenate::Concatenate,
         gather::{Gather, GatherAxis},
         scatter::{Scatter, ScatterAxis},
+        searchsorted::SearchSorted,
         slice_update::SliceUpdate,
     },
+    random::RandomBits,
 };
 
 /// The kernels of structured primitives. Each operation adds one line.
@@ -35,8 +39,10 @@ pub(crate) fn table() -> KernelTable {
     table.add::<Concatenate>(concatenate::run);
     table.add::<Gather>(gather::run);
     table.add::<GatherAxis>(gather::run_axis);
+    table.add::<RandomBits>(random_bits::run);
     table.add::<Scatter>(scatter::run);
     table.add::<ScatterAxis>(scatter::run_axis);
+    table.add::<SearchSorted>(searchsorted::run);
     table.add::<SliceUpdate>(slice_update::run);
     table
 }
