@@ -23,6 +23,7 @@ pub use error::{Error, Result};
 pub use graph::{async_eval, eval};
 pub use half::{bf16, f16};
 pub use ops::concatenate::{concatenate, stack};
+pub use ops::fast;
 pub use ops::random;
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{Tree, grad, stop_gradient, value_and_grad, vjp};

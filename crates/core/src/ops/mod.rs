@@ -34,12 +34,18 @@ macro_rules! op_modules {
 op_modules! {
     /// Evenly spaced numbers.
     arange,
+    /// The positions of extrema.
+    arg_reduce,
     /// Joining arrays.
     concatenate,
     /// Arrays made from nothing.
     creation,
+    /// Fused building blocks of neural networks.
+    fast,
     /// Reading by position.
     gather,
+    /// The logarithm of a sum of exponentials.
+    logsumexp,
     /// Matrix products.
     matmul,
     /// Random numbers.
@@ -52,10 +58,10 @@ op_modules! {
     searchsorted,
     /// Writing into a slice.
     slice_update,
+    /// The softmax function.
+    softmax,
     /// Cutting arrays.
     split,
     /// The identity that gradients do not pass.
     stop_gradient,
-    /// The softmax function.
-    softmax,
 }
