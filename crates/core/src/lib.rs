@@ -13,7 +13,11 @@ pub mod ops;
 pub mod shape;
 pub mod transforms;
 
-pub use array::{Array, IntoOperand};
+pub use array::{
+    Array, Ellipsis, Index, IntoIndex, IntoIndices, IntoOperand, Nested, NewAxis, Stepped, step,
+};
+#[doc(hidden)]
+pub use array::{array_literal, has_plain_float};
 pub use device::{
     Backend, Buffer, Call, Data, Device, Event, HostBuffer, KernelTable, Operand, Registration,
     Stream, backend, memory, synchronize,
@@ -22,8 +26,10 @@ pub use dtype::{Complex64, Dtype, Element, Kind};
 pub use error::{Error, Result};
 pub use graph::{async_eval, eval};
 pub use half::{bf16, f16};
-pub use ops::concatenate::{concatenate, stack};
-pub use ops::fast;
-pub use ops::random;
+pub use ops::{
+    compare::Tolerance,
+    concatenate::{concatenate, stack},
+    cumulative::Walk,
+};
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{Tree, grad, stop_gradient, value_and_grad, vjp};

@@ -2,7 +2,7 @@
 //! that repeated positions meet in one thread, in order.
 
 use olivine_core::{
-    Call, Complex64, Operand, Result, Shape, bf16, dispatch, f16,
+    Call, Operand, Result, Shape, dispatch,
     ops::scatter::{Combine, Scatter, ScatterAxis},
     shape::Strides,
 };
@@ -10,6 +10,7 @@ use olivine_core::{
 use super::{
     gather::Column,
     indices::{Failure, Positions},
+    merge::Mergeable,
     movement::{Source, Target, copy_strided},
     slice_update::copy_or_reuse,
 };
@@ -217,74 +218,6 @@ rules! {
     Multiply |old, update| old.times(update);
     Maximum |old, update| old.greater(update);
     Minimum |old, update| old.lesser(update);
-}
-
-/// Elements that updates are combined with.
-trait Mergeable: Copy {
-    fn plus(self, other: Self) -> Self;
-    fn times(self, other: Self) -> Self;
-    fn greater(self, other: Self) -> Self;
-    fn lesser(self, other: Self) -> Self;
-}
-
-macro_rules! mergeable {
-    ($($ty:ty: |$a:ident, $b:ident| $plus:expr, $times:expr, $greater:expr, $lesser:expr;)*) => {$(
-        impl Mergeable for $ty {
-            #[inline(always)]
-            fn plus(self, other: Self) -> Self {
-                let ($a, $b) = (self, other);
-                $plus
-            }
-            #[inline(always)]
-            fn times(self, other: Self) -> Self {
-                let ($a, $b) = (self, other);
-                $times
-            }
-            #[inline(always)]
-            fn greater(self, other: Self) -> Self {
-                let ($a, $b) = (self, other);
-                $greater
-            }
-            #[inline(always)]
-            fn lesser(self, other: Self) -> Self {
-                let ($a, $b) = (self, other);
-                $lesser
-            }
-        }
-    )*};
-}
-
-macro_rules! mergeable_integers {
-    ($($ty:ty),*) => {
-        mergeable! {$(
-            $ty: |a, b| a.wrapping_add(b), a.wrapping_mul(b), a.max(b), a.min(b);
-        )*}
-    };
-}
-
-mergeable_integers!(u8, u16, u32, u64, i8, i16, i32, i64);
-
-macro_rules! mergeable_floats {
-    ($($ty:ty),*) => {
-        mergeable! {$(
-            // A comparison with NaN is false, so NaN must be asked for.
-            $ty: |a, b| a + b, a * b, if a > b || a.is_nan() { a } else { b },
-                if a < b || a.is_nan() { a } else { b };
-        )*}
-    };
-}
-
-mergeable_floats!(f16, bf16, f32, f64);
-
-mergeable! {
-    bool: |a, b| a | b, a & b, a | b, a & b;
-    Complex64: |a, b| a + b, a * b, if before(b, a) || a.is_nan() { a } else { b },
-        if before(a, b) || a.is_nan() { a } else { b };
-}
-
-/// Complex numbers are ordered by real part, then by imaginary part.
-fn before(a: Complex64, b: Complex64) -> bool {
-    a.re < b.re || (a.re == b.re && a.im < b.im)
 }
 
 #[cfg(test)]

@@ -5,15 +5,13 @@ mod save;
 
 #[cfg(test)]
 mod hostile_tests;
-#[cfg(all(test, not(miri)))]
-mod map_tests;
 #[cfg(test)]
 mod mutation_tests;
 #[cfg(test)]
 mod read_tests;
 #[cfg(test)]
 mod samples;
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
 mod save_tests;
 
 use std::{

@@ -1,0 +1,231 @@
+//! Owns running sums, products and extrema along an axis.
+
+use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{
+    Array, Dtype, Error, Result,
+    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+};
+
+/// What is kept while walking along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Running {
+    /// The sum so far.
+    Sum,
+    /// The product so far.
+    Prod,
+    /// The greatest so far; NaN from the first NaN on.
+    Max,
+    /// The smallest so far; NaN from the first NaN on.
+    Min,
+}
+
+/// Each element becomes what all up to it, or all before it, come to.
+#[derive(Clone, Copy, Debug)]
+pub struct Cumulate {
+    /// What is kept.
+    pub running: Running,
+    /// The axis that is walked along.
+    pub axis: usize,
+    /// From the last element to the first.
+    pub reverse: bool,
+    /// Counts the element itself.
+    pub inclusive: bool,
+}
+
+/// How to walk along an axis: `1`, or `Walk::along(1).reverse().exclusive()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    axis: i64,
+    reverse: bool,
+    inclusive: bool,
+}
+
+impl Walk {
+    /// From the first element of `axis` to the last, each counting itself.
+    pub fn along(axis: i64) -> Self {
+        Walk { axis, reverse: false, inclusive: true }
+    }
+
+    /// From the last element to the first.
+    pub fn reverse(self) -> Self {
+        Walk { reverse: true, ..self }
+    }
+
+    /// Elements do not count themselves: the first result is that of nothing.
+    pub fn exclusive(self) -> Self {
+        Walk { inclusive: false, ..self }
+    }
+}
+
+macro_rules! walk_from {
+    ($($ty:ty),*) => {$(
+        impl From<$ty> for Walk {
+            fn from(axis: $ty) -> Self {
+                Walk::along(axis as i64)
+            }
+        }
+    )*};
+}
+
+walk_from!(i32, i64, usize);
+
+impl Primitive for Cumulate {
+    fn name(&self) -> &'static str {
+        match self.running {
+            Running::Sum => "cumsum",
+            Running::Prod => "cumprod",
+            Running::Max => "cummax",
+            Running::Min => "cummin",
+        }
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let x = &inputs[0];
+        if self.axis >= x.ndim() {
+            return Err(Error::Axis { op: self.name(), axis: self.axis as i64, rank: x.ndim() });
+        }
+        let counts = self.running == Running::Sum && x.dtype() == Dtype::Bool;
+        let dtype = if counts { Dtype::Int32 } else { x.dtype() };
+        Ok([Spec { shape: x.shape().clone(), dtype }].into())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        let (x, y, cotangent) = (&vjp.inputs[0], &vjp.outputs[0], vjp.cotangent());
+        let axis = self.axis as i64;
+        vjp.each(|_| match self.running {
+            Running::Sum => {
+                let back = Cumulate { reverse: !self.reverse, ..*self };
+                Array::apply_one(back, [cotangent.clone()]).map(Some)
+            }
+            Running::Max | Running::Min if self.inclusive => {
+                // Each result comes from the nearest element at or before it that is equal to it.
+                let size = x.shape()[self.axis];
+                let mut shape = vec![1; x.ndim()];
+                shape[self.axis] = size;
+                let places = Array::arange(0, size as i64, 1i64)?.reshape(&shape[..])?;
+                let (none, nearest) = if self.reverse {
+                    (size as i64 - 1, Running::Min)
+                } else {
+                    (0, Running::Max)
+                };
+                let hits = x.equal(y)?.select(places, Array::scalar(none))?;
+                let from = Array::apply_one(Cumulate { running: nearest, ..*self }, [hits])?;
+                cotangent.zeros_like()?.scatter_add_axis(&from, cotangent, axis).map(Some)
+            }
+            Running::Max | Running::Min => Err(Error::NoGradient {
+                op: self.name(),
+                reason: "it is built only for extrema that count the element itself",
+            }),
+            Running::Prod => Err(Error::NoGradient {
+                op: self.name(),
+                reason: "take the exponential of the running sum of logarithms",
+            }),
+        })
+    }
+
+    fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
+        no_decomposition(self.name())
+    }
+}
+
+impl Array {
+    fn cumulate(&self, running: Running, op: &'static str, walk: Walk) -> Result<Array> {
+        let Walk { axis, reverse, inclusive } = walk;
+        let axis = self.shape().axis(axis, op)?;
+        Array::apply_one(Cumulate { running, axis, reverse, inclusive }, [self.clone()])
+    }
+
+    /// The running sum along an axis. Integers keep their dtype and wrap; `bool` becomes `int32`;
+    /// halves are summed in `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Walk};
+    /// let x = Array::from_slice(&[1, 2, 3], [3])?;
+    /// assert_eq!(x.cumsum(0)?.to_vec::<i32>()?, [1, 3, 6]);
+    /// let rest = x.cumsum(Walk::along(0).reverse().exclusive())?;
+    /// assert_eq!(rest.to_vec::<i32>()?, [5, 3, 0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn cumsum(&self, walk: impl Into<Walk>) -> Result<Array> {
+        self.cumulate(Running::Sum, "cumsum", walk.into())
+    }
+
+    /// The running product along an axis.
+    pub fn cumprod(&self, walk: impl Into<Walk>) -> Result<Array> {
+        self.cumulate(Running::Prod, "cumprod", walk.into())
+    }
+
+    /// The greatest element so far along an axis; NaN from the first NaN on.
+    pub fn cummax(&self, walk: impl Into<Walk>) -> Result<Array> {
+        self.cumulate(Running::Max, "cummax", walk.into())
+    }
+
+    /// The smallest element so far along an axis; NaN from the first NaN on.
+    pub fn cummin(&self, walk: impl Into<Walk>) -> Result<Array> {
+        self.cumulate(Running::Min, "cummin", walk.into())
+    }
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    type Call = fn(&Array, Walk) -> Result<Array>;
+    fn samples(call: Call, exclusive: bool, domain: Domain) -> Vec<Sample> {
+        let mut walks = vec![
+            ("axis=0", Walk::along(0)),
+            ("axis=-1", Walk::along(-1)),
+            ("axis=1, reverse", Walk::along(1).reverse()),
+        ];
+        if exclusive {
+            walks.push(("axis=0, exclusive", Walk::along(0).exclusive()));
+            walks.push(("axis=1, reverse, exclusive", Walk::along(1).reverse().exclusive()));
+        }
+        let mut samples: Vec<Sample> = walks
+            .into_iter()
+            .map(|(label, walk)| {
+                Sample::new(label, [Input::new([4, 5], domain)], move |x| call(&x[0], walk))
+            })
+            .collect();
+        samples.push(Sample::new("empty", [Input::any([0, 3])], move |x| call(&x[0], 0.into())));
+        samples
+    }
+    let op = |name, doc, signature, gradient, samples| OpInfo {
+        name,
+        doc,
+        signature,
+        family: Family::Reduction,
+        kinds: kinds::ALL,
+        gradient,
+        samples,
+    };
+    let no_product = Gradient::None("take the exponential of the running sum of logarithms");
+    vec![
+        op(
+            "cumsum",
+            "The running sum.",
+            "cumsum(x, axis=None, reverse=False, inclusive=True)",
+            Gradient::Smooth,
+            || samples(Array::cumsum, true, Domain::Any),
+        ),
+        op(
+            "cumprod",
+            "The running product.",
+            "cumprod(x, axis=None, reverse=False, inclusive=True)",
+            no_product,
+            || samples(Array::cumprod, true, Domain::Unit),
+        ),
+        op(
+            "cummax",
+            "The greatest element so far.",
+            "cummax(x, axis=None, reverse=False, inclusive=True)",
+            Gradient::Smooth,
+            || samples(Array::cummax, false, Domain::Distinct),
+        ),
+        op(
+            "cummin",
+            "The smallest element so far.",
+            "cummin(x, axis=None, reverse=False, inclusive=True)",
+            Gradient::Smooth,
+            || samples(Array::cummin, false, Domain::Distinct),
+        ),
+    ]
+}
