@@ -30,6 +30,7 @@ pub use ops::{
     compare::Tolerance,
     concatenate::{concatenate, stack},
     cumulative::Walk,
+    fast, random,
 };
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{Tree, grad, stop_gradient, value_and_grad, vjp};

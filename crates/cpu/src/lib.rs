@@ -6,6 +6,7 @@ mod alloc;
 mod isa;
 mod kernels;
 mod pool;
+mod simd;
 mod tensor;
 
 use std::sync::{Arc, LazyLock};

@@ -99,6 +99,15 @@ impl<'a, T: Element> Output<'a, T> {
         })
     }
 
+    /// Elements that are ours alone.
+    pub(crate) fn over(elements: &'a mut [T]) -> Self {
+        Output {
+            ptr: elements.as_mut_ptr(),
+            len: elements.len(),
+            marker: PhantomData,
+        }
+    }
+
     /// The number of elements.
     pub(crate) fn len(&self) -> usize {
         self.len

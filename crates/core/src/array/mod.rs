@@ -80,16 +80,26 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn scalar<T: Element>(value: T) -> Array {
-        let owner = Box::new(value);
+        Self::on_heap([value], Shape::scalar())
+    }
+
+    /// A vector of a few values known at compile time.
+    pub(crate) fn row<T: Element, const N: usize>(values: [T; N]) -> Array {
+        Self::on_heap(values, Shape::from([N]))
+    }
+
+    fn on_heap<T: Element, const N: usize>(values: [T; N], shape: Shape) -> Array {
+        let owner = Box::new(values);
         let start = std::ptr::NonNull::from(&*owner).cast();
-        // SAFETY: the box keeps the value in place and nobody writes to it.
-        let buffer = unsafe { HostBuffer::share(start, size_of::<T>(), owner) };
+        // SAFETY: the box keeps the values in place and nobody writes to them.
+        let buffer = unsafe { HostBuffer::share(start, size_of_val(&*owner), owner) };
+        let strides = shape.contiguous_strides();
         let data = Data {
             buffer,
             offset: 0,
-            strides: SmallVec::new(),
+            strides,
         };
-        Self::from_data(Spec::new(Shape::scalar(), T::DTYPE), data)
+        Self::from_data(Spec::new(shape, T::DTYPE), data)
     }
 
     /// An array over memory that exists already, such as a mapped file. Nothing is copied.

@@ -146,6 +146,24 @@ impl Vjp<'_> {
             .collect()
     }
 
+    /// The gradients found by differentiating `f`, the same meaning in simpler operations.
+    ///
+    /// It is the rule of fused gradients, which are rarely differentiated again.
+    pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Gradients> {
+        let cotangents = self.cotangents.iter().zip(self.outputs);
+        let cotangents: Vec<Array> = cotangents
+            .map(|(cotangent, output)| match cotangent {
+                Some(cotangent) => Ok(cotangent.clone()),
+                None => Array::zeros(output.shape(), output.dtype()),
+            })
+            .collect::<Result<_>>()?;
+        let (_, gradients) = crate::vjp(f, self.inputs, &cotangents)?;
+        let wanted = gradients.into_iter().zip(self.wanted);
+        Ok(wanted
+            .map(|(gradient, &wanted)| wanted.then_some(gradient))
+            .collect())
+    }
+
     /// The error of an operation that has no gradient.
     pub fn unsupported(&self, reason: &'static str) -> Result<Gradients> {
         Err(Error::NoGradient {

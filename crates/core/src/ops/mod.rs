@@ -34,18 +34,26 @@ macro_rules! op_modules {
 op_modules! {
     /// Evenly spaced numbers.
     arange,
+    /// The positions of extrema.
+    arg_reduce,
     /// Comparing arrays as wholes, and bounds.
     compare,
     /// Joining arrays.
     concatenate,
     /// Arrays made from nothing.
     creation,
+    /// Fused building blocks of neural networks.
+    fast,
     /// Running sums, products and extrema.
     cumulative,
     /// Reading by position.
     gather,
+    /// The logarithm of a sum of exponentials.
+    logsumexp,
     /// Matrix products.
     matmul,
+    /// Random numbers.
+    random,
     /// Borders.
     pad,
     /// Sums, products, extrema and truth over axes.
@@ -54,14 +62,16 @@ op_modules! {
     repeat,
     /// Writing by position.
     scatter,
+    /// Positions in sorted vectors.
+    searchsorted,
     /// Writing into a slice.
     slice_update,
+    /// The softmax function.
+    softmax,
     /// Orders.
     sort,
     /// Cutting arrays.
     split,
     /// The identity that gradients do not pass.
     stop_gradient,
-    /// The softmax function.
-    softmax,
 }

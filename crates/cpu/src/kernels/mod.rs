@@ -1,6 +1,7 @@
 //! Owns the kernels: one file per operation, and the one list that registers them.
 
 mod arange;
+mod arg_reduce;
 pub(crate) mod binary;
 pub(crate) mod cast;
 mod concatenate;
@@ -9,13 +10,22 @@ mod cumulative;
 pub(crate) mod elementwise;
 mod gather;
 mod indices;
+mod logsumexp;
+mod matmul;
 mod merge;
 mod movement;
+mod random_bits;
+mod reduce;
+mod row;
 mod scalar;
 mod scatter;
+mod searchsorted;
 pub(crate) mod select;
 mod slice_update;
+mod softmax;
 mod sort;
+#[cfg(test)]
+mod test_inputs;
 #[cfg(test)]
 mod tests;
 pub(crate) mod unary;
@@ -24,27 +34,41 @@ use olivine_core::{
     KernelTable,
     ops::{
         arange::Arange,
+        arg_reduce::ArgReduce,
         concatenate::Concatenate,
         cumulative::Cumulate,
         gather::{Gather, GatherAxis},
+        logsumexp::LogSumExp,
+        matmul::Matmul,
+        reduce::Reduce,
         scatter::{Scatter, ScatterAxis},
+        searchsorted::SearchSorted,
         slice_update::SliceUpdate,
+        softmax::Softmax,
         sort::{ArgSort, Sort},
     },
+    random::RandomBits,
 };
 
 /// The kernels of structured primitives. Each operation adds one line.
 pub(crate) fn table() -> KernelTable {
     let mut table = KernelTable::new();
     table.add::<Arange>(arange::run);
+    table.add::<ArgReduce>(arg_reduce::run);
     table.add::<ArgSort>(sort::run_arg);
     table.add::<Concatenate>(concatenate::run);
     table.add::<Cumulate>(cumulative::run);
     table.add::<Gather>(gather::run);
     table.add::<GatherAxis>(gather::run_axis);
+    table.add::<RandomBits>(random_bits::run);
+    table.add::<LogSumExp>(|_, call| logsumexp::run(call));
+    table.add::<Matmul>(|_, call| matmul::run(call));
+    table.add::<Reduce>(reduce::run);
     table.add::<Scatter>(scatter::run);
     table.add::<ScatterAxis>(scatter::run_axis);
+    table.add::<SearchSorted>(searchsorted::run);
     table.add::<SliceUpdate>(slice_update::run);
+    table.add::<Softmax>(|_, call| softmax::run(call));
     table.add::<Sort>(|_, call| sort::run(call));
     table
 }

@@ -5,13 +5,15 @@ mod save;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(all(test, not(miri)))]
+mod map_tests;
 #[cfg(test)]
 mod mutation_tests;
 #[cfg(test)]
 mod read_tests;
 #[cfg(test)]
 mod samples;
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod save_tests;
 
 use std::{

@@ -1,0 +1,5 @@
+//! Checks every operation: values, layouts, gradients, decompositions, golden results, and random
+//! expressions. `OLIVINE_OP=name` restricts the checks of samples to one operation.
+
+mod gradients;
+mod values;

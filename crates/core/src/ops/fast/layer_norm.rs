@@ -1,0 +1,175 @@
+//! Owns normalisation to zero mean and unit variance.
+
+use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, kinds};
+use crate::{
+    Array, Result,
+    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    keep,
+};
+
+/// Shifts and scales the last axis to mean zero and variance one. The inputs after the array are
+/// the weight and the bias, as far as they are there.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerNorm {
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether there is a weight.
+    pub weight: bool,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+/// The gradients of [`LayerNorm`] with respect to its inputs, which come first; the cotangent is
+/// the last input.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerNormVjp {
+    /// The operation whose gradients these are.
+    pub forward: LayerNorm,
+}
+
+impl LayerNorm {
+    /// The weight and the bias among the inputs.
+    fn parameters(self, inputs: &[Array]) -> (Option<&Array>, Option<&Array>) {
+        let weight = self.weight.then(|| &inputs[1]);
+        let bias = self.bias.then(|| &inputs[1 + usize::from(self.weight)]);
+        (weight, bias)
+    }
+
+    /// The normalised array and what it was multiplied by, in the accumulator's dtype.
+    fn normalised(self, x: &Array) -> Result<(Array, Array)> {
+        let x = x.astype(accumulator(x.dtype()))?;
+        let centred = x.subtract(x.mean(keep(-1))?)?;
+        let inverse = centred.square()?.mean(keep(-1))?.add(self.eps)?.rsqrt()?;
+        Ok((centred.multiply(&inverse)?, inverse))
+    }
+}
+
+impl Primitive for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let x = &inputs[0];
+        let (weight, bias) = self.parameters(inputs);
+        check_norm(self.name(), x, &[("weight", weight), ("bias", bias)])?;
+        // A bias widens the result only where there is a weight, as in MLX.
+        let dtype = weight.map_or(x.dtype(), |weight| {
+            let dtype = x.dtype().promote(weight.dtype());
+            bias.map_or(dtype, |bias| dtype.promote(bias.dtype()))
+        });
+        Ok([Spec { shape: x.shape().clone(), dtype }].into())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        let inputs = vjp.inputs.iter().chain([vjp.cotangent()]).cloned();
+        let gradients = Array::apply(LayerNormVjp { forward: *self }, inputs)?;
+        vjp.each(|i| Ok(Some(gradients[i].clone())))
+    }
+
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let dtype = self.infer(inputs)?[0].dtype;
+        let (weight, bias) = self.parameters(inputs);
+        let mut y = self.normalised(&inputs[0])?.0.astype(dtype)?;
+        if let Some(weight) = weight {
+            y = y.multiply(weight)?;
+        }
+        if let Some(bias) = bias {
+            y = y.add(bias.astype(dtype)?)?;
+        }
+        Ok(vec![y])
+    }
+}
+
+impl Primitive for LayerNormVjp {
+    fn name(&self) -> &'static str {
+        "layer_norm_vjp"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let (_cotangent, inputs) = inputs.split_last().expect("the cotangent is the last input");
+        Ok(inputs.iter().map(|input| input.spec().clone()).collect())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        vjp.through(|inputs| self.decompose(inputs))
+    }
+
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let (cotangent, inputs) = inputs.split_last().expect("the cotangent is the last input");
+        let x = &inputs[0];
+        let (weight, bias) = self.forward.parameters(inputs);
+        let (normal, inverse) = self.forward.normalised(x)?;
+        let cotangent = cotangent.astype(normal.dtype())?;
+        let weighted = match weight {
+            Some(weight) => cotangent.multiply(weight.astype(normal.dtype())?)?,
+            None => cotangent.clone(),
+        };
+        let along = weighted.multiply(&normal)?.mean(keep(-1))?;
+        let centred = weighted.subtract(weighted.mean(keep(-1))?)?;
+        let gradient = centred.subtract(normal.multiply(along)?)?.multiply(inverse)?;
+        let mut gradients = vec![gradient.astype(x.dtype())?];
+        if let Some(weight) = weight {
+            let gradient = cotangent.multiply(normal)?.sum_to(weight.shape())?;
+            gradients.push(gradient.astype(weight.dtype())?);
+        }
+        if let Some(bias) = bias {
+            gradients.push(cotangent.sum_to(bias.shape())?.astype(bias.dtype())?);
+        }
+        Ok(gradients)
+    }
+}
+
+/// Shifts and scales the last axis of `x` to mean zero and variance one (`eps` is added to the
+/// variance), then multiplies by `weight` and adds `bias`, both vectors. Sums are held in
+/// `float32`, or `float64` for `float64`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, fast};
+/// let x = Array::from_slice(&[1.0f32, 3.0], [1, 2])?;
+/// assert_eq!(fast::layer_norm(&x, None, None, 0.0)?.to_vec::<f32>()?, [-1.0, 1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn layer_norm(
+    x: &Array,
+    weight: Option<&Array>,
+    bias: Option<&Array>,
+    eps: f32,
+) -> Result<Array> {
+    let primitive = LayerNorm { eps, weight: weight.is_some(), bias: bias.is_some() };
+    Array::apply_one(primitive, [Some(x), weight, bias].into_iter().flatten().cloned())
+}
+
+pub(super) fn op() -> OpInfo {
+    OpInfo {
+        name: "layer_norm",
+        doc: "Shifts and scales the last axis to mean zero and variance one.",
+        signature: "layer_norm(x, weight, bias, eps)",
+        family: Family::Fast,
+        kinds: kinds::FLOAT,
+        gradient: Gradient::Smooth,
+        samples: || {
+            let inputs = |shape: &[usize], parameters: usize| {
+                let last = *shape.last().expect("samples have a last axis");
+                let parameters = std::iter::repeat_n(Input::any([last]), parameters);
+                [Input::any(shape)].into_iter().chain(parameters).collect::<Vec<_>>()
+            };
+            vec![
+                Sample::new("plain", inputs(&[3, 8], 0), |x| layer_norm(&x[0], None, None, 1e-5)),
+                Sample::new("weight", inputs(&[3, 8], 1), |x| {
+                    layer_norm(&x[0], Some(&x[1]), None, 1e-5)
+                }),
+                Sample::new("bias", inputs(&[3, 8], 1), |x| {
+                    layer_norm(&x[0], None, Some(&x[1]), 1e-5)
+                }),
+                Sample::new("both", inputs(&[2, 3, 37], 2), |x| {
+                    layer_norm(&x[0], Some(&x[1]), Some(&x[2]), 1e-5)
+                }),
+                Sample::new("empty", inputs(&[0, 4], 2), |x| {
+                    layer_norm(&x[0], Some(&x[1]), Some(&x[2]), 1e-5)
+                }),
+            ]
+        },
+    }
+}

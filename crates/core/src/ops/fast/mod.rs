@@ -1,0 +1,50 @@
+//! Owns fused building blocks of neural networks: each computes in one pass what several
+//! operations would, and carries those operations as its own slow meaning.
+
+mod layer_norm;
+mod rms_norm;
+
+pub use layer_norm::{LayerNorm, LayerNormVjp, layer_norm};
+pub use rms_norm::{RmsNorm, RmsNormVjp, rms_norm};
+
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{Array, Dtype, Error, Result};
+
+/// The dtype that sums over elements of `dtype` are held in.
+const fn accumulator(dtype: Dtype) -> Dtype {
+    match dtype {
+        Dtype::Float64 => Dtype::Float64,
+        _ => Dtype::Float32,
+    }
+}
+
+fn check_float(op: &'static str, dtype: Dtype) -> Result<()> {
+    if dtype.is_float() {
+        return Ok(());
+    }
+    let reason = "it takes real floating-point arrays; convert with astype first";
+    Err(Error::Dtype { op, dtype, reason })
+}
+
+/// Checks that `x` has a last axis and that a parameter of a norm is a vector of its size.
+fn check_norm(op: &'static str, x: &Array, parameters: &[(&str, Option<&Array>)]) -> Result<()> {
+    check_float(op, x.dtype())?;
+    let Some(&size) = x.shape().last() else {
+        let reason = "a scalar has no axis to normalise".to_owned();
+        return Err(Error::Shape { op, reason });
+    };
+    for (name, parameter) in parameters {
+        let Some(parameter) = parameter else { continue };
+        check_float(op, parameter.dtype())?;
+        if parameter.shape()[..] != [size] {
+            let (given, x) = (parameter.shape(), x.shape());
+            let reason = format!("a {name} of shape {given} does not fit the last axis of {x}");
+            return Err(Error::Shape { op, reason });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    vec![layer_norm::op(), rms_norm::op()]
+}

@@ -1,0 +1,109 @@
+//! Owns random bits: the primitive that every distribution draws from.
+
+use crate::{
+    Array, Dtype, Error, Result, Shape,
+    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+};
+
+/// Random unsigned integers for each key in an array whose last axis, of size two, holds keys.
+///
+/// The result has the keys' leading axes, then `shape`.
+#[derive(Clone, Debug)]
+pub struct RandomBits {
+    /// The shape that each key fills.
+    pub shape: Shape,
+    /// An unsigned dtype of 8, 16 or 32 bits.
+    pub dtype: Dtype,
+}
+
+impl Primitive for RandomBits {
+    fn name(&self) -> &'static str {
+        "random_bits"
+    }
+
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let (op, key) = (self.name(), &inputs[0]);
+        if !matches!(self.dtype, Dtype::Uint8 | Dtype::Uint16 | Dtype::Uint32) {
+            let reason = "bits come as uint8, uint16 or uint32";
+            return Err(Error::Dtype { op, dtype: self.dtype, reason });
+        }
+        check_key(key)?;
+        let batch = &key.shape()[..key.ndim() - 1];
+        let shape = batch.iter().chain(self.shape.iter()).copied().collect();
+        Ok([Spec { shape, dtype: self.dtype }].into())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        // Keys are integers.
+        vjp.each(|_| Ok(None))
+    }
+
+    fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
+        no_decomposition(self.name())
+    }
+}
+
+fn check_key(key: &Array) -> Result<()> {
+    if key.dtype() != Dtype::Uint32 || key.shape().last() != Some(&2) {
+        let reason = format!(
+            "a key is two uint32, as random::key makes it, not {} of shape {}",
+            key.dtype(),
+            key.shape()
+        );
+        return Err(Error::Argument { op: "random", reason });
+    }
+    Ok(())
+}
+
+/// A draw of random unsigned integers, all values equally likely.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{random, Dtype};
+/// let key = random::key(0);
+/// let bytes = random::Bits::new([2]).dtype(Dtype::Uint8).key(&key).sample()?;
+/// let words = random::Bits::new([2]).key(&key).sample()?.to_vec::<u32>()?;
+/// assert_eq!(words, [928981903, 3453687069]);
+/// assert_eq!(bytes.to_vec::<u8>()?.len(), 2);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a draw does nothing until it is sampled"]
+pub struct Bits {
+    shape: Shape,
+    dtype: Dtype,
+    key: Option<Array>,
+}
+
+impl Bits {
+    /// Bits of `shape`, as `uint32`.
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        Bits { shape: shape.into(), dtype: Dtype::Uint32, key: None }
+    }
+
+    /// Sets the dtype: `uint8`, `uint16` or `uint32`.
+    pub fn dtype(mut self, dtype: Dtype) -> Self {
+        self.dtype = dtype;
+        self
+    }
+
+    /// Draws from `key` instead of this thread's state.
+    pub fn key(mut self, key: &Array) -> Self {
+        self.key = Some(key.clone());
+        self
+    }
+
+    /// The random integers. Fails for other dtypes and for arrays that are not a key.
+    pub fn sample(self) -> Result<Array> {
+        let key = match self.key {
+            Some(key) if key.ndim() != 1 => {
+                let reason = format!("one key has shape (2,), not {}", key.shape());
+                return Err(Error::Argument { op: "random", reason });
+            }
+            Some(key) => key,
+            None => super::state::next_key(),
+        };
+        let Bits { shape, dtype, .. } = self;
+        Array::apply_one(RandomBits { shape, dtype }, [key])
+    }
+}

@@ -1,0 +1,139 @@
+//! Owns the discrete distributions: coin throws and whole numbers in a range.
+
+use super::{Bits, Uniform, continuous::argument};
+use crate::{Array, Dtype, Error, IntoOperand, Result, Shape};
+
+/// A draw of truth values.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random::{self, Bernoulli};
+/// let heads = Bernoulli::new(0.25).shape([10_000]).key(&random::key(0)).sample()?;
+/// assert!((heads.mean(..)?.item::<f32>()? - 0.25).abs() < 0.02);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a draw does nothing until it is sampled"]
+pub struct Bernoulli {
+    p: Array,
+    shape: Option<Shape>,
+    key: Option<Array>,
+}
+
+impl Bernoulli {
+    /// Truth values that are true with probability `p`, a number or a floating-point array. Their
+    /// shape is that of `p` unless another is set.
+    pub fn new(p: impl IntoOperand) -> Self {
+        Bernoulli { p: argument(p), shape: None, key: None }
+    }
+
+    /// Sets the shape, to which the probability must broadcast.
+    pub fn shape(mut self, shape: impl Into<Shape>) -> Self {
+        self.shape = Some(shape.into());
+        self
+    }
+
+    /// Draws from `key` instead of this thread's state.
+    pub fn key(mut self, key: &Array) -> Self {
+        self.key = Some(key.clone());
+        self
+    }
+
+    /// The truth values. Fails if the probability is not floating-point or does not broadcast.
+    pub fn sample(self) -> Result<Array> {
+        let dtype = self.p.dtype();
+        if !dtype.is_float() {
+            let reason = "a probability is a floating-point number";
+            return Err(Error::Dtype { op: "bernoulli", dtype, reason });
+        }
+        let shape = self.shape.unwrap_or_else(|| self.p.shape().clone());
+        let mut bits = Bits::new(shape.clone());
+        if let Some(key) = &self.key {
+            bits = bits.key(key);
+        }
+        // One step above 2^32, so that a probability of one is above all bits.
+        let bound = self.p.astype(Dtype::Float32)?.multiply(2.0f32.powi(32).next_up())?;
+        let bound = bound.broadcast_to(shape)?;
+        bits.sample()?.astype(Dtype::Float32)?.less(bound)
+    }
+}
+
+/// Truth values of `shape` that are true with probability `p`. See [`Bernoulli`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// let certain = olivine_core::random::bernoulli(1.0, [4])?;
+/// assert_eq!(certain.to_vec::<bool>()?, [true; 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn bernoulli(p: impl IntoOperand, shape: impl Into<Shape>) -> Result<Array> {
+    Bernoulli::new(p).shape(shape).sample()
+}
+
+/// A draw of whole numbers from a low end up to, not including, a high end.
+///
+/// They come from 32-bit fractions, so in ranges wider than 2^24 not every number is reached.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{random::{self, Randint}, Dtype};
+/// let dice = Randint::new([8], 1, 7).dtype(Dtype::Uint8).key(&random::key(0)).sample()?;
+/// assert!(dice.to_vec::<u8>()?.iter().all(|n| (1..7).contains(n)));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a draw does nothing until it is sampled"]
+pub struct Randint {
+    shape: Shape,
+    low: Array,
+    high: Array,
+    dtype: Dtype,
+    key: Option<Array>,
+}
+
+impl Randint {
+    /// Numbers of `shape` from `low` up to, not including, `high`, as `int32`. The ends are numbers
+    /// or arrays that broadcast to the shape.
+    pub fn new(shape: impl Into<Shape>, low: impl IntoOperand, high: impl IntoOperand) -> Self {
+        let integer = |end: &dyn IntoOperand| end.to_operand(&Array::scalar(0i64)).into_owned();
+        let (low, high) = (integer(&low), integer(&high));
+        Randint { shape: shape.into(), low, high, dtype: Dtype::Int32, key: None }
+    }
+
+    /// Sets the dtype, which must be an integer or `bool`.
+    pub fn dtype(mut self, dtype: Dtype) -> Self {
+        self.dtype = dtype;
+        self
+    }
+
+    /// Draws from `key` instead of this thread's state.
+    pub fn key(mut self, key: &Array) -> Self {
+        self.key = Some(key.clone());
+        self
+    }
+
+    /// The numbers. Fails for other dtypes and for ends that do not broadcast to the shape.
+    pub fn sample(self) -> Result<Array> {
+        let Randint { shape, low, high, dtype, key } = self;
+        if dtype.is_inexact() {
+            let reason = "whole numbers come in integer dtypes";
+            return Err(Error::Dtype { op: "randint", dtype, reason });
+        }
+        let mut uniform = Uniform::new(shape).low(&low).high(&high);
+        if let Some(key) = &key {
+            uniform = uniform.key(key);
+        }
+        let x = uniform.sample()?.floor()?.astype(dtype)?;
+        // Rounding in float32 may have stepped over an end.
+        x.minimum(high.subtract(1)?.astype(dtype)?)?.maximum(low.astype(dtype)?)
+    }
+}
+
+/// `int32` numbers of `shape` from `low` up to, not including, `high`. See [`Randint`].
+pub fn randint(
+    low: impl IntoOperand,
+    high: impl IntoOperand,
+    shape: impl Into<Shape>,
+) -> Result<Array> {
+    Randint::new(shape, low, high).sample()
+}

@@ -1,0 +1,106 @@
+//! Owns what the list of ops says of random numbers.
+
+use super::{
+    Bernoulli, Bits, Gumbel, Normal, Randint, TruncatedNormal, Uniform, key, split,
+};
+use crate::{
+    Array, Dtype, Result,
+    ops::{Family, Gradient, Input, OpInfo, Sample, info::kinds},
+};
+
+fn without_inputs(label: &str, call: fn() -> Result<Array>) -> Sample {
+    Sample::new(label, [], move |_| call())
+}
+
+pub(in crate::ops) fn ops() -> Vec<OpInfo> {
+    let op = |name, doc, signature, samples| OpInfo {
+        name,
+        doc,
+        signature,
+        family: Family::Random,
+        kinds: kinds::FLOAT,
+        gradient: Gradient::Zero,
+        samples,
+    };
+    vec![
+        op("random_bits", "Random unsigned integers.", "random.bits(shape, width=4, key=None)", || {
+            vec![
+                without_inputs("", || Bits::new([5]).key(&key(1)).sample()),
+                without_inputs("width=1", || {
+                    Bits::new([3, 3]).dtype(Dtype::Uint8).key(&key(1)).sample()
+                }),
+                without_inputs("width=2", || {
+                    Bits::new([7]).dtype(Dtype::Uint16).key(&key(1)).sample()
+                }),
+                without_inputs("empty", || Bits::new([0]).key(&key(1)).sample()),
+            ]
+        }),
+        op("random_split", "Keys made from a key.", "random.split(key, num=2)", || {
+            vec![without_inputs("num=3", || split(&key(1), 3))]
+        }),
+        OpInfo {
+            gradient: Gradient::Smooth,
+            ..op(
+                "uniform",
+                "Numbers spread evenly over an interval.",
+                "random.uniform(low=0, high=1, shape=[], dtype=float32, key=None)",
+                || {
+                    vec![
+                        without_inputs("", || Uniform::new([2, 3]).key(&key(1)).sample()),
+                        Sample::new("low, high", [Input::any([4]), Input::any([3, 1])], |x| {
+                            Uniform::new([3, 4]).low(&x[0]).high(&x[1]).key(&key(1)).sample()
+                        }),
+                    ]
+                },
+            )
+        },
+        OpInfo {
+            gradient: Gradient::Smooth,
+            ..op(
+                "normal",
+                "Normally distributed numbers.",
+                "random.normal(shape=[], dtype=float32, loc=None, scale=None, key=None)",
+                || {
+                    vec![
+                        without_inputs("", || Normal::new([2, 3]).key(&key(1)).sample()),
+                        Sample::new("loc, scale", [Input::any([4]), Input::any([3, 1])], |x| {
+                            Normal::new([3, 4]).loc(&x[0]).scale(&x[1]).key(&key(1)).sample()
+                        }),
+                    ]
+                },
+            )
+        },
+        op(
+            "truncated_normal",
+            "Normally distributed numbers within an interval.",
+            "random.truncated_normal(lower, upper, shape=None, dtype=float32, key=None)",
+            || {
+                vec![without_inputs("", || {
+                    TruncatedNormal::new([2, 3], -1.0, 2.0).key(&key(1)).sample()
+                })]
+            },
+        ),
+        op(
+            "gumbel",
+            "Numbers from the Gumbel distribution.",
+            "random.gumbel(shape=[], dtype=float32, key=None)",
+            || vec![without_inputs("", || Gumbel::new([2, 3]).key(&key(1)).sample())],
+        ),
+        op(
+            "bernoulli",
+            "Truth values that are true with a probability.",
+            "random.bernoulli(p=0.5, shape=None, key=None)",
+            || {
+                vec![without_inputs("", || {
+                    Bernoulli::new(0.5).shape([2, 3]).key(&key(1)).sample()
+                })]
+            },
+        ),
+        op(
+            "randint",
+            "Whole numbers in a range.",
+            "random.randint(low, high, shape=[], dtype=int32, key=None)",
+            || vec![without_inputs("", || Randint::new([2, 3], -5, 5).key(&key(1)).sample())],
+        ),
+    ]
+}

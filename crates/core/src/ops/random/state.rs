@@ -1,0 +1,80 @@
+//! Owns each thread's random state: where draws without a key take their keys from.
+
+use std::{
+    cell::Cell,
+    hash::{BuildHasher, RandomState},
+};
+
+use super::threefry;
+use crate::{Array, Error, Result};
+
+thread_local! {
+    /// Until a thread is seeded its draws differ from run to run and from other threads'.
+    static STATE: Cell<[u32; 2]> = Cell::new(halves(RandomState::new().hash_one(0)));
+}
+
+fn halves(seed: u64) -> [u32; 2] {
+    [(seed >> 32) as u32, seed as u32]
+}
+
+fn to_array(key: [u32; 2]) -> Array {
+    Array::row(key)
+}
+
+/// Splits the state: one half replaces it, the other is the key of a draw.
+pub(super) fn next_key() -> Array {
+    let [a, b, c, d] = threefry::words(STATE.get());
+    STATE.set([a, b]);
+    to_array([c, d])
+}
+
+/// The key that stands for a number.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// assert_eq!(olivine_core::random::key(7).to_vec::<u32>()?, [0, 7]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn key(seed: u64) -> Array {
+    to_array(halves(seed))
+}
+
+/// Makes this thread's draws without a key repeat those that followed the same seed before.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// random::seed(3);
+/// let first = random::uniform([2])?.to_vec::<f32>()?;
+/// assert_eq!(first, [0.52085847, 0.24485554]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn seed(seed: u64) {
+    STATE.set(halves(seed));
+}
+
+/// This thread's state, a key, to be saved and given back to [`set_state`].
+pub fn state() -> Array {
+    to_array(STATE.get())
+}
+
+/// Continues this thread's draws where [`state`] was taken. Fails if `state` is not a key.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// let saved = random::state();
+/// let first = random::uniform([2])?.to_vec::<f32>()?;
+/// random::set_state(&saved)?;
+/// assert_eq!(random::uniform([2])?.to_vec::<f32>()?, first);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn set_state(state: &Array) -> Result<()> {
+    let words = state.to_vec::<u32>()?;
+    let key = <[u32; 2]>::try_from(words).map_err(|_| Error::Argument {
+        op: "set_state",
+        reason: format!("a key is two uint32, not an array of shape {}", state.shape()),
+    })?;
+    STATE.set(key);
+    Ok(())
+}

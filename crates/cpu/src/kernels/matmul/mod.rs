@@ -1,0 +1,258 @@
+//! Owns matrix products: which of the methods below fits a product, and its batches.
+
+mod halves;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+use std::ops::Range;
+
+use gemm::Parallelism;
+use half::{bf16, f16};
+use olivine_core::{Call, Complex64, Dtype, Element, Result};
+
+use crate::{
+    pool::{num_threads, parallel_for},
+    tensor::{Loops, Output, View, wrong_dtype},
+};
+
+const OP: &str = "matmul";
+
+/// Products of fewer multiplications than this stay on one thread.
+const SERIAL: usize = 96 * 96 * 96;
+
+/// Multiplications that a vector unit does in the time the pool counts as one operation.
+const PER_COST: usize = 8;
+
+/// A matrix in memory: where it starts, and the distances between rows and columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<T> {
+    pub(crate) start: *const T,
+    pub(crate) rows: isize,
+    pub(crate) columns: isize,
+}
+
+// SAFETY: a matrix only reads memory that the operand behind it keeps alive.
+unsafe impl<T: Sync> Send for Matrix<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Matrix<T> {}
+
+impl<T> Matrix<T> {
+    pub(crate) fn at(self, row: usize, column: usize) -> *const T {
+        let offset = row as isize * self.rows + column as isize * self.columns;
+        self.start.wrapping_offset(offset)
+    }
+
+    fn shifted(self, offset: isize) -> Self {
+        Matrix {
+            start: self.start.wrapping_offset(offset),
+            ..self
+        }
+    }
+
+    fn transposed(self) -> Self {
+        Matrix {
+            rows: self.columns,
+            columns: self.rows,
+            ..self
+        }
+    }
+}
+
+/// The sizes of a product: an (m, k) matrix times a (k, n) matrix.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+}
+
+impl Sizes {
+    fn work(self) -> usize {
+        self.m.saturating_mul(self.n).saturating_mul(self.k)
+    }
+}
+
+/// Element types and how one product of them is computed.
+trait Product: Element {
+    /// Writes the (m, n) product to row-major `out`, with several threads if `parallel`.
+    ///
+    /// # Safety
+    /// The matrices must hold evaluated elements for the sizes, and `out` be ours alone.
+    unsafe fn product(
+        sizes: Sizes,
+        a: Matrix<Self>,
+        b: Matrix<Self>,
+        out: *mut Self,
+        parallel: bool,
+    );
+}
+
+/// `out = a @ b`, or `out += a @ b` if `add`, where rows of `out` are `stride` apart.
+///
+/// # Safety
+/// The matrices must hold evaluated elements for the sizes, and `out` be ours alone.
+pub(crate) unsafe fn gemm_into<T: Element + num_traits::One + num_traits::Zero>(
+    sizes: Sizes,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    (out, stride): (*mut T, isize),
+    add: bool,
+    parallel: bool,
+) {
+    let Sizes { m, n, k } = sizes;
+    let threads = if parallel {
+        Parallelism::Rayon(num_threads())
+    } else {
+        Parallelism::None
+    };
+    let alpha = if add { T::one() } else { T::zero() };
+    // SAFETY: the caller promises valid matrices; the strides describe them.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            stride,
+            add,
+            a.start,
+            a.columns,
+            a.rows,
+            b.start,
+            b.columns,
+            b.rows,
+            alpha,
+            T::one(),
+            false,
+            false,
+            false,
+            threads,
+        );
+    }
+}
+
+macro_rules! through_gemm {
+    ($($ty:ty),*) => {$(
+        impl Product for $ty {
+            unsafe fn product(
+                sizes: Sizes, a: Matrix<Self>, b: Matrix<Self>, out: *mut Self, parallel: bool,
+            ) {
+                // SAFETY: passed on to the caller.
+                unsafe { gemm_into(sizes, a, b, (out, sizes.n as isize), false, parallel) }
+            }
+        }
+    )*};
+}
+
+through_gemm!(f64, Complex64);
+
+impl Product for f32 {
+    unsafe fn product(
+        sizes: Sizes,
+        a: Matrix<Self>,
+        b: Matrix<Self>,
+        out: *mut Self,
+        parallel: bool,
+    ) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if !vector::product(sizes, a, b, out, 4) {
+                gemm_into(sizes, a, b, (out, sizes.n as isize), false, parallel);
+            }
+        }
+    }
+}
+
+macro_rules! through_halves {
+    ($($ty:ty),*) => {$(
+        impl Product for $ty {
+            unsafe fn product(
+                sizes: Sizes, a: Matrix<Self>, b: Matrix<Self>, out: *mut Self, parallel: bool,
+            ) {
+                // SAFETY: passed on to the caller.
+                unsafe {
+                    if !vector::product(sizes, a, b, out, 16) {
+                        halves::product(sizes, a, b, out, parallel);
+                    }
+                }
+            }
+        }
+    )*};
+}
+
+through_halves!(f16, bf16);
+
+/// Runs the kernel.
+pub(super) fn run(call: &mut Call) -> Result<()> {
+    match call.dtype(0) {
+        Dtype::Float32 => batches::<f32>(call),
+        Dtype::Float64 => batches::<f64>(call),
+        Dtype::Complex64 => batches::<Complex64>(call),
+        Dtype::Float16 => batches::<f16>(call),
+        Dtype::BFloat16 => batches::<bf16>(call),
+        dtype @ (Dtype::Bool
+        | Dtype::Uint8
+        | Dtype::Uint16
+        | Dtype::Uint32
+        | Dtype::Uint64
+        | Dtype::Int8
+        | Dtype::Int16
+        | Dtype::Int32
+        | Dtype::Int64) => Err(wrong_dtype(OP, dtype)),
+    }
+}
+
+fn batches<T: Product>(call: &mut Call) -> Result<()> {
+    let out = Output::<T>::allocate(call, 0, OP)?;
+    if out.len() == 0 {
+        return Ok(());
+    }
+    let a = View::<T>::new(call.input(0), OP)?;
+    let b = View::<T>::new(call.input(1), OP)?;
+    let outer = a.shape.rank() - 2;
+    let sizes = Sizes {
+        m: a.shape[outer],
+        n: b.shape[outer + 1],
+        k: a.shape[outer + 1],
+    };
+    let loops = Loops::new(
+        &a.shape[..outer],
+        [&a.strides[..outer], &b.strides[..outer]],
+    );
+    let matrix = |view: View<T>| Matrix {
+        start: view.ptr,
+        rows: view.strides[outer],
+        columns: view.strides[outer + 1],
+    };
+    let (a, b) = (matrix(a), matrix(b));
+    let count = loops.elements();
+    let one_by_one = |batches: Range<usize>, parallel: bool| {
+        let [step_a, step_b] = loops.inner_strides();
+        let mut at = batches.start;
+        loops.for_each_run(batches, |[offset_a, offset_b], len| {
+            for i in 0..len as isize {
+                let a = a.shifted(offset_a + i * step_a);
+                let b = b.shifted(offset_b + i * step_b);
+                let size = sizes.m * sizes.n;
+                // SAFETY: each batch writes its own part of the output, and the operands are
+                // evaluated and of the shapes that `infer` checked.
+                unsafe {
+                    let out = out.part(at * size..(at + 1) * size).as_mut_ptr();
+                    T::product(sizes, a, b, out, parallel);
+                }
+                at += 1;
+            }
+        });
+    };
+    // Whole matrices to each thread, unless they are too few to go round.
+    if count >= 2 * num_threads() || sizes.work() < SERIAL {
+        parallel_for(count, sizes.work() / PER_COST, |range| {
+            one_by_one(range, false);
+        });
+    } else {
+        one_by_one(0..count, true);
+    }
+    Ok(())
+}

@@ -1,0 +1,317 @@
+//! Owns vectors of `f32` in registers, one width per instruction set, for loops that the compiler
+//! does not vectorise by itself: dot products and their like.
+
+use half::{bf16, f16};
+
+use crate::isa::{Isa, Portable};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::{V3, V4};
+
+/// A vector of `f32` and what can be done with it. The methods are sound only where the
+/// instruction set is present: inside the bodies that `per_isa!` compiles.
+pub(crate) trait Lanes: Isa {
+    /// The vector.
+    type F: Copy;
+    /// The number of elements in it.
+    const N: usize;
+
+    fn splat(value: f32) -> Self::F;
+    /// `a * b + c`.
+    fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The sum of the elements.
+    fn sum(a: Self::F) -> f32;
+    /// # Safety
+    /// `N` elements must be readable at `from`; so for the other loads.
+    unsafe fn load(from: *const f32) -> Self::F;
+    /// # Safety
+    /// As `load`.
+    unsafe fn load_bf16(from: *const bf16) -> Self::F;
+    /// # Safety
+    /// As `load`.
+    unsafe fn load_f16(from: *const f16) -> Self::F;
+    /// # Safety
+    /// `N` elements must be writable at `to`.
+    unsafe fn store(a: Self::F, to: *mut f32);
+}
+
+/// An element that is computed with in `f32`.
+pub(crate) trait Narrow: olivine_core::Element {
+    /// # Safety
+    /// As [`Lanes::load`].
+    unsafe fn load<S: Lanes>(from: *const Self) -> S::F;
+    fn widen(self) -> f32;
+    /// The nearest element; ties go to even.
+    fn narrow(value: f32) -> Self;
+}
+
+impl Narrow for f32 {
+    #[inline(always)]
+    unsafe fn load<S: Lanes>(from: *const Self) -> S::F {
+        // SAFETY: passed on to the caller.
+        unsafe { S::load(from) }
+    }
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn narrow(value: f32) -> Self {
+        value
+    }
+}
+
+impl Narrow for bf16 {
+    #[inline(always)]
+    unsafe fn load<S: Lanes>(from: *const Self) -> S::F {
+        // SAFETY: passed on to the caller.
+        unsafe { S::load_bf16(from) }
+    }
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+    #[inline(always)]
+    fn narrow(value: f32) -> Self {
+        let bits = value.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+        let quiet = (bits >> 16) | 0x40;
+        bf16::from_bits(if value.is_nan() { quiet } else { rounded } as u16)
+    }
+}
+
+impl Narrow for f16 {
+    #[inline(always)]
+    unsafe fn load<S: Lanes>(from: *const Self) -> S::F {
+        // SAFETY: passed on to the caller.
+        unsafe { S::load_f16(from) }
+    }
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        // Shift exponent and mantissa into place, then scale by the difference of the biases,
+        // which also normalises subnormals. Branch-free, so that it vectorises.
+        let bits = u32::from(self.to_bits());
+        let scaled = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+        let special = if bits & 0x7c00 == 0x7c00 {
+            0x7f80_0000
+        } else {
+            0
+        };
+        f32::from_bits(scaled.to_bits() | special | (bits & 0x8000) << 16)
+    }
+    #[inline(always)]
+    fn narrow(value: f32) -> Self {
+        let bits = value.to_bits();
+        let (sign, magnitude) = (bits >> 16 & 0x8000, bits & 0x7fff_ffff);
+        // Normal results: rebias the exponent and round away 13 bits, ties to even.
+        let odd = magnitude >> 13 & 1;
+        let normal = magnitude
+            .wrapping_sub(0x3800_0000)
+            .wrapping_add(0xfff + odd)
+            >> 13;
+        // Subnormal results: adding 0.5 makes the hardware round to a multiple of 2^-24.
+        let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits() & 0x7ff;
+        let finite = if magnitude < 0x3880_0000 {
+            subnormal
+        } else {
+            normal.min(0x7c00)
+        };
+        let infinite = if magnitude > 0x7f80_0000 {
+            0x7e00
+        } else {
+            0x7c00
+        };
+        let result = if magnitude >= 0x4780_0000 {
+            infinite
+        } else {
+            finite
+        };
+        f16::from_bits((result | sign) as u16)
+    }
+}
+
+/// Applies a function to each element of portable vectors.
+#[inline(always)]
+fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
+    std::array::from_fn(f)
+}
+
+impl Lanes for Portable {
+    type F = [f32; 8];
+    const N: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self::F {
+        [value; 8]
+    }
+    #[inline(always)]
+    fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        each(|i| Self::fma(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn sum(a: Self::F) -> f32 {
+        ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        let values = unsafe { from.cast::<[bf16; 8]>().read_unaligned() };
+        each(|i| values[i].widen())
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        let values = unsafe { from.cast::<[f16; 8]>().read_unaligned() };
+        each(|i| values[i].widen())
+    }
+    #[inline(always)]
+    unsafe fn store(a: Self::F, to: *mut f32) {
+        // SAFETY: the caller promises eight writable elements.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(a) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256, __m512, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
+        _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps,
+        _mm256_slli_epi32, _mm256_storeu_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
+        _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_reduce_add_ps, _mm512_set1_ps,
+        _mm512_slli_epi32, _mm512_storeu_ps,
+    };
+
+    use super::{Lanes, V3, V4, bf16, f16};
+
+    impl Lanes for V3 {
+        type F = __m256;
+        const N: usize = 8;
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self::F {
+            // SAFETY: see the trait: only code compiled for this level gets here.
+            unsafe { _mm256_set1_ps(value) }
+        }
+        #[inline(always)]
+        fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn sum(a: Self::F) -> f32 {
+            let mut values = [0.0; 8];
+            // SAFETY: as above; the array has room for eight elements.
+            unsafe { _mm256_storeu_ps(values.as_mut_ptr(), a) };
+            <super::Portable as Lanes>::sum(values)
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            unsafe { _mm256_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn load_bf16(from: *const bf16) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            unsafe {
+                let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(halves))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_f16(from: *const f16) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+        }
+        #[inline(always)]
+        unsafe fn store(a: Self::F, to: *mut f32) {
+            // SAFETY: the caller promises eight writable elements.
+            unsafe { _mm256_storeu_ps(to, a) }
+        }
+    }
+
+    impl Lanes for V4 {
+        type F = __m512;
+        const N: usize = 16;
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self::F {
+            // SAFETY: see the trait: only code compiled for this level gets here.
+            unsafe { _mm512_set1_ps(value) }
+        }
+        #[inline(always)]
+        fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn sum(a: Self::F) -> f32 {
+            // SAFETY: as above.
+            unsafe { _mm512_reduce_add_ps(a) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self::F {
+            // SAFETY: the caller promises sixteen readable elements.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn load_bf16(from: *const bf16) -> Self::F {
+            // SAFETY: the caller promises sixteen readable elements.
+            unsafe {
+                let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_f16(from: *const f16) -> Self::F {
+            // SAFETY: the caller promises sixteen readable elements.
+            unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+        }
+        #[inline(always)]
+        unsafe fn store(a: Self::F, to: *mut f32) {
+            // SAFETY: the caller promises sixteen writable elements.
+            unsafe { _mm512_storeu_ps(to, a) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_widens_as_the_half_crate_says() {
+        for bits in 0..=u16::MAX {
+            let (f, b) = (f16::from_bits(bits), bf16::from_bits(bits));
+            assert!(
+                f.widen() == f.to_f32() || f.is_nan() && f.widen().is_nan(),
+                "{bits:#x}"
+            );
+            assert!(
+                b.widen() == b.to_f32() || b.is_nan() && b.widen().is_nan(),
+                "{bits:#x}"
+            );
+        }
+    }
+
+    #[test]
+    fn floats_narrow_as_the_half_crate_says() {
+        for high in 0..=u16::MAX {
+            for low in [
+                0, 1, 0x0fff, 0x1000, 0x1001, 0x2000, 0x7fff, 0x8000, 0x8001, 0xffff,
+            ] {
+                let value = f32::from_bits(u32::from(high) << 16 | low);
+                let (f, b) = (f16::narrow(value), bf16::narrow(value));
+                if value.is_nan() {
+                    assert!(f.is_nan() && b.is_nan(), "{value}");
+                } else {
+                    assert_eq!(f.to_bits(), f16::from_f32(value).to_bits(), "{value:e}");
+                    assert_eq!(b.to_bits(), bf16::from_f32(value).to_bits(), "{value:e}");
+                }
+            }
+        }
+    }
+}
