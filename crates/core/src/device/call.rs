@@ -35,8 +35,10 @@ impl Operand {
     }
 
     /// True if nobody else can see this memory, so an output may take its place.
-    fn is_donatable(&self) -> bool {
-        self.owned && self.data.buffer.writable() && Arc::strong_count(&self.data.buffer) == 1
+    ///
+    /// Unlike reading the count, `get_mut` also waits for what a last other holder did with it.
+    fn is_donatable(&mut self) -> bool {
+        self.owned && self.data.buffer.writable() && Arc::get_mut(&mut self.data.buffer).is_some()
     }
 }
 
@@ -118,7 +120,7 @@ impl<'a> Call<'a> {
     ) -> Result<*mut u8> {
         let spec = &self.specs[i];
         for &candidate in candidates {
-            let input = &self.inputs[candidate];
+            let input = &mut self.inputs[candidate];
             if input.dtype.size() == spec.dtype.size()
                 && input.shape == spec.shape
                 && input.data.strides == strides
