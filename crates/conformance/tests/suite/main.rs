@@ -1,5 +1,6 @@
 //! Checks every operation: values, layouts, gradients, decompositions, golden results, and random
 //! expressions. `OLIVINE_OP=name` restricts the checks of samples to one operation.
 
+mod decomposition;
 mod gradients;
 mod values;

@@ -13,7 +13,7 @@ use olivine_core::{
 };
 
 /// The dtypes a sample is run for: one if no input takes it.
-fn dtypes(op: &OpInfo, sample: &Sample) -> Vec<Dtype> {
+pub(crate) fn dtypes(op: &OpInfo, sample: &Sample) -> Vec<Dtype> {
     let fixed = sample
         .inputs
         .iter()
@@ -22,7 +22,7 @@ fn dtypes(op: &OpInfo, sample: &Sample) -> Vec<Dtype> {
     accepted.take(if fixed { 1 } else { usize::MAX }).collect()
 }
 
-fn inputs(op: &OpInfo, sample: &Sample, dtype: Dtype) -> Vec<Tensor> {
+pub(crate) fn inputs(op: &OpInfo, sample: &Sample, dtype: Dtype) -> Vec<Tensor> {
     let mut rng = Rng::named(&[op.name, &sample.label, dtype.name()]);
     sample
         .inputs
@@ -138,7 +138,7 @@ fn special_values_come_out_as_the_reference_has_them() {
 }
 
 #[test]
-fn dtypes_outside_the_accepted_kinds_are_refused() {
+pub(crate) fn dtypes_outside_the_accepted_kinds_are_refused() {
     let mut report = Report::default();
     for op in report::ops() {
         for sample in (op.samples)() {

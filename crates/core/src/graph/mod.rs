@@ -2,6 +2,7 @@
 
 mod eval;
 mod node;
+mod replay;
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -9,6 +10,7 @@ use smallvec::SmallVec;
 
 pub(crate) use eval::copy_now;
 pub use eval::{async_eval, eval};
+pub use replay::decomposed;
 pub(crate) use node::{Inputs, Node, Pending, TraceScope};
 
 use crate::{
