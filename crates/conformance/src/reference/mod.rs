@@ -5,8 +5,11 @@
 
 mod args;
 mod creation;
+mod fast;
 mod index;
 mod linear;
+mod order;
+mod random;
 mod reduce;
 mod scalar;
 mod shape;
@@ -24,6 +27,9 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
     if op == "split" {
         return index::split(&args, inputs.first()?);
     }
+    if op == "adamw" {
+        return fast::adamw(inputs);
+    }
     let one = scalar::unary(op, inputs)
         .or_else(|| scalar::binary(op, inputs))
         .or_else(|| scalar::elementwise(op, &args, inputs))
@@ -31,6 +37,12 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| index::index(op, &args, inputs))
         .or_else(|| creation::creation(op, &args, inputs))
         .or_else(|| reduce::reduce(op, &args, inputs))
-        .or_else(|| linear::linear(op, &args, inputs));
+        .or_else(|| linear::linear(op, &args, inputs))
+        .or_else(|| order::sort(op, &args, inputs))
+        .or_else(|| order::cumulative(op, &args, inputs))
+        .or_else(|| order::compare(op, &args, inputs))
+        .or_else(|| order::repeat(op, &args, inputs))
+        .or_else(|| random::random(op, &args, inputs))
+        .or_else(|| fast::fast(op, &args, inputs));
     one.map(|tensor| vec![tensor])
 }

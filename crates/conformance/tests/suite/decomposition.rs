@@ -11,10 +11,14 @@ use crate::values::{dtypes, inputs};
 
 /// Compares both ways to compute a sample; `None` if there is only one.
 fn check(op: &OpInfo, sample: &Sample, dtype: Dtype) -> Result<Option<Result<(), String>>, Error> {
-    let arrays: Vec<Array> =
-        inputs(op, sample, dtype).iter().map(Tensor::to_array).collect::<Result<_, _>>()?;
+    let arrays: Vec<Array> = inputs(op, sample, dtype)
+        .iter()
+        .map(Tensor::to_array)
+        .collect::<Result<_, _>>()?;
     let results = (sample.call)(&arrays)?;
-    let Some(simpler) = decomposed(&results)? else { return Ok(None) };
+    let Some(simpler) = decomposed(&results)? else {
+        return Ok(None);
+    };
     for (result, simple) in results.iter().zip(&simpler) {
         let dtype = result.dtype();
         // Decompositions of halves may round each step to the half type.

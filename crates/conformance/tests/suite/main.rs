@@ -2,5 +2,8 @@
 //! expressions. `OLIVINE_OP=name` restricts the checks of samples to one operation.
 
 mod decomposition;
+mod fuzz;
+mod golden;
 mod gradients;
+mod structured;
 mod values;

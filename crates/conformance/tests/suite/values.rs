@@ -115,6 +115,8 @@ fn every_sample_has_the_value_of_the_reference_in_every_layout() {
 fn special_values_come_out_as_the_reference_has_them() {
     let mut report = Report::default();
     for op in report::ops() {
+        // Products that pass below the normal numbers depend on their order, which is not promised.
+        let tiny = !op.name.contains("prod");
         for (i, sample) in (op.samples)().iter().enumerate() {
             for dtype in dtypes(op, sample)
                 .into_iter()
@@ -124,7 +126,7 @@ fn special_values_come_out_as_the_reference_has_them() {
                     let mut rng = Rng::named(&[op.name, dtype.name(), round]);
                     let inputs = inputs(op, sample, dtype);
                     let inputs: Vec<Tensor> =
-                        inputs.iter().map(|x| sprinkle(x, &mut rng)).collect();
+                        inputs.iter().map(|x| sprinkle(x, tiny, &mut rng)).collect();
                     let name = format!(
                         "{} #{i} ({}) {dtype} special {round}",
                         op.name, sample.label

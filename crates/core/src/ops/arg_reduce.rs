@@ -108,7 +108,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
         doc,
         signature,
         family: Family::Reduction,
-        kinds: kinds::REAL,
+        kinds: kinds::ALL,
         gradient: Gradient::Zero,
         samples,
     };

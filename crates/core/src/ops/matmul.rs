@@ -164,7 +164,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
             doc: "The matrix product added to an array.",
             signature: "addmm(c, a, b, alpha=1.0, beta=1.0)",
             family: Family::Linear,
-            kinds: kinds::FLOAT,
+            kinds: kinds::INEXACT,
             gradient: Gradient::Smooth,
             samples: || {
                 let inputs = [Input::any([5]), Input::any([3, 4]), Input::any([4, 5])];

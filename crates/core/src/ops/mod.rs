@@ -42,6 +42,8 @@ op_modules! {
     concatenate,
     /// Arrays made from nothing.
     creation,
+    /// Short compositions of scalar functions.
+    derived,
     /// Fused building blocks of neural networks.
     fast,
     /// Running sums, products and extrema.

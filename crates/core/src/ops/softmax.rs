@@ -2,7 +2,7 @@
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
-    Array, Axes, Result,
+    Array, Axes, Error, Result,
     graph::{Gradients, Primitive, Specs, Vjp},
     keep,
 };
@@ -17,6 +17,11 @@ impl Primitive for Softmax {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let dtype = inputs[0].dtype();
+        if !dtype.is_float() {
+            let reason = "exponentials are compared, and complex numbers have no order";
+            return Err(Error::Dtype { op: self.name(), dtype, reason });
+        }
         Ok([inputs[0].spec().clone()].into())
     }
 

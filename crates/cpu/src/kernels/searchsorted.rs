@@ -32,6 +32,12 @@ unsafe fn at<T: Copy>(view: &View<T>, offset: isize) -> T {
     unsafe { view.ptr.offset(offset).read() }
 }
 
+/// Whether `a` sorts before `b`; NaN sorts last.
+#[expect(clippy::eq_op, reason = "only NaN differs from itself")]
+fn precedes<T: Copy + PartialOrd>(a: T, b: T) -> bool {
+    a < b || (b != b && a == a)
+}
+
 fn search<T: Element + PartialOrd>(side: Side, call: &mut Call) -> Result<()> {
     let output = Output::<u32>::allocate(call, 0, "searchsorted")?;
     let sorted = View::<T>::new(call.input(0), "searchsorted")?;
@@ -52,8 +58,8 @@ fn search<T: Element + PartialOrd>(side: Side, call: &mut Call) -> Result<()> {
                     // SAFETY: `middle` is below the length of the vector.
                     let element = unsafe { at(&sorted, middle as isize * stride) };
                     let before = match side {
-                        Side::Left => element < value,
-                        Side::Right => element <= value,
+                        Side::Left => precedes(element, value),
+                        Side::Right => !precedes(value, element),
                     };
                     if before {
                         low = middle + 1;

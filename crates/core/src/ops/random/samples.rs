@@ -39,6 +39,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             vec![without_inputs("num=3", || split(&key(1), 3))]
         }),
         OpInfo {
+            kinds: kinds::REAL,
             gradient: Gradient::Smooth,
             ..op(
                 "uniform",
@@ -55,6 +56,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             )
         },
         OpInfo {
+            kinds: kinds::REAL,
             gradient: Gradient::Smooth,
             ..op(
                 "normal",

@@ -1,0 +1,104 @@
+//! Owns scalar functions that are short compositions of others.
+
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{Array, Error, IntoOperand, Kind, Result};
+
+impl Array {
+    /// Radians as degrees.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Array;
+    /// assert_eq!(Array::scalar(std::f32::consts::PI).degrees()?.item::<f32>()?, 180.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn degrees(&self) -> Result<Array> {
+        self.astype(self.dtype().to_inexact())?.multiply(180.0 / std::f64::consts::PI)
+    }
+
+    /// Degrees as radians.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Array;
+    /// assert_eq!(Array::scalar(180.0f32).radians()?.item::<f32>()?, std::f32::consts::PI);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn radians(&self) -> Result<Array> {
+        self.astype(self.dtype().to_inexact())?.multiply(std::f64::consts::PI / 180.0)
+    }
+
+    /// True where the element is positive infinity.
+    pub fn isposinf(&self) -> Result<Array> {
+        self.infinite("isposinf", f64::INFINITY)
+    }
+
+    /// True where the element is negative infinity.
+    pub fn isneginf(&self) -> Result<Array> {
+        self.infinite("isneginf", f64::NEG_INFINITY)
+    }
+
+    fn infinite(&self, op: &'static str, infinity: f64) -> Result<Array> {
+        if self.dtype().kind() == Kind::Complex {
+            let reason = "complex infinities have no sign; take real or imag first";
+            return Err(Error::Dtype { op, dtype: self.dtype(), reason });
+        }
+        self.equal(infinity)
+    }
+
+    /// True where just one of two elements is nonzero.
+    pub fn logical_xor(&self, other: impl IntoOperand) -> Result<Array> {
+        let other = other.to_operand(self);
+        self.logical_not()?.not_equal(other.logical_not()?)
+    }
+}
+
+pub(super) fn ops() -> Vec<OpInfo> {
+    type Call = fn(&Array) -> Result<Array>;
+    let op = |name, doc, signature, gradient, samples| OpInfo {
+        name,
+        doc,
+        signature,
+        family: Family::Unary,
+        kinds: kinds::ALL,
+        gradient,
+        samples,
+    };
+    fn samples(call: Call) -> Vec<Sample> {
+        [vec![3, 5], vec![], vec![0, 2]]
+            .map(|shape| Sample::new("", [Input::any(shape)], move |x| call(&x[0])))
+            .to_vec()
+    }
+    let infinite = |name, doc, signature, samples| OpInfo {
+        kinds: kinds::REAL,
+        ..op(name, doc, signature, Gradient::Zero, samples)
+    };
+    vec![
+        op("degrees", "Radians as degrees.", "degrees(x)", Gradient::Smooth, || {
+            samples(Array::degrees)
+        }),
+        op("radians", "Degrees as radians.", "radians(x)", Gradient::Smooth, || {
+            samples(Array::radians)
+        }),
+        infinite("isposinf", "True where the element is positive infinity.", "isposinf(x)", || {
+            samples(Array::isposinf)
+        }),
+        infinite("isneginf", "True where the element is negative infinity.", "isneginf(x)", || {
+            samples(Array::isneginf)
+        }),
+        OpInfo {
+            family: Family::Binary,
+            ..op(
+                "logical_xor",
+                "True where just one is nonzero.",
+                "logical_xor(a, b)",
+                Gradient::Zero,
+                || {
+                    vec![Sample::new("", [Input::any([3, 5]), Input::any([5])], |x| {
+                        x[0].logical_xor(&x[1])
+                    })]
+                },
+            )
+        },
+    ]
+}
