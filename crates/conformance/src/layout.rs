@@ -1,8 +1,8 @@
 //! Owns the layouts in memory that inputs are tried in.
 
-use olivine_core::{Array, Result, concatenate};
+use olivine_core::{Array, Index, Result, concatenate};
 
-use crate::Tensor;
+use crate::{Tensor, Value};
 
 /// How an input lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,17 +15,23 @@ pub enum Layout {
     Transposed,
     /// Cut out of a larger array, so that there are gaps between rows and before the start.
     Cut,
+    /// Every second element of a larger array along each axis.
+    Stepped,
+    /// With every axis walked backwards.
+    Reversed,
     /// One row repeated without a copy.
     Broadcast,
 }
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Layout; 5] = [
+    pub const ALL: [Layout; 7] = [
         Layout::Held,
         Layout::Temporary,
         Layout::Transposed,
         Layout::Cut,
+        Layout::Stepped,
+        Layout::Reversed,
         Layout::Broadcast,
     ];
 
@@ -59,6 +65,33 @@ impl Layout {
                 let count = tensor.values.len() / tensor.shape[0];
                 let row = Tensor::new(tensor.dtype, shape, tensor.values[..count].to_vec());
                 row.to_array()?.broadcast_to(&tensor.shape[..])
+            }
+            Layout::Stepped | Layout::Reversed => {
+                let step = if self == Layout::Stepped { 2 } else { -1 };
+                let larger = |&n: &usize| if step == 2 && n > 0 { 2 * n - 1 } else { n };
+                let stored = Tensor::build(
+                    tensor.dtype,
+                    tensor.shape.iter().map(larger).collect::<Vec<_>>(),
+                    |index| {
+                        let place =
+                            |(&i, &n): (&usize, &usize)| if step == 2 { i / 2 } else { n - 1 - i };
+                        let place: Vec<usize> =
+                            index.iter().zip(&tensor.shape).map(place).collect();
+                        // Between the elements lies what must not be read.
+                        let gap = step == 2 && index.iter().any(|i| i % 2 == 1);
+                        if gap {
+                            Value::Int(77)
+                        } else {
+                            tensor.at(&place)
+                        }
+                    },
+                );
+                let every = Index::Slice {
+                    start: None,
+                    stop: None,
+                    step,
+                };
+                stored.to_array()?.index(&vec![every; tensor.rank()][..])
             }
             Layout::Cut if scalar => tensor.to_array(),
             Layout::Cut => {

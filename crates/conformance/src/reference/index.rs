@@ -112,6 +112,15 @@ pub(super) fn index(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> 
             }
             Some(result)
         }
+        "slice" => {
+            let cuts = cuts(args.label(), &x.shape)?;
+            let shape: Vec<usize> = cuts.iter().map(Vec::len).collect();
+            Some(Tensor::build(x.dtype, shape, |index| {
+                let place: Vec<usize> = cuts.iter().zip(index).map(|(cut, &i)| cut[i]).collect();
+                x.at(&place)
+            }))
+        }
+        "index" => select(args.label(), inputs),
         "tril" | "triu" => {
             let [k] = args.numbers()?[..] else {
                 return None;
@@ -126,6 +135,27 @@ pub(super) fn index(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> 
                 if kept { x.at(index) } else { Value::Int(0) }
             }))
         }
+        _ => None,
+    }
+}
+
+/// Indexing, each sample spelled out: the shape of the result, and where its elements are read.
+fn select(label: &str, inputs: &[Tensor]) -> Option<Tensor> {
+    let x = &inputs[0];
+    let a = |i: usize| wrapped(inputs[1].at(&[i]), x.shape[0]);
+    let last = |i: usize| wrapped(inputs[1].at(&[i]), x.shape[2]);
+    let b = |j: usize| wrapped(inputs[2].at(&[j, 0]), x.shape[2]);
+    let read = |shape: &[usize], place: &dyn Fn(&[usize]) -> Vec<usize>| {
+        Some(Tensor::build(x.dtype, shape, |index| x.at(&place(index))))
+    };
+    match label {
+        "[-1, ..., newaxis]" => read(&[4, 1], &|at| vec![2, at[0]]),
+        "[a]" => read(&[2, 4, 5], &|at| vec![a(at[0]), at[1], at[2]]),
+        "[a, 1:3]" => read(&[2, 2, 5], &|at| vec![a(at[0]), at[1] + 1, at[2]]),
+        "[:, ::-1, a]" => read(&[3, 4, 2], &|at| vec![at[0], 3 - at[1], last(at[2])]),
+        // Apart from each other, the arrays' axes come first.
+        "[a, :, b]" => read(&[2, 2, 4], &|at| vec![a(at[1]), at[2], b(at[0])]),
+        "[a, 1, b]" => read(&[2, 2], &|at| vec![a(at[1]), 1, b(at[0])]),
         _ => None,
     }
 }

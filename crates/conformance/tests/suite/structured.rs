@@ -3,7 +3,9 @@
 
 use olivine_conformance::{Report, Tensor, Tolerance, golden};
 use olivine_core::{
-    Array, Axes, Dtype, Error, concatenate, fast, keep, ops::scatter::Combine, stack,
+    Array, Axes, Dtype, Error, Index, concatenate, fast, keep,
+    ops::{cumulative::Walk, pad::Border, scatter::Combine},
+    stack,
 };
 use serde_json::Value as Json;
 
@@ -49,6 +51,32 @@ impl Args<'_> {
         } else {
             axes
         }
+    }
+
+    /// The slice of each axis.
+    fn slices(&self) -> Vec<Index> {
+        let bounds = |name: &str| self.get(name).as_array().expect("a bound for each axis");
+        let steps = self.ints("strides");
+        let pairs = bounds("starts").iter().zip(bounds("stops")).zip(steps);
+        pairs
+            .map(|((start, stop), step)| {
+                let (start, stop) = (start.as_i64(), stop.as_i64());
+                Index::Slice { start, stop, step }
+            })
+            .collect()
+    }
+
+    /// How a running fold walks, and the array it walks along.
+    fn walk(&self, x: &Array) -> Result<(Array, Walk), Error> {
+        let (x, axis) = self.along(x)?;
+        let mut walk = Walk::along(axis);
+        if self.flag("reverse") {
+            walk = walk.reverse();
+        }
+        if !self.flag("inclusive") {
+            walk = walk.exclusive();
+        }
+        Ok((x, walk))
     }
 
     /// The axis, and the array it belongs to: the flattened one if there is none.
@@ -117,6 +145,36 @@ fn run(op: &str, args: &Args, x: &[Array]) -> Option<Result<Vec<Array>, Error>> 
             }
             _ => return Some(x[0].split(args.int("indices"), args.int("axis"))),
         },
+        "slice" => x[0].index(&args.slices()[..]),
+        "slice_update" => x[0].index_update(&args.slices()[..], &x[1]),
+        "pad" => {
+            let border = match args.get("mode").as_str() {
+                Some("edge") => Some(Border::Edge),
+                Some("reflect") => Some(Border::Reflect),
+                Some("symmetric") => Some(Border::Symmetric),
+                _ => None,
+            };
+            let widths = args.get("widths").as_array().expect("a list of pairs");
+            let widths: Vec<(usize, usize)> = widths
+                .iter()
+                .map(ints)
+                .map(|pair| (pair[0] as usize, pair[1] as usize))
+                .collect();
+            match border {
+                Some(border) => x[0].pad_border(&widths, border),
+                None => x[0].pad(&widths, args.int("value")),
+            }
+        }
+        "cumsum" => args.walk(&x[0]).and_then(|(own, walk)| own.cumsum(walk)),
+        "cumprod" => args.walk(&x[0]).and_then(|(own, walk)| own.cumprod(walk)),
+        "cummax" => args.walk(&x[0]).and_then(|(own, walk)| own.cummax(walk)),
+        "cummin" => args.walk(&x[0]).and_then(|(own, walk)| own.cummin(walk)),
+        "sort" => args.along(&x[0]).and_then(|(own, axis)| own.sort(axis)),
+        "argsort" => args.along(&x[0]).and_then(|(own, axis)| own.argsort(axis)),
+        "topk" => x[0]
+            .topk(args.int("k") as usize, args.int("axis"))
+            .and_then(|y| y.sort(-1)),
+        "clip" => x[0].clip(args.real("low"), args.real("high")),
         "where" => x[0].select(&x[1], &x[2]),
         "tril" => x[0].tril(args.int("k")),
         "triu" => x[0].triu(args.int("k")),

@@ -50,6 +50,8 @@ op_modules! {
     cumulative,
     /// Reading by position.
     gather,
+    /// Indexing by positions, ranges and arrays.
+    index,
     /// The logarithm of a sum of exponentials.
     logsumexp,
     /// Matrix products.

@@ -5,6 +5,15 @@ use std::f64::consts::SQRT_2;
 use super::Bits;
 use crate::{Array, Complex64, Dtype, Error, IntoOperand, Result, Shape, bf16, f16};
 
+/// A parameter in the dtype of a draw, which must not lose an imaginary part.
+fn parameter(op: &'static str, value: &Array, dtype: Dtype) -> Result<Array> {
+    if value.dtype() == Dtype::Complex64 && dtype != Dtype::Complex64 {
+        let reason = "parameters of real numbers are real";
+        return Err(Error::Dtype { op, dtype: Dtype::Complex64, reason });
+    }
+    value.astype(dtype)
+}
+
 /// A number or array as an argument of a distribution; numbers become `float32`.
 pub(super) fn argument(value: impl IntoOperand) -> Array {
     value.to_operand(&Array::scalar(0.0f32)).into_owned()
@@ -78,8 +87,10 @@ impl Uniform {
         let steps = bits.sample()?.astype(Dtype::Float32)?;
         let mut x = steps.multiply(2.0f64.powi(-32))?.minimum(below_one)?.astype(dtype)?;
         if low.is_some() || high.is_some() {
-            let low = low.unwrap_or_else(|| Array::scalar(0.0f32)).astype(dtype)?;
-            let high = high.unwrap_or_else(|| Array::scalar(1.0f32)).astype(dtype)?;
+            let end = |end: Option<Array>, otherwise| {
+                parameter("uniform", &end.unwrap_or_else(|| Array::scalar(otherwise)), dtype)
+            };
+            let (low, high) = (end(low, 0.0f32)?, end(high, 1.0f32)?);
             x = x.multiply(high.subtract(&low)?)?.add(&low)?;
         }
         if *x.shape() != shape {
@@ -167,7 +178,7 @@ impl Normal {
             uniform = uniform.key(key);
         }
         let x = uniform.sample()?.erfinv()?;
-        let mut factor = scale.map(|scale| scale.astype(dtype)).transpose()?;
+        let mut factor = scale.map(|scale| parameter("normal", &scale, dtype)).transpose()?;
         let mut x = if complex {
             pair_up(&x)?
         } else {
@@ -182,7 +193,7 @@ impl Normal {
             x = x.multiply(factor)?;
         }
         if let Some(loc) = loc {
-            x = x.add(loc.astype(dtype)?)?;
+            x = x.add(parameter("normal", &loc, dtype)?)?;
         }
         if *x.shape() != shape {
             let reason = format!("the parameters do not broadcast to the shape {shape}");
