@@ -1,5 +1,10 @@
 //! Indexing, shaping, printing and literals, through the public API.
 
+#![expect(
+    clippy::reversed_empty_ranges,
+    reason = "negative bounds count from the end, and backward ranges go down"
+)]
+
 use olivine_core::{
     Array, Dtype, Ellipsis, Error, NewAxis, Result, array, grad,
     ops::{pad::Border, scatter::Combine},

@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 
 pub(crate) use eval::copy_now;
 pub use eval::{async_eval, eval};
-pub use replay::decomposed;
 pub(crate) use node::{Inputs, Node, Pending, TraceScope};
+pub use replay::decomposed;
 
 use crate::{
     Array, Dtype, Error, Result, Shape,
