@@ -88,6 +88,16 @@ pub enum Error {
         /// Which argument, its value, and what is allowed.
         reason: String,
     },
+    /// A module's parameter is missing, unknown or of the wrong shape.
+    #[error("[{op}] parameter `{name}` {reason}")]
+    Parameter {
+        /// The operation.
+        op: &'static str,
+        /// The parameter's full name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An operation has no gradient.
     #[error("[{op}] no gradient: {reason}")]
     NoGradient {

@@ -257,25 +257,30 @@ impl Pool {
             return Err(self.out_of_memory(bytes, None));
         }
         let size = class_bytes(class);
-        let active = self.active.fetch_add(size, Ordering::Relaxed) + size;
         let limit = self.limit.load(Ordering::Relaxed);
-        if active > limit {
-            self.active.fetch_sub(size, Ordering::Relaxed);
+        if self.active.load(Ordering::Relaxed).saturating_add(size) > limit {
             return Err(self.out_of_memory(bytes, Some(limit)));
         }
         let Some(start) = self.cached(class).or_else(|| self.fresh(size)) else {
-            self.active.fetch_sub(size, Ordering::Relaxed);
             return Err(self.out_of_memory(bytes, None));
         };
+        // Counted once the block is there, so that a failure never shows in the peak.
+        let active = self.active.fetch_add(size, Ordering::Relaxed) + size;
         if active > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(active, Ordering::Relaxed);
         }
-        Ok(Arc::new(Block {
+        let block = Block {
             start,
             bytes,
             class,
             pool: self,
-        }))
+        };
+        if active > limit {
+            // Another thread took what was left meanwhile.
+            drop(block);
+            return Err(self.out_of_memory(bytes, Some(limit)));
+        }
+        Ok(Arc::new(block))
     }
 
     #[cold]

@@ -33,35 +33,6 @@ impl<'a, T: Element> View<'a, T> {
             strides: &operand.data.strides,
         })
     }
-
-    /// The elements in row-major order, if they lie so without gaps.
-    pub(crate) fn slice(&self) -> Option<&'a [T]> {
-        if !olivine_core::shape::is_contiguous(self.shape, self.strides) {
-            return None;
-        }
-        let len = self.shape.elements();
-        if len == 0 {
-            return Some(&[]);
-        }
-        // SAFETY: the operand's buffer holds `len` evaluated elements of this type from `ptr` on.
-        Some(unsafe { std::slice::from_raw_parts(self.ptr, len) })
-    }
-
-    /// The last axis as a slice, starting at `offset` elements from the first, if it has no gaps.
-    ///
-    /// # Safety
-    /// `offset` must be that of an element whose last index is zero.
-    pub(crate) unsafe fn row(&self, offset: isize) -> Option<&'a [T]> {
-        let (len, stride) = match (self.shape.last(), self.strides.last()) {
-            (Some(&len), Some(&stride)) => (len, stride),
-            _ => (1, 1),
-        };
-        if len > 1 && stride != 1 {
-            return None;
-        }
-        // SAFETY: the caller names a row of this view, and its elements are neighbours.
-        Some(unsafe { std::slice::from_raw_parts(self.ptr.wrapping_offset(offset), len) })
-    }
 }
 
 /// The error of a kernel that was handed a dtype `infer` should have kept away.
@@ -95,6 +66,27 @@ impl<'a, T: Element> Output<'a, T> {
         Ok(Output {
             ptr,
             len,
+            marker: PhantomData,
+        })
+    }
+
+    /// Lets output `i` take over the memory of an input among `candidates`, if nobody else holds
+    /// it and it lies in row-major order; otherwise allocates.
+    pub(crate) fn reuse(
+        call: &mut Call<'a>,
+        i: usize,
+        candidates: &[usize],
+        op: &'static str,
+    ) -> Result<Self> {
+        if call.dtype(i) != T::DTYPE {
+            return Err(wrong_dtype(op, call.dtype(i)));
+        }
+        let shape = call.shape(i);
+        let strides = shape.contiguous_strides();
+        let ptr = call.reuse_or_allocate(i, strides, candidates)?.cast();
+        Ok(Output {
+            ptr,
+            len: shape.elements(),
             marker: PhantomData,
         })
     }

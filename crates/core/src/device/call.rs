@@ -15,8 +15,6 @@ pub struct Operand {
     pub dtype: Dtype,
     /// Where its elements lie.
     pub data: Data,
-    /// True if this call holds the only reference to the array.
-    pub(crate) owned: bool,
 }
 
 impl Operand {
@@ -36,9 +34,11 @@ impl Operand {
 
     /// True if nobody else can see this memory, so an output may take its place.
     ///
-    /// Unlike reading the count, `get_mut` also waits for what a last other holder did with it.
+    /// An array that is held elsewhere holds the buffer too, so it is enough that nobody else holds
+    /// the buffer. Unlike reading the count, `get_mut` also waits for what a last other holder did
+    /// with it.
     fn is_donatable(&mut self) -> bool {
-        self.owned && self.data.buffer.writable() && Arc::get_mut(&mut self.data.buffer).is_some()
+        Arc::get_mut(&mut self.data.buffer).is_some_and(|buffer| buffer.writable())
     }
 }
 

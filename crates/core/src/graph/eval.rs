@@ -254,19 +254,13 @@ fn operand(mut input: Array) -> Result<Operand> {
     }
     let Spec { shape, dtype } = input.node.specs[index].clone();
     if let Some(data) = Node::take_data(&mut input.node, index) {
-        return Ok(Operand {
-            shape,
-            dtype,
-            data,
-            owned: true,
-        });
+        return Ok(Operand { shape, dtype, data });
     }
     match input.node.wait() {
         Ok(outputs) => Ok(Operand {
             shape,
             dtype,
             data: outputs[index].clone(),
-            owned: false,
         }),
         Err(error) => Err(error.clone()),
     }

@@ -32,6 +32,8 @@ macro_rules! op_modules {
 }
 
 op_modules! {
+    /// A step of the AdamW optimiser.
+    adamw,
     /// Evenly spaced numbers.
     arange,
     /// The positions of extrema.

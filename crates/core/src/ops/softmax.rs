@@ -63,7 +63,9 @@ impl Array {
             if axis + 1 == x.ndim() {
                 return Array::apply_one(Softmax, [x]);
             }
-            return x.swapaxes(axis as i64, -1)?.softmax(-1)?.swapaxes(axis as i64, -1);
+            // Rows with gaps are slow to read element by element: bring them together first.
+            let rows = x.swapaxes(axis as i64, -1)?.contiguous()?;
+            return rows.softmax(-1)?.swapaxes(axis as i64, -1);
         }
         // Several axes: bring them together at the end, and back.
         let mut order: Vec<i64> = (0..x.ndim() as i64).collect();

@@ -41,6 +41,27 @@ fn positions<T: Ordered>(arg: &ArgReduce, call: &mut Call) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
             let (outer, column) = (at / inner, at % inner);
+            if inner == 1
+                && step == 1
+                && let Some(axis) = arg.axis.checked_sub(1)
+            {
+                // Rows along the axis before: many short ones are taken in one go.
+                let first = outer % shape[axis];
+                let some = (shape[axis] - first).min(range.end - at);
+                let offset = locate(&shape[..arg.axis], &strides[..arg.axis], outer);
+                let to = &mut to[at - range.start..][..some];
+                let lines = Lines {
+                    step: strides[axis],
+                    ..lines(offset)
+                };
+                if arg.greatest {
+                    greatest_rows(lines, to);
+                } else {
+                    least_rows(lines, to);
+                }
+                at += some;
+                continue;
+            }
             let mut offset = locate(&shape[..arg.axis], &strides[..arg.axis], outer);
             offset += locate(inner_shape, inner_strides, column);
             let some = if even {
@@ -76,6 +97,37 @@ struct Lines<T> {
     start: *const T,
     size: usize,
     step: isize,
+}
+
+per_isa! {
+    /// The position in each of several rows of neighbours, `step` apart, of its first greatest
+    /// element, or first NaN.
+    fn greatest_rows<T: Ordered>(rows: Lines<T>, to: &mut [u32]) = greatest_rows_body;
+}
+
+#[inline(always)]
+fn greatest_rows_body<S: Isa, T: Ordered>(rows: Lines<T>, to: &mut [u32]) {
+    first_of_rows(rows, to, T::over);
+}
+
+per_isa! {
+    /// As `greatest_rows`, for the smallest.
+    fn least_rows<T: Ordered>(rows: Lines<T>, to: &mut [u32]) = least_rows_body;
+}
+
+#[inline(always)]
+fn least_rows_body<S: Isa, T: Ordered>(rows: Lines<T>, to: &mut [u32]) {
+    first_of_rows(rows, to, T::under);
+}
+
+#[inline(always)]
+fn first_of_rows<T: Ordered>(rows: Lines<T>, to: &mut [u32], beats: impl Fn(T, T) -> bool + Copy) {
+    for (i, to) in to.iter_mut().enumerate() {
+        let start = rows.start.wrapping_offset(i as isize * rows.step);
+        // SAFETY: a row of neighbours within the view.
+        let row = unsafe { std::slice::from_raw_parts(start, rows.size) };
+        *to = first_in(row, beats);
+    }
 }
 
 per_isa! {
@@ -146,6 +198,15 @@ fn first<T: Ordered>(lines: Lines<T>, to: &mut [u32], beats: impl Fn(T, T) -> bo
 fn first_in<T: Ordered>(line: &[T], beats: impl Fn(T, T) -> bool + Copy) -> u32 {
     const LANES: usize = 32;
     const RUN: usize = 1024;
+    if line.len() < 2 * LANES {
+        let mut found = 0;
+        for (i, &x) in line.iter().enumerate() {
+            if beats(x, line[found]) && !beats(line[found], line[found]) {
+                found = i;
+            }
+        }
+        return found as u32;
+    }
     let (mut best, mut block) = (line[0], 0);
     for (i, run) in line.chunks(RUN).enumerate() {
         if beats(best, best) {

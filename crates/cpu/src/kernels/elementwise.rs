@@ -4,11 +4,15 @@
 //! gathered into blocks on the stack first, halves are widened there, and an output that takes an
 //! input's place is written there and copied: so each operation is compiled once per dtype.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, sync::Arc};
 
-use olivine_core::{Call, Dtype, Operand, Result, shape::Strides};
+use olivine_core::{Buffer, Call, Dtype, Operand, Result, shape::Strides};
+use smallvec::SmallVec;
 
-use super::scalar::halves;
+use super::{
+    copy::{pack_strided, transposed},
+    scalar::halves,
+};
 use crate::{pool::parallel_for, tensor::Loops};
 
 /// Computes `count` elements of the output from as many of each input. All are gapless and aligned
@@ -77,15 +81,40 @@ impl Address {
 pub(crate) fn run<const N: usize>(plan: Plan, call: &mut Call) -> Result<()> {
     let shape = call.shape(0);
     let count = shape.elements();
-    let strides = shape.contiguous_strides();
-    let sources: [Source; N] = std::array::from_fn(|i| source(call.input(i), &strides));
+    let kept = kept_order::<N>(call);
+    let strides = match &kept {
+        Some((_, strides)) => strides.clone(),
+        None => shape.contiguous_strides(),
+    };
+    // The operands' axes in the order of the output's memory, in which it is gapless.
+    let axes = kept.as_ref().map(|(axes, _)| &axes[..]);
+    let mut packed: [Option<Arc<dyn Buffer>>; N] = [const { None }; N];
+    let mut sources = [const { Source::Same(std::ptr::null()) }; N];
+    for i in 0..N {
+        sources[i] = source(call.input(i), axes, &strides);
+        if let Source::Strided(ptr, loops) = &sources[i]
+            && count >= LARGE
+            && transposed(loops).is_some()
+        {
+            let (sizes, steps) = (loops.sizes(), loops.strides());
+            let steps: SmallVec<[isize; 6]> = steps.iter().map(|[step]| *step).collect();
+            let size = call.input(i).dtype.size();
+            let buffer = call.scratch(count * size)?;
+            let start = buffer.host().as_ptr();
+            // SAFETY: the loops are those of the input, and the scratch memory holds `count`
+            // elements.
+            unsafe { pack_strided(*ptr, sizes, &steps, size, start) };
+            packed[i] = Some(buffer);
+            sources[i] = Source::Same(start);
+        }
+    }
     let candidates: [usize; N] = std::array::from_fn(|i| i);
     let output = Address(call.reuse_or_allocate(0, strides, &candidates)?);
     let sizes: [usize; N] = std::array::from_fn(|i| call.input(i).dtype.size());
     let output_size = call.dtype(0).size();
-    let replaces = sources
+    let replaces = call.inputs()[..N]
         .iter()
-        .any(|s| matches!(s, Source::Same(p) if p.cast_mut() == output.0));
+        .any(|input| input.ptr().cast_mut() == output.0);
     let work = Work {
         plan,
         sources,
@@ -105,21 +134,58 @@ pub(crate) fn run<const N: usize>(plan: Plan, call: &mut Call) -> Result<()> {
     Ok(())
 }
 
-fn source(input: &Operand, order: &Strides) -> Source {
+/// From this many elements on, transposed inputs are worth a copy in the output's order.
+const LARGE: usize = 1 << 14;
+
+/// Axes in the order of memory, outermost first.
+type Order = SmallVec<[usize; 6]>;
+
+/// The order of axes and the strides that the output takes over from its inputs, if they are
+/// gapless but not row-major: computing transposed arrays then costs no more than others.
+fn kept_order<const N: usize>(call: &Call) -> Option<(Order, Strides)> {
+    let inputs = &call.inputs()[..N];
+    if inputs.iter().any(Operand::is_contiguous) {
+        return None;
+    }
+    let shape: &[usize] = call.shape(0);
+    inputs.iter().find_map(|input| {
+        let strides = &input.data.strides;
+        let mut axes: Order = (0..shape.len()).filter(|&axis| shape[axis] != 1).collect();
+        axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+        let mut step = 1;
+        for &axis in axes.iter().rev() {
+            if strides[axis] != step {
+                return None;
+            }
+            step *= shape[axis] as isize;
+        }
+        Some((axes, strides.clone()))
+    })
+}
+
+fn source(input: &Operand, order: Option<&[usize]>, output: &Strides) -> Source {
     let strides = &input.data.strides;
     let shape: &[usize] = &input.shape;
     let ptr = input.ptr();
-    if strides == order || input.is_contiguous() {
-        Source::Same(ptr)
-    } else if shape
-        .iter()
-        .zip(strides)
-        .all(|(&size, &stride)| stride == 0 || size == 1)
-    {
-        Source::One(ptr)
-    } else {
-        Source::Strided(ptr, Loops::new(shape, [strides]))
+    let wide = || {
+        shape
+            .iter()
+            .zip(strides)
+            .enumerate()
+            .filter(|(_, (size, _))| **size != 1)
+    };
+    if order.is_none() && input.is_contiguous() || wide().all(|(i, (_, s))| *s == output[i]) {
+        return Source::Same(ptr);
     }
+    if wide().all(|(_, (_, stride))| *stride == 0) {
+        return Source::One(ptr);
+    }
+    let Some(order) = order else {
+        return Source::Strided(ptr, Loops::new(shape, [strides]));
+    };
+    let shape: SmallVec<[usize; 6]> = order.iter().map(|&axis| shape[axis]).collect();
+    let strides: SmallVec<[isize; 6]> = order.iter().map(|&axis| strides[axis]).collect();
+    Source::Strided(ptr, Loops::new(&shape, [&strides]))
 }
 
 struct Work<const N: usize> {
@@ -134,7 +200,8 @@ struct Work<const N: usize> {
 impl<const N: usize> Work<N> {
     /// Computes `count` elements from position `start` on.
     fn range(&self, output: *mut u8, start: usize, count: usize) {
-        let direct = self.plan.widen.is_none() && self.plan.narrow.is_none() && !self.replaces;
+        let converts = self.plan.widen.is_some() || self.plan.narrow.is_some();
+        let direct = !converts && !self.replaces;
         if direct && self.sources.iter().all(|s| matches!(s, Source::Same(_))) {
             let mut inputs = [std::ptr::null(); 3];
             for (input, (source, size)) in

@@ -1,7 +1,9 @@
 //! Owns the kernels: one file per operation, and the one list that registers them.
 
+mod adamw;
 mod arange;
 mod arg_reduce;
+mod attention;
 pub(crate) mod binary;
 pub(crate) mod cast;
 mod concatenate;
@@ -10,12 +12,16 @@ mod cumulative;
 pub(crate) mod elementwise;
 mod gather;
 mod indices;
+mod layer_norm;
 mod logsumexp;
 mod matmul;
 mod merge;
 mod movement;
+mod norm;
 mod random_bits;
 mod reduce;
+mod rms_norm;
+mod rope;
 mod row;
 mod scalar;
 mod scatter;
@@ -32,7 +38,12 @@ pub(crate) mod unary;
 
 use olivine_core::{
     KernelTable,
+    fast::{
+        LayerNorm, LayerNormVjp, RmsNorm, RmsNormVjp, Rope, ScaledDotProductAttention,
+        ScaledDotProductAttentionVjp,
+    },
     ops::{
+        adamw::AdamW,
         arange::Arange,
         arg_reduce::ArgReduce,
         concatenate::Concatenate,
@@ -53,6 +64,7 @@ use olivine_core::{
 /// The kernels of structured primitives. Each operation adds one line.
 pub(crate) fn table() -> KernelTable {
     let mut table = KernelTable::new();
+    table.add::<AdamW>(adamw::run);
     table.add::<Arange>(arange::run);
     table.add::<ArgReduce>(arg_reduce::run);
     table.add::<ArgSort>(sort::run_arg);
@@ -61,9 +73,18 @@ pub(crate) fn table() -> KernelTable {
     table.add::<Gather>(gather::run);
     table.add::<GatherAxis>(gather::run_axis);
     table.add::<RandomBits>(random_bits::run);
+    table.add::<LayerNorm>(|primitive, call| layer_norm::run(*primitive, call));
+    table.add::<LayerNormVjp>(|primitive, call| layer_norm::run_vjp(*primitive, call));
     table.add::<LogSumExp>(|_, call| logsumexp::run(call));
     table.add::<Matmul>(|_, call| matmul::run(call));
     table.add::<Reduce>(reduce::run);
+    table.add::<RmsNorm>(|primitive, call| rms_norm::run(*primitive, call));
+    table.add::<RmsNormVjp>(|primitive, call| rms_norm::run_vjp(*primitive, call));
+    table.add::<Rope>(|primitive, call| rope::run(*primitive, call));
+    table.add::<ScaledDotProductAttention>(|primitive, call| attention::run(*primitive, call));
+    table.add::<ScaledDotProductAttentionVjp>(|primitive, call| {
+        attention::run_vjp(*primitive, call)
+    });
     table.add::<Scatter>(scatter::run);
     table.add::<ScatterAxis>(scatter::run_axis);
     table.add::<SearchSorted>(searchsorted::run);

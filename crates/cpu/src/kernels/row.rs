@@ -16,6 +16,8 @@ pub(crate) trait RowElement: Element {
     type Wide: Copy + Default + Send + Sync + 'static;
     fn widen_slice(from: &[Self], to: &mut [Self::Wide]);
     fn narrow_slice(from: &[Self::Wide], to: &mut [Self]);
+    /// The same elements, if this is the wide type.
+    fn as_wide(from: &[Self]) -> Option<&[Self::Wide]>;
     fn widen_one(self) -> Self::Wide;
     fn narrow_one(value: Self::Wide) -> Self;
     /// Replaces a row by its softmax.
@@ -25,7 +27,7 @@ pub(crate) trait RowElement: Element {
 }
 
 macro_rules! narrow_rows {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty, |$from:ident| $same:expr;)*) => {$(
         impl RowElement for $ty {
             type Wide = f32;
             fn widen_slice(from: &[Self], to: &mut [f32]) {
@@ -33,6 +35,9 @@ macro_rules! narrow_rows {
             }
             fn narrow_slice(from: &[f32], to: &mut [Self]) {
                 narrow(from, to);
+            }
+            fn as_wide($from: &[Self]) -> Option<&[f32]> {
+                $same
             }
             fn widen_one(self) -> f32 {
                 self.widen()
@@ -50,7 +55,11 @@ macro_rules! narrow_rows {
     )*};
 }
 
-narrow_rows!(f16, bf16, f32);
+narrow_rows! {
+    f16, |_from| None;
+    bf16, |_from| None;
+    f32, |from| Some(from);
+}
 
 impl RowElement for f64 {
     type Wide = f64;
@@ -59,6 +68,9 @@ impl RowElement for f64 {
     }
     fn narrow_slice(from: &[f64], to: &mut [f64]) {
         to.copy_from_slice(from);
+    }
+    fn as_wide(from: &[f64]) -> Option<&[f64]> {
+        Some(from)
     }
     fn widen_one(self) -> f64 {
         self
@@ -145,6 +157,44 @@ impl<'a, T: RowElement> Rows<'a, T> {
         }
         // SAFETY: the start is that of a row of the view.
         Some(unsafe { std::slice::from_raw_parts(self.start(row), self.len) })
+    }
+
+    /// A row as it is, or copied to `room` if its elements are not neighbours.
+    ///
+    /// # Safety
+    /// As for `slice`.
+    pub(crate) unsafe fn elements<'b>(&self, row: usize, room: &'b mut [T]) -> &'b [T]
+    where
+        'a: 'b,
+    {
+        // SAFETY: passed on to the caller.
+        if let Some(slice) = unsafe { self.slice(row) } {
+            return slice;
+        }
+        let start = self.start(row);
+        for (i, to) in room.iter_mut().enumerate() {
+            // SAFETY: the stride leads to the row's elements.
+            *to = unsafe { start.wrapping_offset(i as isize * self.step).read() };
+        }
+        room
+    }
+
+    /// A row in the wider type: as it is if that is its type and it has no gaps, else in `room`.
+    ///
+    /// # Safety
+    /// As for `slice`.
+    pub(crate) unsafe fn wide<'b>(&self, row: usize, room: &'b mut [T::Wide]) -> &'b [T::Wide]
+    where
+        'a: 'b,
+    {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if let Some(slice) = self.slice(row).and_then(T::as_wide) {
+                return slice;
+            }
+            self.read(row, room);
+        }
+        room
     }
 
     /// Copies a row.

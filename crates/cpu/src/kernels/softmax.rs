@@ -91,7 +91,7 @@ fn logsumexp_body<S: Isa>(row: &mut [f32]) -> f32 {
     exp_body::<S>(row, shift).ln() + shift
 }
 
-const LANES: usize = 16;
+const LANES: usize = 32;
 
 /// The greatest of a row; NaN is passed over.
 #[inline(always)]

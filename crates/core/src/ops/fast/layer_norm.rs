@@ -1,6 +1,6 @@
 //! Owns normalisation to zero mean and unit variance.
 
-use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, kinds};
+use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, fused, kinds};
 use crate::{
     Array, Result,
     graph::{Gradients, Primitive, Spec, Specs, Vjp},
@@ -138,7 +138,8 @@ pub fn layer_norm(
     eps: f32,
 ) -> Result<Array> {
     let primitive = LayerNorm { eps, weight: weight.is_some(), bias: bias.is_some() };
-    Array::apply_one(primitive, [Some(x), weight, bias].into_iter().flatten().cloned())
+    let inputs = [Some(x), weight, bias].into_iter().flatten().cloned().collect();
+    fused(primitive, inputs)
 }
 
 pub(super) fn op() -> OpInfo {

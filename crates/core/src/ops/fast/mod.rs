@@ -1,14 +1,31 @@
 //! Owns fused building blocks of neural networks: each computes in one pass what several
 //! operations would, and carries those operations as its own slow meaning.
 
+mod attention;
 mod layer_norm;
 mod rms_norm;
+mod rope;
 
+pub use attention::{
+    AttentionMask, AttentionOptions, ScaledDotProductAttention, ScaledDotProductAttentionVjp,
+    scaled_dot_product_attention,
+};
 pub use layer_norm::{LayerNorm, LayerNormVjp, layer_norm};
 pub use rms_norm::{RmsNorm, RmsNormVjp, rms_norm};
+pub use rope::{Rope, RopeFrequencies, RopeOffset, RopeOptions, rope};
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
-use crate::{Array, Dtype, Error, Result};
+use crate::{Array, Dtype, Error, Result, graph::Primitive};
+
+/// Records a fused operation, or what it means where there is `float64`: that is rare enough for
+/// backends to have no kernel for it.
+fn fused(primitive: impl Primitive, inputs: Vec<Array>) -> Result<Array> {
+    if inputs.iter().any(|input| input.dtype() == Dtype::Float64) {
+        primitive.infer(&inputs)?;
+        return Ok(primitive.decompose(&inputs)?.remove(0));
+    }
+    Array::apply_one(primitive, inputs)
+}
 
 /// The dtype that sums over elements of `dtype` are held in.
 const fn accumulator(dtype: Dtype) -> Dtype {
@@ -46,5 +63,5 @@ fn check_norm(op: &'static str, x: &Array, parameters: &[(&str, Option<&Array>)]
 }
 
 pub(super) fn ops() -> Vec<OpInfo> {
-    vec![layer_norm::op(), rms_norm::op()]
+    vec![attention::op(), layer_norm::op(), rms_norm::op(), rope::op()]
 }

@@ -1,6 +1,6 @@
 //! Owns normalisation by the root of the mean square.
 
-use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, kinds};
+use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, fused, kinds};
 use crate::{
     Array, Dtype, Result,
     graph::{Gradients, Primitive, Spec, Specs, Vjp},
@@ -103,7 +103,8 @@ impl Primitive for RmsNormVjp {
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
 pub fn rms_norm(x: &Array, weight: Option<&Array>, eps: f32) -> Result<Array> {
-    Array::apply_one(RmsNorm { eps }, [Some(x), weight].into_iter().flatten().cloned())
+    let inputs = [Some(x), weight].into_iter().flatten().cloned().collect();
+    fused(RmsNorm { eps }, inputs)
 }
 
 pub(super) fn op() -> OpInfo {

@@ -1,4 +1,4 @@
-//! Owns the discrete distributions: coin throws and whole numbers in a range.
+//! Owns the discrete distributions: coin throws, whole numbers in a range, permutations.
 
 use super::{Bits, Uniform, continuous::argument};
 use crate::{Array, Dtype, Error, IntoOperand, Result, Shape};
@@ -136,4 +136,43 @@ pub fn randint(
     shape: impl Into<Shape>,
 ) -> Result<Array> {
     Randint::new(shape, low, high).sample()
+}
+
+/// A draw of the numbers from zero up to a bound in random order, each once.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random::{self, Permutation};
+/// let mut order = Permutation::new(5).key(&random::key(0)).sample()?.to_vec::<u32>()?;
+/// order.sort_unstable();
+/// assert_eq!(order, [0, 1, 2, 3, 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a draw does nothing until it is sampled"]
+pub struct Permutation {
+    bits: Bits,
+}
+
+impl Permutation {
+    /// The numbers below `bound` in random order, as `uint32`.
+    pub fn new(bound: usize) -> Self {
+        Permutation { bits: Bits::new([bound]) }
+    }
+
+    /// Draws from `key` instead of this thread's state.
+    pub fn key(mut self, key: &Array) -> Self {
+        self.bits = self.bits.key(key);
+        self
+    }
+
+    /// The numbers.
+    pub fn sample(self) -> Result<Array> {
+        self.bits.sample()?.argsort(0)
+    }
+}
+
+/// The numbers below `bound` in random order, as `uint32`. See [`Permutation`].
+pub fn permutation(bound: usize) -> Result<Array> {
+    Permutation::new(bound).sample()
 }

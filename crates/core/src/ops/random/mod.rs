@@ -15,6 +15,7 @@
 //! ```
 
 mod bits;
+mod categorical;
 mod continuous;
 mod discrete;
 mod samples;
@@ -22,10 +23,11 @@ mod state;
 mod threefry;
 
 pub use bits::{Bits, RandomBits};
+pub use categorical::{Categorical, categorical};
 pub use continuous::{
     Gumbel, Normal, TruncatedNormal, Uniform, gumbel, normal, truncated_normal, uniform,
 };
-pub use discrete::{Bernoulli, Randint, bernoulli, randint};
+pub use discrete::{Bernoulli, Permutation, Randint, bernoulli, permutation, randint};
 pub(super) use samples::ops;
 pub use state::{key, seed, set_state, state};
 pub use threefry::{fill_halves, middle_word, threefry2x32};

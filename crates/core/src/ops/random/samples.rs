@@ -1,7 +1,7 @@
 //! Owns what the list of ops says of random numbers.
 
 use super::{
-    Bernoulli, Bits, Gumbel, Normal, Randint, TruncatedNormal, Uniform, key, split,
+    Bernoulli, Bits, Categorical, Gumbel, Normal, Randint, TruncatedNormal, Uniform, key, split,
 };
 use crate::{
     Array, Dtype, Result,
@@ -103,6 +103,33 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             "Whole numbers in a range.",
             "random.randint(low, high, shape=[], dtype=int32, key=None)",
             || vec![without_inputs("", || Randint::new([2, 3], -5, 5).key(&key(1)).sample())],
+        ),
+        OpInfo {
+            kinds: kinds::REAL,
+            ..op(
+            "categorical",
+            "Categories drawn by their logits.",
+            "random.categorical(logits, axis=-1, shape=None, num_samples=None, key=None)",
+            || {
+                vec![
+                    Sample::new("", [Input::any([3, 7])], |x| {
+                        Categorical::new(&x[0]).key(&key(1)).sample()
+                    }),
+                    Sample::new("axis=0", [Input::any([3, 7])], |x| {
+                        Categorical::new(&x[0]).axis(0).key(&key(1)).sample()
+                    }),
+                    Sample::new("num_samples=4", [Input::any([7])], |x| {
+                        Categorical::new(&x[0]).samples(4).key(&key(1)).sample()
+                    }),
+                ]
+            },
+        )
+        },
+        op(
+            "permutation",
+            "The whole numbers below a bound in random order.",
+            "random.permutation(x, axis=0, key=None)",
+            || vec![without_inputs("", || super::Permutation::new(10).key(&key(1)).sample())],
         ),
     ]
 }

@@ -83,7 +83,10 @@ pub(super) unsafe fn product<T: Narrow>(
 }
 
 /// A (rows, columns) block as `f32`, in `room`. The axis that is contiguous stays so.
-unsafe fn widen<T: Narrow>(
+///
+/// # Safety
+/// The block must consist of evaluated elements.
+pub(in crate::kernels) unsafe fn widen<T: Narrow>(
     block: Matrix<T>,
     rows: usize,
     columns: usize,

@@ -5,6 +5,8 @@ mod halves;
 mod tests;
 mod vector;
 
+pub(super) use halves::widen;
+
 use std::ops::Range;
 
 use gemm::Parallelism;
@@ -37,7 +39,7 @@ unsafe impl<T: Sync> Send for Matrix<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Sync for Matrix<T> {}
 
-impl<T> Matrix<T> {
+impl<T: Copy> Matrix<T> {
     pub(crate) fn at(self, row: usize, column: usize) -> *const T {
         let offset = row as isize * self.rows + column as isize * self.columns;
         self.start.wrapping_offset(offset)
@@ -50,7 +52,15 @@ impl<T> Matrix<T> {
         }
     }
 
-    fn transposed(self) -> Self {
+    /// The part from a row and column on.
+    pub(crate) fn skip(self, row: usize, column: usize) -> Self {
+        Matrix {
+            start: self.at(row, column),
+            ..self
+        }
+    }
+
+    pub(crate) fn transposed(self) -> Self {
         Matrix {
             rows: self.columns,
             columns: self.rows,
@@ -158,7 +168,7 @@ impl Product for f32 {
     ) {
         // SAFETY: passed on to the caller.
         unsafe {
-            if !vector::product(sizes, a, b, out, 4) {
+            if !vector::product(sizes, a, b, out, 16) {
                 gemm_into(sizes, a, b, (out, sizes.n as isize), false, parallel);
             }
         }
@@ -173,7 +183,7 @@ macro_rules! through_halves {
             ) {
                 // SAFETY: passed on to the caller.
                 unsafe {
-                    if !vector::product(sizes, a, b, out, 16) {
+                    if !vector::product(sizes, a, b, out, 64) {
                         halves::product(sizes, a, b, out, parallel);
                     }
                 }

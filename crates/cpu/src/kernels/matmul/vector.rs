@@ -109,6 +109,10 @@ impl Vectors<'_> {
     }
 }
 
+/// The elements of vectors that meet all rows before the next vectors do: 512 KiB, so that they
+/// stay in the second-level cache.
+const VECTORS: usize = 128 * 1024;
+
 /// Dot products of each of `count` contiguous rows of `w` with each of `vectors` vectors.
 unsafe fn rows<T: Narrow>(
     (w, count): (Matrix<T>, usize),
@@ -118,25 +122,27 @@ unsafe fn rows<T: Narrow>(
 ) {
     // SAFETY: passed on to the caller.
     let x = unsafe { Vectors::new(x, vectors, k) };
+    let block = (VECTORS / k).clamp(16, 64);
     parallel_for(count, k * vectors / 4, |range| {
-        let mut row = range.start;
-        while row < range.end {
-            let tall = (range.end - row).min(4);
-            let mut vector = 0;
-            while vector < vectors {
-                let wide = (vectors - vector).min(4);
+        for first in (0..vectors).step_by(block) {
+            let last = (first + block).min(vectors);
+            for row in range.clone().step_by(4) {
+                let tall = (range.end - row).min(4);
                 let w: [*const T; 4] = std::array::from_fn(|i| w.at(row + i.min(tall - 1), 0));
-                let x: [*const f32; 4] = std::array::from_fn(|i| x.at(vector + i.min(wide - 1)));
-                let dots = dots(w, x, wide, k);
-                for (i, dots) in dots.iter().enumerate().take(tall) {
-                    for (j, &dot) in dots.iter().enumerate().take(wide) {
-                        // SAFETY: within the output, at rows that are this thread's alone.
-                        unsafe { target.at(row + i, vector + j).write(T::narrow(dot)) };
+                for vector in (first..last).step_by(4) {
+                    let wide = (last - vector).min(4);
+                    let x: [*const f32; 4] =
+                        std::array::from_fn(|i| x.at(vector + i.min(wide - 1)));
+                    let dots = dots(w, x, wide, k);
+                    for (i, dots) in dots.iter().enumerate().take(tall) {
+                        for (j, &dot) in dots.iter().enumerate().take(wide) {
+                            let to = target.at(row + i, vector + j);
+                            // SAFETY: within the output, at rows that are this thread's alone.
+                            unsafe { to.write(T::narrow(dot)) };
+                        }
                     }
                 }
-                vector += wide;
             }
-            row += tall;
         }
     });
 }

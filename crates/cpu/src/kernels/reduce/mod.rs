@@ -148,7 +148,7 @@ const BLOCK: usize = 1024;
 
 /// Elements, or rows of columns, that are combined before their result joins the total. Short
 /// runs keep rounding errors of sums small.
-const RUN: usize = 4096;
+const RUN: usize = 1024;
 const ROWS: usize = 64;
 
 struct Pointers<F: Fold> {

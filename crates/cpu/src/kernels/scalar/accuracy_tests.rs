@@ -100,14 +100,14 @@ fn arguments() -> Vec<f32> {
         0.414_213_6,
         0.5,
         0.625,
-        0.707_106_8,
-        0.785_398_2,
+        std::f32::consts::FRAC_1_SQRT_2,
+        std::f32::consts::FRAC_PI_4,
         1.0,
-        1.414_213_6,
-        1.570_796_4,
+        std::f32::consts::SQRT_2,
+        std::f32::consts::FRAC_PI_2,
         2.0,
         2.414_213_6,
-        3.141_592_7,
+        std::f32::consts::PI,
         4.0,
         9.0,
         11.0,
@@ -301,8 +301,8 @@ fn large_angles_are_reduced_exactly() {
         .map(|i| 1.000_7f32.powi(i * 40) * if i % 2 == 0 { 1.0 } else { -1.0 })
         .collect();
     let array = Array::from_slice(&x, [x.len()]).unwrap();
-    let results: [(Array, fn(f64) -> f64); 3] = [
-        (array.sin().unwrap(), f64::sin),
+    let results = [
+        (array.sin().unwrap(), f64::sin as fn(f64) -> f64),
         (array.cos().unwrap(), f64::cos),
         (array.tan().unwrap(), f64::tan),
     ];

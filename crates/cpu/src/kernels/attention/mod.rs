@@ -1,0 +1,252 @@
+//! Owns attention: which way of computing it fits, and what all ways share.
+
+mod backward;
+mod decode;
+mod forward;
+#[cfg(test)]
+mod tests;
+
+pub(super) use backward::run as run_vjp;
+use olivine_core::{
+    Call, Dtype, Operand, Result, bf16, f16, fast::ScaledDotProductAttention as Attention,
+};
+
+use super::{
+    matmul::{Matrix, Sizes, gemm_into, widen},
+    norm::narrow,
+};
+use crate::{
+    simd::Narrow,
+    tensor::{Output, View, wrong_dtype},
+};
+
+const OP: &str = "scaled_dot_product_attention";
+
+/// Runs the kernel.
+pub(super) fn run(attention: Attention, call: &mut Call) -> Result<()> {
+    narrow!(OP, call.dtype(0), T => {
+        let mut out = Output::<T>::allocate(call, 0, OP)?;
+        if out.len() == 0 {
+            return Ok(());
+        }
+        let problem = Problem::<T>::new(attention, call.inputs())?;
+        if problem.keys == 0 {
+            out.slice().fill(T::default());
+        } else if problem.queries == 1 && problem.k.columns() == 1 && problem.v.columns() == 1 {
+            decode::run(&problem, &out);
+        } else {
+            forward::run(&problem, &out);
+        }
+        Ok(())
+    })
+}
+
+/// An operand of four axes, of which the first two choose a matrix.
+#[derive(Clone, Copy)]
+struct Heads<T> {
+    start: *const T,
+    strides: [isize; 4],
+}
+
+// SAFETY: it only reads memory that the operand behind it keeps alive.
+unsafe impl<T: Sync> Send for Heads<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Heads<T> {}
+
+impl<T: olivine_core::Element> Heads<T> {
+    fn new(operand: &Operand) -> Result<Self> {
+        let view = View::<T>::new(operand, OP)?;
+        let strides = std::array::from_fn(|i| view.strides[i]);
+        Ok(Heads {
+            start: view.ptr,
+            strides,
+        })
+    }
+
+    fn matrix(&self, batch: usize, head: usize) -> Matrix<T> {
+        let offset = batch as isize * self.strides[0] + head as isize * self.strides[1];
+        Matrix {
+            start: self.start.wrapping_offset(offset),
+            rows: self.strides[2],
+            columns: self.strides[3],
+        }
+    }
+
+    fn columns(&self) -> isize {
+        self.strides[3]
+    }
+}
+
+/// A mask over (batch, heads, queries, keys).
+#[derive(Clone, Copy)]
+enum Mask<T> {
+    None,
+    /// Where a query sees a key.
+    Visible(Heads<bool>),
+    /// What is added to scores.
+    Added(Heads<T>),
+}
+
+/// One call: sizes and operands.
+struct Problem<T> {
+    scale: f32,
+    causal: bool,
+    batch: usize,
+    heads: usize,
+    key_heads: usize,
+    queries: usize,
+    keys: usize,
+    /// The size of a query and a key.
+    size: usize,
+    /// The size of a value.
+    value_size: usize,
+    q: Heads<T>,
+    k: Heads<T>,
+    v: Heads<T>,
+    mask: Mask<T>,
+    /// One score for each head, or none at all.
+    sinks: Vec<f32>,
+}
+
+impl<T: Narrow> Problem<T> {
+    fn new(attention: Attention, inputs: &[Operand]) -> Result<Self> {
+        let (q, k, v) = (&inputs[0], &inputs[1], &inputs[2]);
+        let (mask, sinks) = attention.parameters(inputs);
+        let sinks = match sinks {
+            None => Vec::new(),
+            Some(sinks) => {
+                let view = View::<T>::new(sinks, OP)?;
+                let step = view.strides[0];
+                // SAFETY: the stride leads to the elements of a vector.
+                (0..view.shape.elements())
+                    .map(|i| unsafe { view.ptr.wrapping_offset(i as isize * step).read() }.widen())
+                    .collect()
+            }
+        };
+        Ok(Problem {
+            scale: attention.scale,
+            causal: attention.causal,
+            batch: q.shape[0],
+            heads: q.shape[1],
+            key_heads: k.shape[1],
+            queries: q.shape[2],
+            keys: k.shape[2],
+            size: q.shape[3],
+            value_size: v.shape[3],
+            q: Heads::new(q)?,
+            k: Heads::new(k)?,
+            v: Heads::new(v)?,
+            mask: match mask {
+                None => Mask::None,
+                Some(mask) if mask.dtype == Dtype::Bool => Mask::Visible(Heads::new(mask)?),
+                Some(mask) => Mask::Added(Heads::new(mask)?),
+            },
+            sinks,
+        })
+    }
+
+    /// Query heads for each key head.
+    fn group(&self) -> usize {
+        self.heads / self.key_heads
+    }
+
+    /// How many keys the query at `row` sees by its position.
+    fn visible(&self, row: usize) -> usize {
+        if self.causal {
+            (row + 1 + self.keys)
+                .saturating_sub(self.queries)
+                .min(self.keys)
+        } else {
+            self.keys
+        }
+    }
+
+    /// How many keys at least one of the queries in `first..last` needs: a query that sees none
+    /// takes the mean over all.
+    fn needed(&self, first: usize, last: usize) -> usize {
+        if self.visible(first) == 0 {
+            self.keys
+        } else {
+            self.visible(last - 1)
+        }
+    }
+
+    /// Applies position and mask to the scores of the query at `row` with the keys from `first` on.
+    /// A key that is not seen gets the lowest score, so that a query which sees none weighs all
+    /// alike.
+    fn apply_mask(&self, batch: usize, head: usize, row: usize, first: usize, scores: &mut [f32]) {
+        let visible = self.visible(row).saturating_sub(first).min(scores.len());
+        scores[visible..].fill(f32::MIN);
+        match self.mask {
+            Mask::None => {}
+            Mask::Visible(mask) => {
+                let mask = mask.matrix(batch, head);
+                for (i, score) in scores.iter_mut().enumerate() {
+                    // SAFETY: the mask has an element for each query and key.
+                    if !unsafe { mask.at(row, first + i).read() } {
+                        *score = f32::MIN;
+                    }
+                }
+            }
+            Mask::Added(mask) => {
+                let mask = mask.matrix(batch, head);
+                for (i, score) in scores.iter_mut().enumerate() {
+                    // SAFETY: the mask has an element for each query and key.
+                    *score += unsafe { mask.at(row, first + i).read() }.widen();
+                }
+            }
+        }
+    }
+}
+
+/// A (rows, columns) part of a matrix as `f32`: in place if it is that, else widened into `room`.
+///
+/// # Safety
+/// The part must lie within the matrix.
+unsafe fn wide<T: Narrow>(
+    part: Matrix<T>,
+    rows: usize,
+    columns: usize,
+    room: &mut Vec<f32>,
+) -> Matrix<f32> {
+    if T::DTYPE == Dtype::Float32 {
+        let Matrix {
+            start,
+            rows,
+            columns,
+        } = part;
+        return Matrix {
+            start: start.cast(),
+            rows,
+            columns,
+        };
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { widen(part, rows, columns, room) }
+}
+
+/// A row-major matrix in a slice.
+fn dense(values: &[f32], columns: usize) -> Matrix<f32> {
+    Matrix {
+        start: values.as_ptr(),
+        rows: columns as isize,
+        columns: 1,
+    }
+}
+
+/// `to = a @ b`, or `to += a @ b`, on this thread.
+///
+/// # Safety
+/// The matrices must be of the sizes.
+unsafe fn multiply(
+    (m, n, k): (usize, usize, usize),
+    a: Matrix<f32>,
+    b: Matrix<f32>,
+    to: &mut [f32],
+    add: bool,
+) {
+    assert!(to.len() >= m * n);
+    let target = (to.as_mut_ptr(), n as isize);
+    // SAFETY: the result has room by the check above; the rest is the caller's promise.
+    unsafe { gemm_into(Sizes { m, n, k }, a, b, target, add, false) }
+}
