@@ -98,6 +98,25 @@ impl Case<'_> {
                     .key(&self.key()?)
                     .sample()
             }
+            "permutation" => random::Permutation::new(shape[0])
+                .key(&self.key()?)
+                .sample(),
+            "categorical" => {
+                let logits = self.integers("logits_bits").into_iter();
+                let logits: Vec<f32> = logits.map(|bits| f32::from_bits(bits as u32)).collect();
+                let logits = Array::from_slice(&logits, self.shape("logits_shape"))?;
+                let axis = self.integer("axis").expect("an axis");
+                let mut draw = random::Categorical::new(&logits)
+                    .axis(axis)
+                    .key(&self.key()?);
+                if let Some(count) = self.integer("num_samples") {
+                    draw = draw.samples(count as usize);
+                }
+                if self.0.get("to_shape").is_some() {
+                    draw = draw.shape(self.shape("to_shape"));
+                }
+                draw.sample()
+            }
             "default_state" => {
                 random::seed(self.0["seed"].as_u64().expect("a seed"));
                 let draws = self.0["draws"].as_array().expect("a list of draws");
@@ -169,9 +188,6 @@ fn draws_are_those_of_the_reference() -> Result<()> {
     let mut failures = Vec::new();
     for case in cases {
         let case = Case(case);
-        if matches!(case.op(), "categorical" | "permutation") {
-            continue;
-        }
         let drawn = case.draw()?;
         let (got, expected) = (encode(&drawn)?, case.integers("out"));
         if drawn.shape()[..] != case.shape("shape")
@@ -292,5 +308,7 @@ fn wrong_arguments_are_errors() {
             .sample()
             .is_err()
     );
+    assert!(random::categorical(&Array::scalar(1.0f32)).is_err());
+    assert!(random::categorical(&Array::zeros([2, 0], Dtype::Float32).unwrap()).is_err());
     assert!(random::set_state(&Array::zeros([3], Dtype::Uint32).unwrap()).is_err());
 }

@@ -181,14 +181,20 @@ fn log_sum_exp(values: &[Value]) -> f64 {
 
 fn softmax(x: &Tensor, axes: &[usize]) -> Tensor {
     let order: Vec<usize> = (0..x.rank()).filter(|i| !axes.contains(i)).collect();
-    let groups = groups(x, axes);
+    let groups: Vec<(f64, f64)> = groups(x, axes)
+        .iter()
+        .map(|values| {
+            let high = values
+                .iter()
+                .copied()
+                .reduce(|a, b| extremum(a, b, Ordering::Greater));
+            let high = high.map_or(0.0, Value::real);
+            (high, values.iter().map(|v| (v.real() - high).exp()).sum())
+        })
+        .collect();
     Tensor::build(inexact(x.dtype), x.shape.clone(), |index| {
-        let group = order
-            .iter()
-            .fold(0, |at, &axis| at * x.shape[axis] + index[axis]);
-        let values = &groups[group];
-        let high = extreme(values, Ordering::Greater).real();
-        let total: f64 = values.iter().map(|v| (v.real() - high).exp()).sum();
+        let at = |at: usize, &axis: &usize| at * x.shape[axis] + index[axis];
+        let (high, total) = groups[order.iter().fold(0, at)];
         Value::Real((x.at(index).real() - high).exp() / total)
     })
 }

@@ -185,11 +185,11 @@ impl Program {
                 op.name, sample.label, step.inputs, step.results
             )
         });
-        leaves
+        let lines = leaves
             .chain(steps)
             .enumerate()
-            .map(|(i, line)| format!("  {i}: {line}\n"))
-            .collect()
+            .map(|(i, line)| format!("  {i}: {line}"));
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 

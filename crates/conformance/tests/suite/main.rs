@@ -5,5 +5,6 @@ mod decomposition;
 mod fuzz;
 mod golden;
 mod gradients;
+mod large;
 mod structured;
 mod values;

@@ -3,7 +3,9 @@
 
 use olivine_conformance::{Report, Tensor, Tolerance, golden};
 use olivine_core::{
-    Array, Axes, Dtype, Error, Index, concatenate, fast, keep,
+    Array, Axes, Dtype, Error, Index, concatenate,
+    fast::{self, AttentionMask, AttentionOptions, RopeFrequencies, RopeOffset, RopeOptions},
+    keep,
     ops::{cumulative::Walk, pad::Border, scatter::Combine},
     stack,
 };
@@ -206,6 +208,38 @@ fn run(op: &str, args: &Args, x: &[Array]) -> Option<Result<Vec<Array>, Error>> 
         }
         "rms_norm" => fast::rms_norm(&x[0], x.get(1), args.real("eps") as f32),
         "layer_norm" => fast::layer_norm(&x[0], x.get(1), x.get(2), args.real("eps") as f32),
+        "rope" => {
+            let offset = match args.get("offset") {
+                Json::String(_) => RopeOffset::Each(x[1].clone()),
+                _ => RopeOffset::At(args.int("offset") as i32),
+            };
+            let frequencies = match args.get("base").as_f64() {
+                Some(base) => RopeFrequencies::Base(base as f32),
+                None => RopeFrequencies::Wavelengths(x[1].clone()),
+            };
+            let options = RopeOptions {
+                dims: args.int("dims") as usize,
+                traditional: args.flag("traditional"),
+                frequencies,
+                scale: args.real("scale") as f32,
+                offset,
+            };
+            fast::rope(&x[0], &options)
+        }
+        "scaled_dot_product_attention" => {
+            let mask = match args.get("mask").as_str() {
+                None => AttentionMask::None,
+                Some("causal") => AttentionMask::Causal,
+                Some(_) => AttentionMask::Array(&x[3]),
+            };
+            let sinks = args.flag("sinks").then(|| &x[3]);
+            let options = AttentionOptions {
+                scale: args.real("scale") as f32,
+                mask,
+                sinks,
+            };
+            fast::scaled_dot_product_attention(&x[0], &x[1], &x[2], &options)
+        }
         _ => return None,
     };
     Some(one.map(|array| vec![array]))
