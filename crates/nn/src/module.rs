@@ -1,0 +1,430 @@
+//! Owns modules: named trees of parameters, how they are read, replaced and frozen.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData, ops::Deref};
+
+use olivine_core::{Array, Dtype, Error, IntoOperand, Result, transforms::Objective};
+
+/// Arrays by name, in the order of their names: a model's parameters, or their gradients.
+pub type Parameters = BTreeMap<String, Array>;
+
+/// An array that a module learns. It stands in for the array in operations.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Array;
+/// use olivine_nn::Param;
+/// let scale = Param::from(Array::scalar(2.0f32));
+/// let y = Array::scalar(3.0f32).multiply(&scale)?;
+/// assert_eq!(y.item::<f32>()?, 6.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Param {
+    value: Array,
+    frozen: bool,
+}
+
+impl Param {
+    /// A parameter that no optimiser changes until it is unfrozen.
+    pub fn frozen(value: Array) -> Self {
+        Param {
+            value,
+            frozen: true,
+        }
+    }
+
+    /// The array.
+    pub fn value(&self) -> &Array {
+        &self.value
+    }
+
+    /// True if gradients are taken with respect to it: it is not frozen, and not of integers.
+    pub fn is_trainable(&self) -> bool {
+        !self.frozen && self.value.dtype().is_inexact()
+    }
+}
+
+impl From<Array> for Param {
+    fn from(value: Array) -> Self {
+        Param {
+            value,
+            frozen: false,
+        }
+    }
+}
+
+impl Deref for Param {
+    type Target = Array;
+    fn deref(&self) -> &Array {
+        &self.value
+    }
+}
+
+impl IntoOperand for Param {
+    fn to_operand(&self, beside: &Array) -> std::borrow::Cow<'_, Array> {
+        self.value.to_operand(beside)
+    }
+}
+
+impl fmt::Debug for Param {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.frozen { ", frozen" } else { "" };
+        write!(
+            f,
+            "Param({}, {}{state})",
+            self.value.shape(),
+            self.value.dtype()
+        )
+    }
+}
+
+/// A part of a model: parameters and other modules under names. Derive it.
+///
+/// Names join the fields on the way with dots: `layers.0.attention.wq.weight`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_nn::{Linear, Module};
+///
+/// #[derive(Module)]
+/// struct Block {
+///     layers: Vec<Linear>,
+///     width: usize,
+/// }
+///
+/// let mut block = Block { layers: vec![Linear::new(4, 4)?, Linear::new(4, 2)?], width: 4 };
+/// let names: Vec<String> = block.parameters().into_keys().collect();
+/// assert_eq!(names[0], "layers.0.bias");
+/// assert_eq!(block.num_parameters(), 4 * 4 + 4 + 4 * 2 + 2);
+/// block.freeze("layers.0")?;
+/// assert_eq!(block.trainable_parameters().len(), 2);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub trait Module {
+    /// Shows `visitor` every parameter with its name, which starts with `prefix`.
+    fn visit(&self, prefix: &str, visitor: &mut dyn FnMut(&str, &Param));
+
+    /// Lends `visitor` every parameter, in the order of [`Module::visit`].
+    fn visit_mut(&mut self, prefix: &str, visitor: &mut dyn FnMut(&str, &mut Param));
+
+    /// Switches between training and inference, which differ for [`Dropout`](crate::Dropout).
+    fn set_training(&mut self, training: bool);
+
+    /// All parameters.
+    fn parameters(&self) -> Parameters {
+        let mut parameters = Parameters::new();
+        self.visit("", &mut |name, parameter| {
+            parameters.insert(name.to_owned(), parameter.value.clone());
+        });
+        parameters
+    }
+
+    /// The parameters that are not frozen.
+    fn trainable_parameters(&self) -> Parameters {
+        let mut parameters = Parameters::new();
+        self.visit("", &mut |name, parameter| {
+            if parameter.is_trainable() {
+                parameters.insert(name.to_owned(), parameter.value.clone());
+            }
+        });
+        parameters
+    }
+
+    /// The number of elements of all parameters together.
+    fn num_parameters(&self) -> usize {
+        let mut count = 0;
+        self.visit("", &mut |_, parameter| count += parameter.size());
+        count
+    }
+
+    /// Replaces the parameters that `values` names; the others stay.
+    ///
+    /// Fails, before anything is replaced, if a name is unknown or a shape differs.
+    fn update(&mut self, values: &Parameters) -> Result<()> {
+        replace(self, values, "update", false)
+    }
+
+    /// Replaces all parameters, for example by those of a file.
+    ///
+    /// Fails, before anything is replaced, if a parameter is missing from `values`, a name is
+    /// unknown or a shape differs.
+    fn load(&mut self, values: &Parameters) -> Result<()> {
+        replace(self, values, "load", true)
+    }
+
+    /// Excludes the parameters under `prefix`, a name or the start of names up to a dot, from
+    /// training. Fails if there are none.
+    fn freeze(&mut self, prefix: &str) -> Result<()> {
+        set_frozen(self, prefix, true)
+    }
+
+    /// Makes the parameters under `prefix` trainable again. Fails if there are none.
+    fn unfreeze(&mut self, prefix: &str) -> Result<()> {
+        set_frozen(self, prefix, false)
+    }
+
+    /// Excludes all parameters from training.
+    fn freeze_all(&mut self) {
+        self.visit_mut("", &mut |_, parameter| parameter.frozen = true);
+    }
+
+    /// Makes all parameters trainable.
+    fn unfreeze_all(&mut self) {
+        self.visit_mut("", &mut |_, parameter| parameter.frozen = false);
+    }
+
+    /// Converts the floating-point parameters to `dtype`. Fails if that is not floating-point.
+    fn set_dtype(&mut self, dtype: Dtype) -> Result<()> {
+        if !dtype.is_float() {
+            let reason = "parameters are floating-point";
+            return Err(Error::Dtype {
+                op: "set_dtype",
+                dtype,
+                reason,
+            });
+        }
+        let mut result = Ok(());
+        self.visit_mut("", &mut |_, parameter| {
+            if parameter.dtype().is_float() {
+                match parameter.astype(dtype) {
+                    Ok(value) => parameter.value = value,
+                    Err(error) => result = Err(error),
+                }
+            }
+        });
+        result
+    }
+}
+
+fn replace<M: Module + ?Sized>(
+    module: &mut M,
+    values: &Parameters,
+    op: &'static str,
+    complete: bool,
+) -> Result<()> {
+    let error = |name: &str, reason: String| {
+        Err(Error::Parameter {
+            op,
+            name: name.to_owned(),
+            reason,
+        })
+    };
+    let mut shapes = BTreeMap::new();
+    module.visit("", &mut |name, parameter| {
+        shapes.insert(name.to_owned(), parameter.shape().clone());
+    });
+    for (name, value) in values {
+        match shapes.get(name) {
+            None => return error(name, "is not one of the module's".to_owned()),
+            Some(shape) if shape != value.shape() => {
+                return error(name, format!("has shape {shape}, not {}", value.shape()));
+            }
+            Some(_) => {}
+        }
+    }
+    if complete && let Some(name) = shapes.keys().find(|name| !values.contains_key(*name)) {
+        return error(name, "is missing from the values".to_owned());
+    }
+    module.visit_mut("", &mut |name, parameter| {
+        if let Some(value) = values.get(name) {
+            parameter.value = value.clone();
+        }
+    });
+    Ok(())
+}
+
+fn set_frozen<M: Module + ?Sized>(module: &mut M, prefix: &str, frozen: bool) -> Result<()> {
+    let mut found = false;
+    module.visit_mut("", &mut |name, parameter| {
+        let rest = name.strip_prefix(prefix);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+            parameter.frozen = frozen;
+            found = true;
+        }
+    });
+    if found {
+        return Ok(());
+    }
+    let op = if frozen { "freeze" } else { "unfreeze" };
+    let reason = "names no parameter or module".to_owned();
+    Err(Error::Parameter {
+        op,
+        name: prefix.to_owned(),
+        reason,
+    })
+}
+
+impl<M: Module + ?Sized> Module for Box<M> {
+    fn visit(&self, prefix: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+        (**self).visit(prefix, visitor);
+    }
+
+    fn visit_mut(&mut self, prefix: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+        (**self).visit_mut(prefix, visitor);
+    }
+
+    fn set_training(&mut self, training: bool) {
+        (**self).set_training(training);
+    }
+}
+
+/// What the fields of a derived [`Module`] may be: parameters, modules, collections of them, and
+/// plain values, which have no parameters.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a module",
+    note = "a parameter is a `Param`; other types derive `Module` or are marked `#[module(skip)]`"
+)]
+pub trait ModuleField {
+    /// Shows `visitor` the parameters in the field, whose own name is `name`.
+    fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param));
+    /// Lends `visitor` the parameters in the field.
+    fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param));
+    /// Switches the modules in the field between training and inference.
+    fn set_training(&mut self, training: bool);
+}
+
+impl<M: Module> ModuleField for M {
+    fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+        Module::visit(self, name, visitor);
+    }
+
+    fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+        Module::visit_mut(self, name, visitor);
+    }
+
+    fn set_training(&mut self, training: bool) {
+        Module::set_training(self, training);
+    }
+}
+
+impl ModuleField for Param {
+    fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+        visitor(name, self);
+    }
+
+    fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+        visitor(name, self);
+    }
+
+    fn set_training(&mut self, _training: bool) {}
+}
+
+impl<F: ModuleField> ModuleField for Option<F> {
+    fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+        if let Some(field) = self {
+            field.visit(name, visitor);
+        }
+    }
+
+    fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+        if let Some(field) = self {
+            field.visit_mut(name, visitor);
+        }
+    }
+
+    fn set_training(&mut self, training: bool) {
+        if let Some(field) = self {
+            field.set_training(training);
+        }
+    }
+}
+
+macro_rules! list_fields {
+    ($({$($size:tt)*} $list:ty),*) => {$(
+        impl<F: ModuleField, $($size)*> ModuleField for $list {
+            fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+                for (i, field) in self.iter().enumerate() {
+                    field.visit(&join(name, &i.to_string()), visitor);
+                }
+            }
+
+            fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+                for (i, field) in self.iter_mut().enumerate() {
+                    field.visit_mut(&join(name, &i.to_string()), visitor);
+                }
+            }
+
+            fn set_training(&mut self, training: bool) {
+                self.iter_mut().for_each(|field| field.set_training(training));
+            }
+        }
+    )*};
+}
+
+list_fields!({} Vec<F>, {const N: usize} [F; N]);
+
+impl<F: ModuleField> ModuleField for BTreeMap<String, F> {
+    fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+        for (key, field) in self {
+            field.visit(&join(name, key), visitor);
+        }
+    }
+
+    fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+        for (key, field) in self {
+            field.visit_mut(&join(name, key), visitor);
+        }
+    }
+
+    fn set_training(&mut self, training: bool) {
+        self.values_mut()
+            .for_each(|field| field.set_training(training));
+    }
+}
+
+macro_rules! plain_fields {
+    ($($ty:ty),* $(,)?) => {$(
+        impl ModuleField for $ty {
+            fn visit(&self, _name: &str, _visitor: &mut dyn FnMut(&str, &Param)) {}
+            fn visit_mut(&mut self, _name: &str, _visitor: &mut dyn FnMut(&str, &mut Param)) {}
+            fn set_training(&mut self, _training: bool) {}
+        }
+    )*};
+}
+
+plain_fields! {
+    bool, char, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String, &'static str,
+    (), Dtype, olivine_core::Shape,
+}
+
+impl<T: ?Sized> ModuleField for PhantomData<T> {
+    fn visit(&self, _name: &str, _visitor: &mut dyn FnMut(&str, &Param)) {}
+    fn visit_mut(&mut self, _name: &str, _visitor: &mut dyn FnMut(&str, &mut Param)) {}
+    fn set_training(&mut self, _training: bool) {}
+}
+
+/// The name of `field` in the module called `prefix`.
+pub fn join(prefix: &str, field: &str) -> String {
+    if prefix.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{prefix}.{field}")
+    }
+}
+
+/// Computes `loss` of a model and its gradient for each trainable parameter.
+///
+/// `loss` returns a scalar, alone or first in a pair, and must compute it from the model it is
+/// given.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Array;
+/// use olivine_nn::{Layer, Linear, value_and_grad};
+/// let model = Linear::without_bias(1, 1)?;
+/// let x = Array::from_slice(&[3.0f32], [1, 1])?;
+/// let (_, gradients) = value_and_grad(&model, |model| model.forward(&x)?.sum(..))?;
+/// assert_eq!(gradients["weight"].item::<f32>()?, 3.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn value_and_grad<M: Module + Clone, O: Objective>(
+    model: &M,
+    loss: impl Fn(&M) -> Result<O>,
+) -> Result<(O, Parameters)> {
+    let of_parameters = |parameters: &Parameters| {
+        let mut model = model.clone();
+        model.update(parameters)?;
+        loss(&model)
+    };
+    olivine_core::value_and_grad(of_parameters)(&model.trainable_parameters())
+}

@@ -1,0 +1,202 @@
+//! Owns Adam and AdamW.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use olivine_core::{Array, Dtype, Result, ops::adamw};
+
+use super::{Optimizer, Schedule, parameter_of, state::State};
+use crate::Parameters;
+
+type Predicate = Arc<dyn Fn(&str, &Array) -> bool + Send + Sync>;
+
+/// Adam with weight decay that is not part of the gradient.
+///
+/// Keeps two arrays for each parameter: `m`, the running mean of its gradients, and `v`, that of
+/// their squares, in `float32` for halves. Each step runs as one pass over memory.
+///
+/// Source: Loshchilov and Hutter, "Decoupled weight decay regularization" (2019).
+///
+/// ```
+/// use olivine_nn::optimizers::{AdamW, Optimizer, Schedule};
+/// let optimizer = AdamW::new(Schedule::cosine(3e-4, 3e-5, 10_000).with_warmup(200))
+///     .betas(0.9, 0.95)
+///     .weight_decay(0.1)
+///     .decay_where(|_, parameter| parameter.ndim() >= 2);
+/// assert_eq!(optimizer.learning_rate(), 0.0);
+/// ```
+#[derive(Clone)]
+pub struct AdamW {
+    learning_rate: Schedule,
+    rule: adamw::AdamW,
+    bias_correction: bool,
+    decays: Option<Predicate>,
+    state: State<2>,
+}
+
+impl AdamW {
+    /// An optimiser with betas of 0.9 and 0.999, an epsilon of 1e-8 and a weight decay of 0.01.
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
+        AdamW {
+            learning_rate: learning_rate.into(),
+            rule: adamw::AdamW {
+                beta1: 0.9,
+                beta2: 0.999,
+                eps: 1e-8,
+                weight_decay: 0.01,
+            },
+            bias_correction: true,
+            decays: None,
+            state: State::new(["m", "v"]),
+        }
+    }
+
+    /// Sets how much of the running means of gradients and of their squares is kept at each step.
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
+        (self.rule.beta1, self.rule.beta2) = (beta1, beta2);
+        self
+    }
+
+    /// Sets what is added to the divisor.
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.rule.eps = eps;
+        self
+    }
+
+    /// Sets the part of a parameter, times the learning rate, that is taken off at each step.
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.rule.weight_decay = weight_decay;
+        self
+    }
+
+    /// Limits weight decay to parameters for whose name and value `decays` is true.
+    pub fn decay_where(
+        mut self,
+        decays: impl Fn(&str, &Array) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.decays = Some(Arc::new(decays));
+        self
+    }
+
+    /// Sets whether the running means are made up for having started from zero; they are unless
+    /// this is set to false.
+    pub fn bias_correction(mut self, bias_correction: bool) -> Self {
+        self.bias_correction = bias_correction;
+        self
+    }
+}
+
+impl Optimizer for AdamW {
+    fn apply(&mut self, parameters: &Parameters, gradients: &Parameters) -> Result<Parameters> {
+        // f64 holds powers of betas near one to enough digits that one less them is exact.
+        let correction = |beta: f64| {
+            if self.bias_correction {
+                1.0 - beta.powf(self.state.step as f64 + 1.0)
+            } else {
+                1.0
+            }
+        };
+        let rates = [
+            self.learning_rate(),
+            correction(self.rule.beta1),
+            correction(self.rule.beta2),
+        ];
+        let rates = Array::from_slice(&rates, [3])?;
+        let narrow = rates.astype(Dtype::Float32)?;
+        let (mut next, mut arrays) = (Parameters::new(), BTreeMap::new());
+        for (name, gradient) in gradients {
+            let parameter = parameter_of(parameters, name, gradient)?;
+            let dtype = adamw::AdamW::moment_dtype(parameter.dtype());
+            let [mean, square] = self.state.of(name, parameter, dtype)?;
+            let mut rule = self.rule;
+            if self
+                .decays
+                .as_ref()
+                .is_some_and(|decays| !decays(name, parameter))
+            {
+                rule.weight_decay = 0.0;
+            }
+            let rates = if dtype == Dtype::Float64 {
+                &rates
+            } else {
+                &narrow
+            };
+            let stepped = rule.step(parameter, gradient, &mean, &square, rates)?;
+            next.insert(name.clone(), stepped.parameter);
+            arrays.insert(name.clone(), [stepped.mean, stepped.square]);
+        }
+        self.state.advance(arrays);
+        Ok(next)
+    }
+
+    fn state(&self) -> Parameters {
+        self.state.save()
+    }
+
+    fn load_state(&mut self, state: &Parameters) -> Result<()> {
+        self.state.load(state)
+    }
+
+    fn steps(&self) -> u64 {
+        self.state.step
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate.at(self.state.step)
+    }
+}
+
+/// Adam: [`AdamW`] without weight decay.
+///
+/// Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2014).
+///
+/// ```
+/// use olivine_nn::optimizers::{Adam, Optimizer};
+/// assert_eq!(Adam::new(1e-3).betas(0.8, 0.99).learning_rate(), 1e-3);
+/// ```
+#[derive(Clone)]
+pub struct Adam(AdamW);
+
+impl Adam {
+    /// An optimiser with betas of 0.9 and 0.999 and an epsilon of 1e-8.
+    pub fn new(learning_rate: impl Into<Schedule>) -> Self {
+        Adam(AdamW::new(learning_rate).weight_decay(0.0))
+    }
+
+    /// Sets how much of the running means of gradients and of their squares is kept at each step.
+    pub fn betas(self, beta1: f64, beta2: f64) -> Self {
+        Adam(self.0.betas(beta1, beta2))
+    }
+
+    /// Sets what is added to the divisor.
+    pub fn eps(self, eps: f64) -> Self {
+        Adam(self.0.eps(eps))
+    }
+
+    /// Sets whether the running means are made up for having started from zero; they are unless
+    /// this is set to false.
+    pub fn bias_correction(self, bias_correction: bool) -> Self {
+        Adam(self.0.bias_correction(bias_correction))
+    }
+}
+
+impl Optimizer for Adam {
+    fn apply(&mut self, parameters: &Parameters, gradients: &Parameters) -> Result<Parameters> {
+        self.0.apply(parameters, gradients)
+    }
+
+    fn state(&self) -> Parameters {
+        self.0.state()
+    }
+
+    fn load_state(&mut self, state: &Parameters) -> Result<()> {
+        self.0.load_state(state)
+    }
+
+    fn steps(&self) -> u64 {
+        self.0.steps()
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.0.learning_rate()
+    }
+}
