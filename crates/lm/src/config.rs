@@ -4,9 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::json::Object;
-
-/// Every `model_type` this crate implements.
-pub const SUPPORTED_MODEL_TYPES: &[&str] = &["llama", "mistral"];
+use crate::models::SUPPORTED_MODEL_TYPES;
 
 // Beyond these a file is damaged or hostile: an order of magnitude above the largest published models.
 const MAX_WIDTH: usize = 1 << 20;

@@ -139,6 +139,23 @@ pub enum Error {
         /// Number of tokens the tokenizer knows.
         vocab_size: usize,
     },
+    /// A prompt has no tokens.
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    /// The weights do not fit the model that the configuration describes.
+    #[error("{}: {problem}", path.display())]
+    Weights {
+        /// The weight file or the folder.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A weight file cannot be read.
+    #[error(transparent)]
+    Files(#[from] olivine_io::Error),
+    /// An array could not be computed.
+    #[error(transparent)]
+    Array(#[from] olivine_core::Error),
     /// The chat template is malformed or fails while rendering.
     #[error("{}: chat template{}: {message}", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
     ChatTemplate {
@@ -199,7 +216,14 @@ impl Error {
             | Self::UnknownToken { .. }
             | Self::ChatRejected { .. }
             | Self::SamplerOption { .. }
+            | Self::EmptyPrompt
             | Self::EmptyStopString => return None,
+            Self::Weights { .. } => "config.json and the weights must come from the same model",
+            Self::Files(_) => "the file may be damaged or cut short; download it again",
+            Self::Array(olivine_core::Error::OutOfMemory { .. }) => {
+                "close other programs, or pick a smaller model"
+            }
+            Self::Array(_) => return None,
         };
         Some(text.to_owned())
     }
