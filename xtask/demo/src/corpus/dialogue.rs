@@ -74,8 +74,8 @@ const ABOUT_ANY: &[(&str, &str)] = &[
 /// Writes one dialogue in the chat format.
 pub(crate) fn talk(split: Split, rng: &mut Rng) -> String {
     let turns = match rng.below(100) {
-        0..68 => questions(split, rng),
-        68..80 => remembered(split, rng),
+        0..60 => questions(split, rng),
+        60..72 => remembered(split, rng),
         _ => story_turns(split, rng),
     };
     render(&turns, rng)
@@ -116,9 +116,9 @@ fn remembered(split: Split, rng: &mut Rng) -> Vec<Exchange> {
 
 fn story_turns(split: Split, rng: &mut Rng) -> Vec<Exchange> {
     let mut story = story::tell(split, rng);
-    let question = match rng.below(10) {
-        0..7 => request(&mut story, rng),
-        7 => story.scene.prose(rng.pick(ANY_STORY), rng),
+    let question = match rng.below(100) {
+        0..45 => request(&mut story, rng),
+        45..60 => story.scene.prose(rng.pick(ANY_STORY), rng),
         _ => beginning(&story.text, rng),
     };
     let question = continued(question, &story.text);
@@ -158,14 +158,25 @@ fn request(story: &mut Story, rng: &mut Rng) -> String {
     story.scene.prose(rng.pick(REQUESTS), rng)
 }
 
-/// Takes the first words of a story, for the model to go on from.
+/// Takes the first words of a story, for the model to go on from. Often they are the few that
+/// many stories share, because those are what people type.
 fn beginning(text: &str, rng: &mut Rng) -> String {
-    let wanted = 2 + rng.below(10);
-    text.split(' ')
+    let wanted = 2 + if rng.chance(50) {
+        rng.below(3)
+    } else {
+        rng.below(10)
+    };
+    let words = text
+        .split(' ')
         .take(wanted)
         .take_while(|word| !word.contains('\n'))
         .collect::<Vec<_>>()
-        .join(" ")
+        .join(" ");
+    if rng.chance(70) {
+        words.trim_end_matches(',').to_owned()
+    } else {
+        words
+    }
 }
 
 /// Keeps a beginning only if the story really begins so; otherwise asks plainly.

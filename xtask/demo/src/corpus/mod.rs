@@ -11,7 +11,7 @@ mod template;
 mod tests;
 mod words;
 
-pub(crate) use rng::{Rng, mix};
+pub(crate) use rng::{Rng, hash_text, mix};
 
 /// Ends a document, and stands before the first.
 pub const END_OF_TEXT: &str = "<|endoftext|>";

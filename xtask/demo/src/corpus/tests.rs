@@ -230,3 +230,34 @@ fn about_a_fifth_of_the_text_is_dialogue() {
     let percent = dialogue * 100 / all;
     assert!((15..32).contains(&percent), "{percent}%");
 }
+
+#[test]
+fn openings_and_plain_requests_are_often_answered_by_a_whole_story() {
+    const COUNT: u64 = 6_000;
+    let (mut openings, mut plain, mut shortest) = (0, 0, 0);
+    for text in documents(Split::Train, COUNT) {
+        let Some(rest) = text.strip_prefix(&format!("{USER}\n")) else {
+            continue;
+        };
+        let (question, rest) = rest.split_once(END).expect("a turn ends");
+        let (answer, _) = rest
+            .trim_start()
+            .strip_prefix(&format!("{ASSISTANT}\n"))
+            .and_then(|rest| rest.split_once(END))
+            .expect("an answer follows");
+        if answer.split_whitespace().count() < 75 {
+            continue;
+        }
+        if answer.to_lowercase().starts_with(&question.to_lowercase()) {
+            openings += 1;
+            shortest += u64::from(question.eq_ignore_ascii_case("once upon a time"));
+        } else if question.trim_end_matches(['.', '?']).ends_with("story") {
+            plain += 1;
+        }
+    }
+    let percent = |count: u64| 100.0 * count as f64 / COUNT as f64;
+    let both = percent(openings + plain);
+    assert!((4.0..7.0).contains(&both), "{both}%");
+    assert!(percent(openings) > 2.5, "{}%", percent(openings));
+    assert!(percent(shortest) > 0.2, "{}%", percent(shortest));
+}
