@@ -1,0 +1,121 @@
+//! Owns the tests of the `olivine generate` process: its exit codes and what it prints where.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn olivine(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_olivine"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must fail with one error line and at most one line of help.
+fn failure(arguments: &[&str]) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = olivine(arguments).output().unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{arguments:?}: {stderr}");
+    assert!(stdout.is_empty());
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(lines.len() <= 2, "{stderr}");
+    assert!(lines[0].starts_with("error: "), "{stderr}");
+    assert!(
+        lines.get(1).is_none_or(|line| line.starts_with("help: ")),
+        "{stderr}"
+    );
+    stderr
+}
+
+fn folder_with(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.json"), config).unwrap();
+    folder
+}
+
+fn model(path: &Path) -> [&str; 3] {
+    ["generate", "--model", path.to_str().unwrap()]
+}
+
+#[test]
+fn bad_model_paths_end_in_one_clear_line() {
+    let absent = failure(&["generate", "--model", "/no/such/folder"]);
+    assert!(absent.contains("/no/such/folder") && absent.contains("does not exist"));
+    let file = failure(&["generate", "--model", env!("CARGO_BIN_EXE_olivine")]);
+    assert!(file.contains("is a file"), "{file}");
+    let empty = tempfile::tempdir().unwrap();
+    assert!(failure(&model(empty.path())).contains("has no config.json"));
+}
+
+#[test]
+fn impossible_models_end_in_one_clear_line() {
+    let mamba = folder_with(r#"{"model_type": "mamba"}"#);
+    let text = failure(&model(mamba.path()));
+    assert!(text.contains("`mamba`") && text.contains("llama"), "{text}");
+    let heads = folder_with(
+        r#"{"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 3, "intermediate_size": 128, "vocab_size": 9}"#,
+    );
+    let text = failure(&model(heads.path()));
+    assert!(text.contains("num_key_value_heads"), "{text}");
+    let cut = folder_with(r#"{"model_type": "lla"#);
+    assert!(failure(&model(cut.path())).contains("not valid JSON"));
+}
+
+#[test]
+fn bad_options_end_in_one_clear_line() {
+    assert!(failure(&["generate", "--temp", "-1"]).contains("temperature"));
+    assert!(failure(&["generate", "--top-p", "2"]).contains("top_p"));
+    assert!(failure(&["generate", "--prompt", ""]).contains("prompt is empty"));
+}
+
+#[test]
+fn the_shipped_model_writes_from_any_directory() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = olivine(&["generate", "--max-tokens", "5", "--seed", "1"])
+        .current_dir(elsewhere.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.trim().is_empty() && text.ends_with('\n'));
+    let stats = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stats.contains("Prompt:") && stats.contains("Generation:"),
+        "{stats}"
+    );
+}
+
+#[test]
+fn json_output_is_one_object_and_nothing_else() {
+    let output = olivine(&["generate", "--max-tokens", "3", "--json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["text"].is_string());
+    assert!(
+        json["stats"]["generation_tokens"]
+            .as_u64()
+            .is_some_and(|count| count <= 3)
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_is_not_an_error() {
+    let mut child = olivine(&["generate", "--max-tokens", "50"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
