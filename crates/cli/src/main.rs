@@ -6,6 +6,9 @@ mod interrupt;
 mod model;
 mod output;
 
+// The facade links the backends.
+use olivine as _;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -8,7 +8,7 @@ use olivine_core::{Array, Result, concatenate};
 /// next tokens happens in place when nobody else holds the arrays.
 ///
 /// ```
-/// # use olivine as _;
+/// # use olivine_cpu as _;
 /// use olivine_core::{Array, Dtype};
 /// use olivine_lm::KvCache;
 /// let mut cache = KvCache::new();

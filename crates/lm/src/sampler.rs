@@ -7,7 +7,7 @@ use crate::SamplerOptions;
 /// Chooses tokens. The choice is an array, so it can be computed while the last one is printed.
 ///
 /// ```
-/// # use olivine as _;
+/// # use olivine_cpu as _;
 /// use olivine_core::Array;
 /// use olivine_lm::{Sampler, SamplerOptions};
 /// let logits = Array::from_slice(&[0.1f32, 2.0, 0.3], [1, 3])?;

@@ -99,8 +99,9 @@ fn scaled_rope_biases_and_tied_embeddings_match() {
             .as_f64()
             .unwrap() as f32;
         let difference = largest_difference(&logits, &recorded.array("prompt_logits"));
+        // Each of two roundings may be that far from the exact logits, on either side.
         assert!(
-            difference < rounding,
+            difference < 2.0 * rounding,
             "{name}: {difference} against {rounding}"
         );
 
