@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn the_default_model_has_a_few_million_weights() {
         let config = Recipe::default().model_config().expect("valid");
-        assert_eq!(config.parameter_count(), 2_886_912);
+        assert_eq!(config.parameter_count(), 2_885_888);
         assert_eq!(config.eos_token_ids, [0, 3]);
     }
 
