@@ -99,7 +99,7 @@ impl Job {
         let (recipe, resumed) = self.begin(&path)?;
         recipe.validate()?;
         create_folder(&self.out)?;
-        // Found out now rather than after half an hour.
+        // Found out now rather than after the training.
         create_folder(&self.model_dir)?;
         let data = data::prepare(&recipe, &self.out, |name| {
             self.bar_or_hidden(|| token_bar(name))

@@ -28,9 +28,15 @@ macro_rules! binary_operators {
                 expect(Array::$method(&self, other))
             }
         }
-        binary_operators!(@scalars $trait $operator $method: f32, f64, i32, i64);
     )*};
-    (@scalars $trait:ident $operator:ident $method:ident: $($scalar:ty),*) => {$(
+}
+
+/// Operators with a number on the left.
+macro_rules! scalar_operators {
+    ($($trait:ident $operator:ident $method:ident),* $(,)?) => {$(
+        scalar_operators!(@each $trait $operator $method: f32, f64, i32, i64);
+    )*};
+    (@each $trait:ident $operator:ident $method:ident: $($scalar:ty),*) => {$(
         impl $trait<&Array> for $scalar {
             type Output = Array;
             #[track_caller]
@@ -55,31 +61,17 @@ binary_operators! {
     Mul mul multiply,
     Div div divide,
     Rem rem remainder,
-}
-
-macro_rules! bit_operators {
-    ($($trait:ident $operator:ident $method:ident),* $(,)?) => {$(
-        impl<T: IntoOperand> $trait<T> for &Array {
-            type Output = Array;
-            #[track_caller]
-            fn $operator(self, other: T) -> Array {
-                expect(Array::$method(&self, other))
-            }
-        }
-        impl<T: IntoOperand> $trait<T> for Array {
-            type Output = Array;
-            #[track_caller]
-            fn $operator(self, other: T) -> Array {
-                expect(Array::$method(&self, other))
-            }
-        }
-    )*};
-}
-
-bit_operators! {
     BitAnd bitand bitwise_and,
     BitOr bitor bitwise_or,
     BitXor bitxor bitwise_xor,
+}
+
+scalar_operators! {
+    Add add add,
+    Sub sub subtract,
+    Mul mul multiply,
+    Div div divide,
+    Rem rem remainder,
 }
 
 impl Neg for &Array {

@@ -71,9 +71,10 @@ fn implementation(input: &DeriveInput, root: &TokenStream) -> Result<TokenStream
                 let members = fields.iter().map(|field| &field.member);
                 let bindings = fields.iter().map(|field| &field.binding);
                 let calls = fields.iter().map(|field| {
-                    let prefix = match &field.name {
-                        Some(name) => quote!(&#root::module::join(prefix, #name)),
-                        None => quote!(prefix),
+                    let prefix = if let Some(name) = &field.name {
+                        quote!(&#root::module::join(prefix, #name))
+                    } else {
+                        quote!(prefix)
                     };
                     call(&field.binding, prefix)
                 });
