@@ -14,6 +14,9 @@ pub(crate) trait Lanes: Isa {
     type F: Copy;
     /// The number of elements in it.
     const N: usize;
+    /// The rows, at most 14, and the vectors of columns, one or two, of the largest tile of a
+    /// matrix product that fits into the registers.
+    const TILE: (usize, usize);
 
     fn splat(value: f32) -> Self::F;
     /// `a * b + c`.
@@ -138,6 +141,11 @@ fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
 impl Lanes for Portable {
     type F = [f32; 8];
     const N: usize = 8;
+    const TILE: (usize, usize) = if cfg!(target_arch = "aarch64") {
+        (6, 2)
+    } else {
+        (4, 1)
+    };
 
     #[inline(always)]
     fn splat(value: f32) -> Self::F {
@@ -190,6 +198,7 @@ mod x86 {
     impl Lanes for V3 {
         type F = __m256;
         const N: usize = 8;
+        const TILE: (usize, usize) = (6, 2);
 
         #[inline(always)]
         fn splat(value: f32) -> Self::F {
@@ -236,6 +245,7 @@ mod x86 {
     impl Lanes for V4 {
         type F = __m512;
         const N: usize = 16;
+        const TILE: (usize, usize) = (14, 2);
 
         #[inline(always)]
         fn splat(value: f32) -> Self::F {

@@ -64,6 +64,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Waits until the threads of the library that ran last have stopped looking for work.
+fn rest() {
+    std::thread::sleep(std::time::Duration::from_millis(250));
+}
+
 fn run(cli: &Cli) -> Result<(), String> {
     let wanted = |name: &str| {
         cli.filter
@@ -93,10 +98,14 @@ fn run(cli: &Cli) -> Result<(), String> {
         let mut work = (bench.setup)().map_err(|error| format!("{}: {error}", bench.name))?;
         let mut row = Row::new(bench.name, peers.iter().map(|(peer, _)| peer.name()));
         for round in 0..=cli.runs.max(1) {
+            rest();
             let ours = ours::time(bench, &mut work)?;
             let theirs: Vec<f64> = peers
                 .iter_mut()
-                .map(|(_, peer)| peer.run(bench.name))
+                .map(|(_, peer)| {
+                    rest();
+                    peer.run(bench.name)
+                })
                 .collect::<Result<_, _>>()?;
             // The first round warms everything up.
             if round > 0 {

@@ -1,6 +1,6 @@
 //! Owns Olivine's side of every benchmark; `peers/peer.py` says what each measures.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use olivine::{
     nn::{
@@ -102,11 +102,23 @@ const fn bench(
     }
 }
 
+/// Time spent on unmeasured calls, at least one, before each measurement: another library ran last,
+/// so threads must wake and caches fill. The peers do the same.
+const WARM_UP: Duration = Duration::from_millis(20);
+
 /// Milliseconds of one call.
 pub(crate) fn time(bench: &Bench, work: &mut Work) -> std::result::Result<f64, String> {
+    let mut call = || work().map_err(|error| format!("{}: {error}", bench.name));
+    let started = Instant::now();
+    loop {
+        call()?;
+        if started.elapsed() > WARM_UP {
+            break;
+        }
+    }
     let started = Instant::now();
     for _ in 0..bench.calls {
-        work().map_err(|error| format!("{}: {error}", bench.name))?;
+        call()?;
     }
     Ok(started.elapsed().as_secs_f64() * 1e3 / f64::from(bench.calls))
 }

@@ -12,7 +12,7 @@ use olivine_core::{
 };
 
 use super::{
-    matmul::{Matrix, Sizes, gemm_into, widen},
+    matmul::{self, Matrix, Sizes, widen},
     norm::narrow,
 };
 use crate::{
@@ -248,5 +248,5 @@ unsafe fn multiply(
     assert!(to.len() >= m * n);
     let target = (to.as_mut_ptr(), n as isize);
     // SAFETY: the result has room by the check above; the rest is the caller's promise.
-    unsafe { gemm_into(Sizes { m, n, k }, a, b, target, add, false) }
+    unsafe { matmul::multiply(Sizes { m, n, k }, a, b, target, add, false) }
 }

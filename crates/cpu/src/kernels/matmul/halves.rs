@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use super::{Matrix, Sizes, gemm_into};
+use super::{Matrix, Sizes, single::multiply};
 use crate::{
     kernels::row::{narrow, widen as widen_slice},
     pool::parallel_for,
@@ -60,7 +60,7 @@ pub(super) unsafe fn product<T: Narrow>(
                 unsafe {
                     let a = widen(a, m, k, &mut left);
                     let to = (result.as_mut_ptr(), n as isize);
-                    gemm_into(Sizes { m, n, k }, a, b, to, false, false);
+                    multiply(Sizes { m, n, k }, a, b, to, false, false);
                 }
                 for i in 0..m {
                     // SAFETY: a row of columns that are this thread's alone.

@@ -1,11 +1,13 @@
 //! Owns matrix products: which of the methods below fits a product, and its batches.
 
 mod halves;
+mod single;
 #[cfg(test)]
 mod tests;
 mod vector;
 
 pub(super) use halves::widen;
+pub(super) use single::multiply;
 
 use std::ops::Range;
 
@@ -169,7 +171,7 @@ impl Product for f32 {
         // SAFETY: passed on to the caller.
         unsafe {
             if !vector::product(sizes, a, b, out, 16) {
-                gemm_into(sizes, a, b, (out, sizes.n as isize), false, parallel);
+                single::multiply(sizes, a, b, (out, sizes.n as isize), false, parallel);
             }
         }
     }
