@@ -64,7 +64,7 @@ fn apple() -> Outcome {
         return Ok(());
     }
     let mut check = cargo(&["check", "--target", TARGET]);
-    for package in ["core", "cpu", "io", "nn", "conformance"] {
+    for package in ["core", "cpu", "io", "nn", "lm", "conformance"] {
         check.args(["--package", &format!("olivine-{package}")]);
     }
     run(check.args(["--package", "olivine"]))

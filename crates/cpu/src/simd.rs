@@ -132,6 +132,33 @@ impl Narrow for f16 {
     }
 }
 
+/// Writes four elements of each of four rows as four columns, `step` apart.
+///
+/// # Safety
+/// Four elements must be readable at each row and writable at each column.
+#[inline(always)]
+pub(crate) unsafe fn transpose4(rows: [*const f32; 4], to: *mut f32, step: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of the architecture; the rest is the caller's promise.
+    unsafe {
+        use std::arch::x86_64::{_MM_TRANSPOSE4_PS, _mm_loadu_ps, _mm_storeu_ps};
+        let [mut a, mut b, mut c, mut d] = rows.map(|row| _mm_loadu_ps(row));
+        _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
+        for (i, column) in [a, b, c, d].into_iter().enumerate() {
+            _mm_storeu_ps(to.add(i * step), column);
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        let rows = rows.map(|row| row.cast::<[f32; 4]>().read_unaligned());
+        for i in 0..4 {
+            let column = rows.map(|row| row[i]);
+            to.add(i * step).cast::<[f32; 4]>().write_unaligned(column);
+        }
+    }
+}
+
 /// Applies a function to each element of portable vectors.
 #[inline(always)]
 fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {

@@ -16,7 +16,7 @@ pub use operand::IntoOperand;
 
 use crate::{
     Dtype, Element, Error, Result, Shape, Stream,
-    device::{Buffer, Data, HostBuffer, backend},
+    device::{Buffer, Data, Few, backend},
     graph::{self, Inputs, Node, Op, Spec, Specs, TraceScope},
     shape::is_contiguous,
 };
@@ -89,10 +89,7 @@ impl Array {
     }
 
     fn on_heap<T: Element, const N: usize>(values: [T; N], shape: Shape) -> Array {
-        let owner = Box::new(values);
-        let start = std::ptr::NonNull::from(&*owner).cast();
-        // SAFETY: the box keeps the values in place and nobody writes to them.
-        let buffer = unsafe { HostBuffer::share(start, size_of_val(&*owner), owner) };
+        let buffer: Arc<dyn Buffer> = Arc::new(Few(values));
         let strides = shape.contiguous_strides();
         let data = Data {
             buffer,

@@ -2,7 +2,7 @@
 
 use std::{any::Any, ptr::NonNull, sync::Arc};
 
-use crate::shape::Strides;
+use crate::{Element, shape::Strides};
 
 /// A block of memory that arrays share. It is freed, or returned to its pool, when dropped.
 ///
@@ -55,6 +55,22 @@ unsafe impl Buffer for HostBuffer {
     }
     fn bytes(&self) -> usize {
         self.bytes
+    }
+    fn writable(&self) -> bool {
+        false
+    }
+}
+
+/// A few elements that lie in the buffer itself.
+pub(crate) struct Few<T, const N: usize>(pub(crate) [T; N]);
+
+// SAFETY: the elements are readable as long as the buffer lives, which `Arc` keeps in place.
+unsafe impl<T: Element, const N: usize> Buffer for Few<T, N> {
+    fn host(&self) -> NonNull<u8> {
+        NonNull::from(&self.0).cast()
+    }
+    fn bytes(&self) -> usize {
+        size_of_val(&self.0)
     }
     fn writable(&self) -> bool {
         false

@@ -9,6 +9,7 @@ mod stream;
 use std::fmt;
 
 pub use backend::{Backend, KernelTable, Registration, backend};
+pub(crate) use buffer::Few;
 pub use buffer::{Buffer, Data, HostBuffer};
 pub use call::{Call, Operand};
 pub use stream::{Event, Stream, synchronize};

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use olivine_core::{Call, Complex64, Element, Result, bf16, dispatch, f16, ops::sort::ArgSort};
-use rayon::slice::ParallelSliceMut;
 
 use super::movement::{Source, Target, copy_strided};
 use crate::{
@@ -53,7 +52,7 @@ fn sort<T: Ordered>(call: &mut Call) -> Result<()> {
             // line of it belongs to one thread.
             let line = unsafe { std::slice::from_raw_parts_mut(start, count) };
             if long {
-                line.par_sort_by(T::order);
+                sort_together(line, T::order);
             } else {
                 line.sort_by(T::order);
             }
@@ -65,6 +64,24 @@ fn sort<T: Ordered>(call: &mut Call) -> Result<()> {
         parallel_for(lines, count * cost(count), work);
     }
     Ok(())
+}
+
+/// Sorts one line on all threads: each sorts a part, then the parts, which the standard library's
+/// stable sort finds in order, are merged.
+fn sort_together<T: Send>(line: &mut [T], order: impl Fn(&T, &T) -> Ordering + Sync) {
+    let (count, parts) = (line.len(), num_threads());
+    let part = count.div_ceil(parts);
+    let target = Target::new(line.as_mut_ptr().cast());
+    parallel_for(parts, part * cost(part), |range| {
+        for i in range {
+            let (first, last) = ((i * part).min(count), ((i + 1) * part).min(count));
+            let start = target.get().cast::<T>().wrapping_add(first);
+            // SAFETY: a part of the line, which is one thread's alone.
+            let part = unsafe { std::slice::from_raw_parts_mut(start, last - first) };
+            part.sort_by(&order);
+        }
+    });
+    line.sort_by(order);
 }
 
 /// Runs [`ArgSort`].
@@ -104,7 +121,7 @@ fn arg_sort<T: Ordered>(arg: &ArgSort, call: &mut Call) -> Result<()> {
                     Some(pivot) => {
                         pairs.select_nth_unstable_by(pivot, order);
                     }
-                    None if long => pairs.par_sort_unstable_by(order),
+                    None if long => sort_together(&mut pairs, order),
                     None => pairs.sort_unstable_by(order),
                 }
                 // SAFETY: each line of the output belongs to one thread.

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use super::{Matrix, Sizes, single::multiply};
+use super::{Matrix, Sizes, Target, single::multiply};
 use crate::{
     kernels::row::{narrow, widen as widen_slice},
     pool::parallel_for,
@@ -17,11 +17,6 @@ thread_local! {
     /// Widened blocks of both matrices, and their product.
     static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
 }
-
-struct Target<T>(*mut T);
-
-// SAFETY: threads write disjoint columns of a target.
-unsafe impl<T: Send> Sync for Target<T> {}
 
 /// # Safety
 /// As for `Product::product`.
@@ -37,8 +32,6 @@ pub(super) unsafe fn product<T: Narrow>(
     let tall = (BLOCK / k.max(wide)).clamp(16, 512).min(m);
     let target = Target(out);
     let panels = |panels: std::ops::Range<usize>| {
-        let target = &target;
-        // Taken out, not borrowed: work stolen while waiting may come here again.
         let [mut left, mut right, mut result] = SCRATCH.take();
         for panel in panels {
             let column = panel * wide;
@@ -65,7 +58,7 @@ pub(super) unsafe fn product<T: Narrow>(
                 for i in 0..m {
                     // SAFETY: a row of columns that are this thread's alone.
                     let to = unsafe {
-                        let start = target.0.add((row + i) * sizes.n + column);
+                        let start = target.at((row + i) * sizes.n + column);
                         std::slice::from_raw_parts_mut(start, n)
                     };
                     narrow(&result[i * n..][..n], to);

@@ -11,7 +11,6 @@ pub(super) use single::multiply;
 
 use std::ops::Range;
 
-use gemm::Parallelism;
 use half::{bf16, f16};
 use olivine_core::{Call, Complex64, Dtype, Element, Result};
 
@@ -100,25 +99,55 @@ trait Product: Element {
     );
 }
 
-/// `out = a @ b`, or `out += a @ b` if `add`, where rows of `out` are `stride` apart.
+macro_rules! through_gemm {
+    ($($ty:ty),*) => {$(
+        impl Product for $ty {
+            unsafe fn product(
+                sizes: Sizes, a: Matrix<Self>, b: Matrix<Self>, out: *mut Self, parallel: bool,
+            ) {
+                let out = Target(out);
+                let rows = |rows: Range<usize>| {
+                    let sizes = Sizes { m: rows.len(), ..sizes };
+                    let out = out.at(rows.start * sizes.n);
+                    // SAFETY: passed on to the caller; every thread has rows of its own.
+                    unsafe { gemm_into(sizes, a.skip(rows.start, 0), b, out) }
+                };
+                if parallel {
+                    parallel_for(sizes.m, sizes.n * sizes.k / PER_COST, rows);
+                } else {
+                    rows(0..sizes.m);
+                }
+            }
+        }
+    )*};
+}
+
+/// A result of which threads write disjoint parts.
+#[derive(Clone, Copy)]
+struct Target<T>(*mut T);
+
+// SAFETY: see the type.
+unsafe impl<T: Send> Send for Target<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Target<T> {}
+
+impl<T> Target<T> {
+    fn at(self, offset: usize) -> *mut T {
+        self.0.wrapping_add(offset)
+    }
+}
+
+/// `out = a @ b` on this thread, by the `gemm` crate.
 ///
 /// # Safety
-/// The matrices must hold evaluated elements for the sizes, and `out` be ours alone.
-pub(crate) unsafe fn gemm_into<T: Element + num_traits::One + num_traits::Zero>(
-    sizes: Sizes,
+/// As for `Product::product`.
+unsafe fn gemm_into<T: Element + num_traits::One + num_traits::Zero>(
+    Sizes { m, n, k }: Sizes,
     a: Matrix<T>,
     b: Matrix<T>,
-    (out, stride): (*mut T, isize),
-    add: bool,
-    parallel: bool,
+    out: *mut T,
 ) {
-    let Sizes { m, n, k } = sizes;
-    let threads = if parallel {
-        Parallelism::Rayon(num_threads())
-    } else {
-        Parallelism::None
-    };
-    let alpha = if add { T::one() } else { T::zero() };
+    let (alpha, beta) = (T::zero(), T::one());
     // SAFETY: the caller promises valid matrices; the strides describe them.
     unsafe {
         gemm::gemm(
@@ -127,8 +156,8 @@ pub(crate) unsafe fn gemm_into<T: Element + num_traits::One + num_traits::Zero>(
             k,
             out,
             1,
-            stride,
-            add,
+            n as isize,
+            false,
             a.start,
             a.columns,
             a.rows,
@@ -136,26 +165,13 @@ pub(crate) unsafe fn gemm_into<T: Element + num_traits::One + num_traits::Zero>(
             b.columns,
             b.rows,
             alpha,
-            T::one(),
+            beta,
             false,
             false,
             false,
-            threads,
+            gemm::Parallelism::None,
         );
     }
-}
-
-macro_rules! through_gemm {
-    ($($ty:ty),*) => {$(
-        impl Product for $ty {
-            unsafe fn product(
-                sizes: Sizes, a: Matrix<Self>, b: Matrix<Self>, out: *mut Self, parallel: bool,
-            ) {
-                // SAFETY: passed on to the caller.
-                unsafe { gemm_into(sizes, a, b, (out, sizes.n as isize), false, parallel) }
-            }
-        }
-    )*};
 }
 
 through_gemm!(f64, Complex64);
