@@ -73,7 +73,7 @@ fn impossible_indices_are_typed_errors() -> Result<()> {
     ));
     assert!(matches!(x.index(step(.., 0)), Err(Error::Argument { .. })));
     assert!(matches!(
-        x.index(&array!([true, false, true])),
+        x.index(array!([true, false, true])),
         Err(Error::Dtype { .. })
     ));
     assert!(matches!(
@@ -81,7 +81,7 @@ fn impossible_indices_are_typed_errors() -> Result<()> {
         Err(Error::Broadcast { .. })
     ));
     assert!(matches!(
-        x.index(&array!([0, 7]))?.eval(),
+        x.index(array!([0, 7]))?.eval(),
         Err(Error::Index { index: 7, .. })
     ));
     Ok(())
@@ -143,7 +143,7 @@ fn updates_change_only_the_selection() -> Result<()> {
     let (x, v) = (counted(&[3, 4])?, counted(&[6])?);
     let y = x.index_update((0..2, step(.., 2)), 7)?;
     assert_eq!(y.to_vec::<i32>()?, [7, 1, 7, 3, 7, 5, 7, 7, 8, 9, 10, 11]);
-    let y = x.index_update((step(.., -1), 0), &array!([1, 2, 3]))?;
+    let y = x.index_update((step(.., -1), 0), array!([1, 2, 3]))?;
     assert_eq!(y.to_vec::<i32>()?, [3, 1, 2, 3, 2, 5, 6, 7, 1, 9, 10, 11]);
     assert_eq!(
         v.index_update(0..3, 2.7)?.to_vec::<i32>()?,
@@ -159,19 +159,19 @@ fn updates_change_only_the_selection() -> Result<()> {
         v.index_add(&at, &updates)?.to_vec::<i32>()?,
         [3, 4, 2, 3, 4, 5]
     );
-    let greater = v.index_combine(Combine::Maximum, &at, &array!([5, 9, 3]))?;
+    let greater = v.index_combine(Combine::Maximum, &at, array!([5, 9, 3]))?;
     assert_eq!(greater.to_vec::<i32>()?, [9, 3, 2, 3, 4, 5]);
-    let y = x.index_update((1.., &array!([0, -1])), &array!([[100], [200]]))?;
+    let y = x.index_update((1.., &array!([0, -1])), array!([[100], [200]]))?;
     assert_eq!(
         y.to_vec::<i32>()?,
         [0, 1, 2, 3, 100, 5, 6, 100, 200, 9, 10, 200]
     );
     let y =
-        counted(&[2, 2, 2])?.index_update((&array!([0, 1]), .., 0), &array!([[9, 8], [7, 6]]))?;
+        counted(&[2, 2, 2])?.index_update((&array!([0, 1]), .., 0), array!([[9, 8], [7, 6]]))?;
     assert_eq!(y.to_vec::<i32>()?, [9, 1, 8, 3, 7, 5, 6, 7]);
-    let y = x.index_update(&array!([true, false, true]), 0)?;
+    let y = x.index_update(array!([true, false, true]), 0)?;
     assert_eq!(y.to_vec::<i32>()?, [0, 0, 0, 0, 4, 5, 6, 7, 0, 0, 0, 0]);
-    assert!(x.index_update((1, ..), &array!([1, 2])).is_err());
+    assert!(x.index_update((1, ..), array!([1, 2])).is_err());
     assert_eq!(
         x.index_add((.., 1), 1)?.index((.., 1))?.to_vec::<i32>()?,
         [2, 6, 10]

@@ -69,8 +69,8 @@ pub(crate) fn detect() -> Level {
 
 /// A level as a type, so that one generic body can ask what it is being compiled for.
 pub(crate) trait Isa: Copy + 'static {
-    /// The level.
-    const LEVEL: Level;
+    /// True if halves are converted by instructions of their own.
+    const F16C: bool;
     /// True if fused multiply-add is one instruction.
     const FMA: bool;
 
@@ -98,17 +98,17 @@ pub(crate) struct V3;
 pub(crate) struct V4;
 
 impl Isa for Portable {
-    const LEVEL: Level = Level::Portable;
+    const F16C: bool = false;
     const FMA: bool = cfg!(target_arch = "aarch64");
 }
 #[cfg(target_arch = "x86_64")]
 impl Isa for V3 {
-    const LEVEL: Level = Level::V3;
+    const F16C: bool = true;
     const FMA: bool = true;
 }
 #[cfg(target_arch = "x86_64")]
 impl Isa for V4 {
-    const LEVEL: Level = Level::V4;
+    const F16C: bool = true;
     const FMA: bool = true;
 }
 

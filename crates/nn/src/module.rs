@@ -345,7 +345,9 @@ macro_rules! list_fields {
             }
 
             fn set_training(&mut self, training: bool) {
-                self.iter_mut().for_each(|field| field.set_training(training));
+                for field in self {
+                    field.set_training(training);
+                }
             }
         }
     )*};
@@ -367,8 +369,9 @@ impl<F: ModuleField> ModuleField for BTreeMap<String, F> {
     }
 
     fn set_training(&mut self, training: bool) {
-        self.values_mut()
-            .for_each(|field| field.set_training(training));
+        for field in self.values_mut() {
+            field.set_training(training);
+        }
     }
 }
 

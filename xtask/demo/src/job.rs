@@ -205,15 +205,13 @@ impl Job {
         if let Some(pace) = pace {
             let left = training.recipe().steps - training.step_count();
             let tokens = left as f64 * training.recipe().batch_tokens() as f64;
-            line += &format!(
-                "  loss {:.3}  {} tokens/s  {} left",
-                mean_of_last(&training.curve().train),
-                grouped(pace.tokens_per_second as u64),
-                duration(tokens / pace.tokens_per_second),
-            );
+            let loss = mean_of_last(&training.curve().train);
+            let speed = grouped(pace.tokens_per_second as u64);
+            let rest = duration(tokens / pace.tokens_per_second);
+            line = format!("{line}  loss {loss:.3}  {speed} tokens/s  {rest} left");
         }
         if let Some(loss) = held_out {
-            line += &format!("  held out {loss:.3}");
+            line = format!("{line}  held out {loss:.3}");
         }
         bar.suspend(|| self.say(&line));
     }

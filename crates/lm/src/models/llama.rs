@@ -48,6 +48,7 @@ struct Attention {
     rope: RopeOptions,
 }
 
+#[expect(clippy::struct_field_names, reason = "they are the names in weight files")]
 #[derive(Clone, Module)]
 struct Mlp {
     gate_proj: Linear,

@@ -8,7 +8,6 @@ use crate::{Layer, Module, Param};
 ///
 /// Source: Zhang and Sennrich, "Root mean square layer normalization" (2019).
 #[derive(Clone, Debug, Module)]
-#[expect(clippy::upper_case_acronyms, reason = "the field and MLX write it so")]
 pub struct RMSNorm {
     /// The scale of each element.
     pub weight: Param,

@@ -11,7 +11,6 @@ use crate::Parameters;
 ///
 /// With momentum it keeps one array for each parameter: `v`, the decaying sum of its gradients.
 #[derive(Clone)]
-#[expect(clippy::upper_case_acronyms, reason = "the field and MLX write it so")]
 pub struct SGD {
     learning_rate: Schedule,
     momentum: f64,

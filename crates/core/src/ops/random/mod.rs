@@ -1,7 +1,7 @@
 //! Owns random numbers: keys, this thread's state, and the distributions.
 //!
 //! Every draw is a function of a key, so a program that passes keys repeats itself exactly, on any
-//! number of threads. Draws without a key take one from this thread's state, which [`seed`] sets.
+//! number of threads. Draws without a key take one from this thread's state, which `seed` sets.
 //! Numbers are those of MLX for the same key, bit for bit.
 //!
 //! ```

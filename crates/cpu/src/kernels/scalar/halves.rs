@@ -81,8 +81,11 @@ fn narrow_f16_body<S: Isa>(source: &[f32], target: &mut [u16]) {
 /// Widens as many elements as the processor's conversion takes at a time, and returns their number.
 #[inline(always)]
 fn native_widen<S: Isa>(source: &[u16], target: &mut [f32]) -> usize {
+    if !S::F16C {
+        return 0;
+    }
     #[cfg(target_arch = "x86_64")]
-    if S::LEVEL >= crate::isa::Level::V3 {
+    {
         use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
         let count = source.len().min(target.len()) & !7;
         for i in (0..count).step_by(8) {
@@ -93,17 +96,20 @@ fn native_widen<S: Isa>(source: &[u16], target: &mut [f32]) -> usize {
                 _mm256_storeu_ps(target.as_mut_ptr().add(i), _mm256_cvtph_ps(halves));
             }
         }
-        return count;
+        count
     }
-    let _ = (source, target);
-    0
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("{} and {} elements", source.len(), target.len())
 }
 
 /// As `native_widen`, the other way.
 #[inline(always)]
 fn native_narrow<S: Isa>(source: &[f32], target: &mut [u16]) -> usize {
+    if !S::F16C {
+        return 0;
+    }
     #[cfg(target_arch = "x86_64")]
-    if S::LEVEL >= crate::isa::Level::V3 {
+    {
         use std::arch::x86_64::{
             _MM_FROUND_TO_NEAREST_INT, _mm_storeu_si128, _mm256_cvtps_ph, _mm256_loadu_ps,
         };
@@ -116,10 +122,10 @@ fn native_narrow<S: Isa>(source: &[f32], target: &mut [u16]) -> usize {
                 _mm_storeu_si128(target.as_mut_ptr().add(i).cast(), halves);
             }
         }
-        return count;
+        count
     }
-    let _ = (source, target);
-    0
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("{} and {} elements", source.len(), target.len())
 }
 
 #[inline(always)]

@@ -517,7 +517,7 @@ pub(crate) fn erf<S: Isa>(x: f32) -> f32 {
     if x.is_nan() { x } else { y.copysign(x) }
 }
 
-/// The logarithm that [`erfinv`] takes first. The platform's, because arrays of random normal
+/// The logarithm that `erfinv` takes first. The platform's, because arrays of random normal
 /// numbers are the same bit for bit as elsewhere only with the same logarithm.
 #[inline(always)]
 pub(crate) fn erfinv_log(x: f32) -> f32 {
