@@ -105,7 +105,7 @@ fn tsan(arguments: &[String]) -> Outcome {
 }
 
 fn miri(arguments: &[String]) -> Outcome {
-    let mut test = rustup_nightly(&["miri", "test", "--lib"]);
+    let mut test = rustup_nightly(&["miri", "test", "--lib", "--tests"]);
     test.args(["--package", "olivine-core", "--package", "olivine-io"])
         .args(arguments)
         .env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-ignore-leaks")

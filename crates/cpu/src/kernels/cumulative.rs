@@ -22,10 +22,10 @@ pub(crate) fn run(cumulate: &Cumulate, call: &mut Call) -> Result<()> {
         return walk::<bool, i32>(cumulate, call, i32::from, 0, Mergeable::plus);
     }
     dispatch!(all, dtype, T => match cumulate.running {
-        Running::Sum => walk::<T, T>(cumulate, call, T::widen, T::NOTHING_SUMMED, Mergeable::plus),
-        Running::Prod => walk::<T, T>(cumulate, call, T::widen, T::NOTHING_MULTIPLIED, Mergeable::times),
-        Running::Max => walk::<T, T>(cumulate, call, T::widen, T::LEAST, Mergeable::greater),
-        Running::Min => walk::<T, T>(cumulate, call, T::widen, T::GREATEST, Mergeable::lesser),
+        Running::Sum => walk::<T, T>(cumulate, call, Cumulated::widen, T::NOTHING_SUMMED, Mergeable::plus),
+        Running::Prod => walk::<T, T>(cumulate, call, Cumulated::widen, T::NOTHING_MULTIPLIED, Mergeable::times),
+        Running::Max => walk::<T, T>(cumulate, call, Cumulated::widen, T::LEAST, Mergeable::greater),
+        Running::Min => walk::<T, T>(cumulate, call, Cumulated::widen, T::GREATEST, Mergeable::lesser),
     })
 }
 
