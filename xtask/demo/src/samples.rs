@@ -9,6 +9,7 @@ use olivine_lm::{
 };
 
 use crate::Result;
+use crate::corpus::{Exchange, quiz};
 
 /// Beginnings that the model continues.
 const OPENINGS: [&str; 2] = [
@@ -24,6 +25,9 @@ const QUESTIONS: [&str; 5] = [
     "Where do fish live?",
     "Who are you?",
 ];
+
+/// Questions of each kind that the model is tested with.
+const QUIZ: usize = 200;
 
 /// A text's greatest length, in tokens, where the folder recommends none.
 const LIMIT: usize = 320;
@@ -46,6 +50,19 @@ pub struct Samples {
     pub all: Vec<Sample>,
     /// Tokens per second, prompts included.
     pub speed: f64,
+    /// How the model does with held-out questions about its world.
+    pub facts: Score,
+    /// How it does with held-out questions about numbers and orders.
+    pub numbers: Score,
+}
+
+/// How many questions were answered right, word for word, by the likeliest tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Score {
+    /// Right answers.
+    pub right: usize,
+    /// Questions.
+    pub asked: usize,
 }
 
 /// Loads the model in `folder` and lets it write with its own recommended settings.
@@ -84,7 +101,33 @@ pub fn write(folder: &Path, seed: u64) -> Result<Samples> {
         });
     }
     let speed = tokens as f64 / begun.elapsed().as_secs_f64();
-    Ok(Samples { all, speed })
+    let score = |questions: Vec<Exchange>| -> Result<Score> {
+        let mut right = 0;
+        for exchange in &questions {
+            let ids = match &template {
+                Some(template) => {
+                    let messages = [Message::user(exchange.question.as_str())];
+                    tokenizer.encode(&template.render(&messages, true)?)?
+                }
+                None => tokenizer.encode_prompt(&exchange.question)?,
+            };
+            let greedy = SamplerOptions {
+                temperature: 0.0,
+                ..SamplerOptions::default()
+            };
+            let (text, _) = complete(&*model, &tokenizer, &ids, greedy, LIMIT)?;
+            right += usize::from(text.trim() == exchange.answer);
+        }
+        let asked = questions.len();
+        Ok(Score { right, asked })
+    };
+    let [facts, numbers] = quiz(seed, QUIZ);
+    Ok(Samples {
+        all,
+        speed,
+        facts: score(facts)?,
+        numbers: score(numbers)?,
+    })
 }
 
 fn complete(

@@ -74,8 +74,8 @@ const ABOUT_ANY: &[(&str, &str)] = &[
 /// Writes one dialogue in the chat format.
 pub(crate) fn talk(split: Split, rng: &mut Rng) -> String {
     let turns = match rng.below(100) {
-        0..60 => questions(split, rng),
-        60..72 => remembered(split, rng),
+        0..80 => questions(split, rng),
+        80..86 => remembered(split, rng),
         _ => story_turns(split, rng),
     };
     render(&turns, rng)

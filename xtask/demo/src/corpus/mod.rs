@@ -11,6 +11,7 @@ mod template;
 mod tests;
 mod words;
 
+pub(crate) use questions::{Exchange, quiz};
 pub(crate) use rng::{Rng, hash_text, mix};
 
 /// Ends a document, and stands before the first.
@@ -31,8 +32,8 @@ pub enum Split {
     HeldOut,
 }
 
-/// Percentage of documents that are dialogues; they are shorter, so about a fifth of all tokens.
-const DIALOGUE_PERCENT: usize = 36;
+/// Percentage of documents that are dialogues; they are shorter, so nearly half of all tokens.
+const DIALOGUE_PERCENT: usize = 70;
 
 /// Writes document `index` of `split` under `seed`.
 pub fn document(seed: u64, split: Split, index: u64) -> String {

@@ -7,6 +7,7 @@ mod talk;
 
 pub(crate) use talk::{closing, remember};
 
+use super::Split;
 use super::rng::{Rng, hash_text};
 use super::template::Scene;
 use tables::{RELATIONS, Relation};
@@ -36,10 +37,37 @@ impl Exchange {
 /// Draws one question of any kind.
 pub(crate) fn ask(rng: &mut Rng) -> Exchange {
     match rng.below(100) {
-        0..58 => look_up(RELATIONS[rng.below(RELATIONS.len())], rng),
-        58..84 => numbers::ask(rng),
+        0..56 => look_up(RELATIONS[rng.below(RELATIONS.len())], rng),
+        56..86 => numbers::ask(rng),
         _ => talk::ask(rng),
     }
+}
+
+/// Different questions, with a right answer each, that no training document asks: first about the
+/// world of the stories, then about numbers and orders.
+pub(crate) fn quiz(seed: u64, count: usize) -> [Vec<Exchange>; 2] {
+    let facts = |rng: &mut Rng| look_up(RELATIONS[rng.below(RELATIONS.len())], rng);
+    [
+        held_out(facts, seed, count),
+        held_out(numbers::ask, seed, count),
+    ]
+}
+
+/// Up to `count` different held-out questions.
+fn held_out(draw: impl Fn(&mut Rng) -> Exchange, seed: u64, count: usize) -> Vec<Exchange> {
+    let mut found: Vec<Exchange> = Vec::new();
+    // There may be fewer different ones than wanted.
+    for index in 0..count as u64 * 1000 {
+        let exchange = draw(&mut Rng::for_document(seed, Split::HeldOut as u64, index));
+        let is_new = found.iter().all(|old| old.question != exchange.question);
+        if exchange.is_held_out() && is_new {
+            found.push(exchange);
+            if found.len() == count {
+                break;
+            }
+        }
+    }
+    found
 }
 
 fn look_up(relation: &Relation, rng: &mut Rng) -> Exchange {
@@ -99,6 +127,18 @@ mod tests {
                 .position(|name| name == word)
                 .map(|at| at as i32)
         })
+    }
+
+    #[test]
+    fn a_quiz_has_different_questions_that_are_held_out() {
+        for questions in quiz(1, 50) {
+            assert!(questions.len() > 20, "only {}", questions.len());
+            for (at, exchange) in questions.iter().enumerate() {
+                assert!(exchange.is_held_out(), "{}", exchange.question);
+                let earlier = &questions[..at];
+                assert!(earlier.iter().all(|old| old.question != exchange.question));
+            }
+        }
     }
 
     #[test]
