@@ -1,5 +1,7 @@
 //! Owns the reference of arrays made from nothing, or from another's shape.
 
+use std::f64::consts::TAU;
+
 use olivine_core::Dtype;
 
 use super::{Args, args::integers};
@@ -75,9 +77,25 @@ pub(super) fn creation(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tenso
         )),
         ("linspace", "0, 10, 4, int32") => Some(counted(Dtype::Int32, [0, 3, 6, 10])),
         ("linspace", "one") => Some(Tensor::reals(Dtype::Float64, [1], [3.0])),
+        ("bartlett", count) => window(count, |turn| 1.0 - (2.0 * turn - 1.0).abs()),
+        ("hanning", count) => window(count, |turn| 0.5 - 0.5 * (TAU * turn).cos()),
+        ("hamming", count) => window(count, |turn| 0.54 - 0.46 * (TAU * turn).cos()),
+        ("blackman", count) => window(count, |turn| {
+            0.42 - 0.5 * (TAU * turn).cos() + 0.08 * (2.0 * TAU * turn).cos()
+        }),
         ("linspace", "none") => Some(Tensor::reals(Dtype::Float32, [0], [])),
         _ => None,
     }
+}
+
+/// A window whose value depends on how far along its points are, from 0 to 1.
+fn window(count: &str, at: impl Fn(f64) -> f64) -> Option<Tensor> {
+    let count: usize = count.parse().ok()?;
+    let values = (0..count).map(|n| match count {
+        1 => 1.0,
+        _ => at(n as f64 / (count - 1) as f64),
+    });
+    Some(Tensor::reals(Dtype::Float32, [count], values))
 }
 
 fn counted(dtype: Dtype, values: impl IntoIterator<Item = i128>) -> Tensor {

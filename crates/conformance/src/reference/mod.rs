@@ -9,6 +9,7 @@ mod fast;
 mod index;
 mod linear;
 mod order;
+mod products;
 mod random;
 mod reduce;
 mod scalar;
@@ -38,6 +39,8 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| creation::creation(op, &args, inputs))
         .or_else(|| reduce::reduce(op, &args, inputs))
         .or_else(|| linear::linear(op, &args, inputs))
+        .or_else(|| products::products(op, &args, inputs))
+        .or_else(|| products::diagonals(op, &args, inputs))
         .or_else(|| order::sort(op, &args, inputs))
         .or_else(|| order::cumulative(op, &args, inputs))
         .or_else(|| order::compare(op, &args, inputs))

@@ -300,6 +300,16 @@ pub(super) fn repeat(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor>
                 .collect();
             read(shape, 0, &|axis, i| Some(i % x.shape[axis]))
         }
+        "flip" => {
+            let axes = args.axes(x.rank())?;
+            read(x.shape.clone(), 0, &|own, i| {
+                Some(if axes.contains(&own) {
+                    x.shape[own] - 1 - i
+                } else {
+                    i
+                })
+            })
+        }
         "roll" => {
             let (shift, axis) = count_and_axis()?;
             let size = x.shape[axis] as i64;

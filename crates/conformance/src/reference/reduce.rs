@@ -9,7 +9,7 @@ use super::{Args, scalar::extremum};
 use crate::{Tensor, Value, tensor::indices};
 
 /// The dtype of sums and products.
-fn accumulator(dtype: Dtype) -> Dtype {
+pub(super) fn accumulator(dtype: Dtype) -> Dtype {
     match dtype {
         Dtype::Bool | Dtype::Int8 | Dtype::Int16 => Dtype::Int32,
         Dtype::Uint8 | Dtype::Uint16 => Dtype::Uint32,
@@ -37,6 +37,7 @@ pub(super) fn reduce(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor>
         "sum" | "prod" => accumulator(x.dtype),
         "min" | "max" => x.dtype,
         "all" | "any" => Dtype::Bool,
+        "count_nonzero" => Dtype::Int32,
         "mean" | "logsumexp" => inexact(x.dtype),
         "var" | "std" if x.dtype == Dtype::Complex64 => Dtype::Float32,
         "var" | "std" => inexact(x.dtype),
@@ -52,6 +53,7 @@ pub(super) fn reduce(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor>
             "max" => extreme(values, Ordering::Greater),
             "all" => Value::Int(i128::from(values.iter().all(|v| v.truth()))),
             "any" => Value::Int(i128::from(values.iter().any(|v| v.truth()))),
+            "count_nonzero" => Value::Int(values.iter().filter(|v| v.truth()).count() as i128),
             "mean" => mean(values),
             "var" => Value::Real(variance(values, ddof)),
             "std" => Value::Real(variance(values, ddof).sqrt()),

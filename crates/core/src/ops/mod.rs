@@ -46,6 +46,8 @@ op_modules! {
     creation,
     /// Short compositions of scalar functions.
     derived,
+    /// Diagonals.
+    diagonal,
     /// Fused building blocks of neural networks.
     fast,
     /// Running sums, products and extrema.
@@ -62,6 +64,8 @@ op_modules! {
     random,
     /// Borders.
     pad,
+    /// Products of vectors and over chosen axes.
+    products,
     /// Sums, products, extrema and truth over axes.
     reduce,
     /// Repetition.
@@ -80,4 +84,6 @@ op_modules! {
     split,
     /// The identity that gradients do not pass.
     stop_gradient,
+    /// Windows for signals.
+    windows,
 }

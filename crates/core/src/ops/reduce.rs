@@ -192,6 +192,18 @@ impl Array {
         distance.square()?.sum(axes)?.divide(divisor)?.astype(result)
     }
 
+    /// The number of elements over axes that are not zero, in int32.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([1, 0, 2]).count_nonzero(..)?.item::<i32>()?, 2);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn count_nonzero(&self, axes: impl Into<Axes>) -> Result<Array> {
+        self.astype(Dtype::Bool)?.sum(axes)
+    }
+
     /// The standard deviation over axes: the square root of [`Array::var`].
     pub fn std(&self, axes: impl Into<Axes>, ddof: usize) -> Result<Array> {
         self.var(axes, ddof)?.sqrt()
@@ -255,6 +267,8 @@ pub(super) fn ops() -> Vec<OpInfo> {
             Zero, Any, true, Array::all;
         "any", "Whether any element over axes is nonzero.", "any(x, axis=None, keepdims=False)",
             Zero, Any, true, Array::any;
+        "count_nonzero", "The number of nonzero elements over axes.",
+            "count_nonzero(x, axis=None, keepdims=False)", Zero, Any, true, Array::count_nonzero;
         "mean", "The mean over axes.", "mean(x, axis=None, keepdims=False)", Smooth, Any, false,
             Array::mean;
         "var", "The variance over axes.", "var(x, axis=None, keepdims=False, ddof=0)", Smooth, Any,
