@@ -116,7 +116,7 @@ pub fn generation_config() -> Value {
         "eos_token_id": [0, 3],
         "do_sample": true,
         "max_new_tokens": 320,
-        "temperature": 0.5,
+        "temperature": 0.7,
         "top_k": 40,
         "top_p": 0.9,
     })
