@@ -218,8 +218,8 @@ elements! {
 /// Runs an expression with a type alias bound to the Rust type of a run-time [`Dtype`].
 ///
 /// The first argument names the types the expression is compiled for: `all`, `real` (all but
-/// complex and bool), `integer`, `float`, `inexact`, or `number` (all but bool). Other dtypes take
-/// the `else` branch.
+/// complex and bool), `integer`, `float`, `narrow` (the floats of at most 32 bits), `inexact`, or
+/// `number` (all but bool). Other dtypes take the `else` branch.
 ///
 /// ```
 /// use olivine_core::{dispatch, Dtype};
@@ -273,6 +273,10 @@ macro_rules! dispatch {
     (float, $dtype:expr, $T:ident => $body:expr, else $otherwise:expr) => {
         $crate::dispatch!(@arms $dtype, $T => $body, [
             Float16 $crate::f16, BFloat16 $crate::bf16, Float32 f32, Float64 f64], $otherwise)
+    };
+    (narrow, $dtype:expr, $T:ident => $body:expr, else $otherwise:expr) => {
+        $crate::dispatch!(@arms $dtype, $T => $body, [
+            Float16 $crate::f16, BFloat16 $crate::bf16, Float32 f32], $otherwise)
     };
     (inexact, $dtype:expr, $T:ident => $body:expr, else $otherwise:expr) => {
         $crate::dispatch!(@arms $dtype, $T => $body, [

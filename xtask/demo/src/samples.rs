@@ -72,6 +72,14 @@ pub fn write(folder: &Path, seed: u64) -> Result<Samples> {
     let tokenizer = Tokenizer::load(&folder, &folder.config()?, &recommended)?;
     let template = ChatTemplate::load(&folder)?;
     let model = models::load(&folder)?;
+    let encode = |prompt: &str, chat: bool| -> Result<Vec<u32>> {
+        Ok(match &template {
+            Some(template) if chat => {
+                tokenizer.encode(&template.render(&[Message::user(prompt)], true)?)?
+            }
+            _ => tokenizer.encode_prompt(prompt)?,
+        })
+    };
     let (mut all, mut tokens) = (Vec::new(), 0);
     let begun = Instant::now();
     let chats = QUESTIONS.map(|prompt| (prompt, true));
@@ -81,12 +89,7 @@ pub fn write(folder: &Path, seed: u64) -> Result<Samples> {
         .chain(chats)
         .enumerate()
     {
-        let ids = match &template {
-            Some(template) if chat => {
-                tokenizer.encode(&template.render(&[Message::user(prompt)], true)?)?
-            }
-            _ => tokenizer.encode_prompt(prompt)?,
-        };
+        let ids = encode(prompt, chat)?;
         let options = SamplerOptions {
             seed: Some(seed + index as u64),
             ..recommended.sampler_options()
@@ -104,13 +107,7 @@ pub fn write(folder: &Path, seed: u64) -> Result<Samples> {
     let score = |questions: Vec<Exchange>| -> Result<Score> {
         let mut right = 0;
         for exchange in &questions {
-            let ids = match &template {
-                Some(template) => {
-                    let messages = [Message::user(exchange.question.as_str())];
-                    tokenizer.encode(&template.render(&messages, true)?)?
-                }
-                None => tokenizer.encode_prompt(&exchange.question)?,
-            };
+            let ids = encode(&exchange.question, true)?;
             let greedy = SamplerOptions {
                 temperature: 0.0,
                 ..SamplerOptions::default()

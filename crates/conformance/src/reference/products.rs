@@ -114,35 +114,23 @@ fn differences(x: &Tensor, axis: usize) -> Tensor {
 
 fn diagonal(x: &Tensor, offset: i64, first: i64, second: i64) -> Tensor {
     let (first, second) = (x.axis(first), x.axis(second));
-    // Every element whose column is `offset` to the right of its row, in row-major order.
-    let mut kept: Vec<(Vec<usize>, Value)> = Vec::new();
-    let mut count = 0;
-    for index in indices(&x.shape) {
-        if index[second] as i64 - index[first] as i64 == offset {
-            let place = index[first].min(index[second]);
-            count = count.max(place + 1);
-            let mut own: Vec<usize> = (0..x.rank())
-                .filter(|&axis| axis != first && axis != second)
-                .map(|axis| index[axis])
-                .collect();
-            own.push(place);
-            kept.push((own, x.at(&index)));
-        }
-    }
-    let mut shape: Vec<usize> = (0..x.rank())
+    let others: Vec<usize> = (0..x.rank())
         .filter(|&axis| axis != first && axis != second)
-        .map(|axis| x.shape[axis])
         .collect();
     let (n, m) = (x.shape[first] as i64, x.shape[second] as i64);
-    let length = (0..n).filter(|i| (0..m).contains(&(i + offset))).count();
-    assert!(
-        count <= length,
-        "{count} elements on a diagonal of {length}"
-    );
-    shape.push(length);
-    kept.sort_by(|a, b| a.0.cmp(&b.0));
-    let values = kept.into_iter().map(|(_, value)| value);
-    Tensor::new(x.dtype, shape, values)
+    let places: Vec<i64> = (0..n).filter(|i| (0..m).contains(&(i + offset))).collect();
+    let mut shape: Vec<usize> = others.iter().map(|&axis| x.shape[axis]).collect();
+    shape.push(places.len());
+    Tensor::build(x.dtype, shape, |index| {
+        let mut at = vec![0; x.rank()];
+        for (&axis, &i) in others.iter().zip(index) {
+            at[axis] = i;
+        }
+        let row = places[index[others.len()]];
+        at[first] = row as usize;
+        at[second] = (row + offset) as usize;
+        x.at(&at)
+    })
 }
 
 fn contract(a: &Tensor, b: &Tensor, axes: &[usize], other: &[usize]) -> Tensor {

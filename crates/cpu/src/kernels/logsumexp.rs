@@ -1,6 +1,6 @@
 //! Owns the logarithm of a sum of exponentials over the last axis.
 
-use olivine_core::{Call, Dtype, Result, bf16, f16};
+use olivine_core::{Call, Result, dispatch};
 
 use crate::{
     kernels::row::{RowElement, Rows},
@@ -12,22 +12,7 @@ const OP: &str = "logsumexp";
 
 /// Runs the kernel.
 pub(super) fn run(call: &mut Call) -> Result<()> {
-    match call.dtype(0) {
-        Dtype::Float16 => rows::<f16>(call),
-        Dtype::BFloat16 => rows::<bf16>(call),
-        Dtype::Float32 => rows::<f32>(call),
-        Dtype::Float64 => rows::<f64>(call),
-        dtype @ (Dtype::Bool
-        | Dtype::Uint8
-        | Dtype::Uint16
-        | Dtype::Uint32
-        | Dtype::Uint64
-        | Dtype::Int8
-        | Dtype::Int16
-        | Dtype::Int32
-        | Dtype::Int64
-        | Dtype::Complex64) => Err(wrong_dtype(OP, dtype)),
-    }
+    dispatch!(float, call.dtype(0), T => rows::<T>(call), else Err(wrong_dtype(OP, call.dtype(0))))
 }
 
 fn rows<T: RowElement>(call: &mut Call) -> Result<()> {

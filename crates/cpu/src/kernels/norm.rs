@@ -3,14 +3,14 @@
 
 use std::sync::Mutex;
 
-use olivine_core::{Call, Dtype, Operand, Result, bf16, f16};
+use olivine_core::{Call, Operand, Result};
 
 use super::row::{RowElement, Rows};
 use crate::{
     isa::{Isa, per_isa},
     pool::parallel_for,
     simd::Narrow,
-    tensor::{Output, View, wrong_dtype},
+    tensor::{Output, View},
 };
 
 /// A normalisation: what it does to a row, and where its parameters are among the inputs.
@@ -27,31 +27,9 @@ pub(super) struct Norm {
 /// Binds `$T` to `f16`, `bf16` or `f32`.
 macro_rules! narrow {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            Dtype::Float16 => {
-                type $T = f16;
-                $body
-            }
-            Dtype::BFloat16 => {
-                type $T = bf16;
-                $body
-            }
-            Dtype::Float32 => {
-                type $T = f32;
-                $body
-            }
-            dtype @ (Dtype::Bool
-            | Dtype::Uint8
-            | Dtype::Uint16
-            | Dtype::Uint32
-            | Dtype::Uint64
-            | Dtype::Int8
-            | Dtype::Int16
-            | Dtype::Int32
-            | Dtype::Int64
-            | Dtype::Float64
-            | Dtype::Complex64) => Err(wrong_dtype($op, dtype)),
-        }
+        olivine_core::dispatch!(
+            narrow, $dtype, $T => $body, else Err($crate::tensor::wrong_dtype($op, $dtype))
+        )
     };
 }
 pub(super) use narrow;

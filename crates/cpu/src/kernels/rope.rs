@@ -1,6 +1,6 @@
 //! Owns rotary position embedding.
 
-use olivine_core::{Call, Dtype, Result, bf16, f16, fast::Rope};
+use olivine_core::{Call, Result, fast::Rope};
 
 use super::{
     norm::narrow,
@@ -10,7 +10,7 @@ use crate::{
     isa::{Isa, per_isa},
     pool::parallel_for,
     simd::Narrow,
-    tensor::{Output, View, wrong_dtype},
+    tensor::{Output, View},
 };
 
 const OP: &str = "rope";

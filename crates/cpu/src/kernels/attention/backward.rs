@@ -1,7 +1,7 @@
 //! Owns the gradients of attention: the weights are computed again, a block of queries at a time,
 //! and never stored.
 
-use olivine_core::{Call, Dtype, Result, bf16, f16, fast::ScaledDotProductAttentionVjp};
+use olivine_core::{Call, Result, fast::ScaledDotProductAttentionVjp};
 
 use super::{Heads, Mask, OP, Problem, dense, forward::read_scaled, multiply, wide};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     },
     pool::parallel_for,
     simd::Narrow,
-    tensor::{Output, wrong_dtype},
+    tensor::Output,
 };
 
 /// Scores in a block: 1 MiB, half of it for their gradients.

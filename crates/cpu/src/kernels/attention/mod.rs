@@ -7,17 +7,15 @@ mod forward;
 mod tests;
 
 pub(super) use backward::run as run_vjp;
-use olivine_core::{
-    Call, Dtype, Operand, Result, bf16, f16, fast::ScaledDotProductAttention as Attention,
-};
+use olivine_core::{Call, Dtype, Operand, Result, fast::ScaledDotProductAttention as Attention};
 
 use super::{
-    matmul::{self, Matrix, Sizes, widen},
+    matmul::{self, Matrix, Sizes, Target, widen},
     norm::narrow,
 };
 use crate::{
     simd::Narrow,
-    tensor::{Output, View, wrong_dtype},
+    tensor::{Output, View},
 };
 
 const OP: &str = "scaled_dot_product_attention";
@@ -246,7 +244,7 @@ unsafe fn multiply(
     add: bool,
 ) {
     assert!(to.len() >= m * n);
-    let target = (to.as_mut_ptr(), n as isize);
+    let target = Target::new(to.as_mut_ptr(), n);
     // SAFETY: the result has room by the check above; the rest is the caller's promise.
     unsafe { matmul::multiply(Sizes { m, n, k }, a, b, target, add, false) }
 }

@@ -30,7 +30,7 @@ pub(super) unsafe fn product<T: Narrow>(
     let Sizes { m, n, k } = sizes;
     let wide = (BLOCK / k.max(1)).clamp(16, 256).min(n);
     let tall = (BLOCK / k.max(wide)).clamp(16, 512).min(m);
-    let target = Target(out);
+    let target = Target::new(out, n);
     let panels = |panels: std::ops::Range<usize>| {
         let [mut left, mut right, mut result] = SCRATCH.take();
         for panel in panels {
@@ -52,13 +52,13 @@ pub(super) unsafe fn product<T: Narrow>(
                 // SAFETY: the block lies within the matrix; the result has room.
                 unsafe {
                     let a = widen(a, m, k, &mut left);
-                    let to = (result.as_mut_ptr(), n as isize);
+                    let to = Target::new(result.as_mut_ptr(), n);
                     multiply(Sizes { m, n, k }, a, b, to, false, false);
                 }
                 for i in 0..m {
                     // SAFETY: a row of columns that are this thread's alone.
                     let to = unsafe {
-                        let start = target.at((row + i) * sizes.n + column);
+                        let start = target.at(row + i, column);
                         std::slice::from_raw_parts_mut(start, n)
                     };
                     narrow(&result[i * n..][..n], to);

@@ -12,7 +12,7 @@ pub(super) use single::multiply;
 use std::ops::Range;
 
 use half::{bf16, f16};
-use olivine_core::{Call, Complex64, Dtype, Element, Result};
+use olivine_core::{Call, Complex64, Element, Result, dispatch};
 
 use crate::{
     pool::{num_threads, parallel_for},
@@ -70,6 +70,43 @@ impl<T: Copy> Matrix<T> {
     }
 }
 
+/// A matrix to write: where it starts, and the distances between rows and columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<T> {
+    pub(crate) start: *mut T,
+    pub(crate) row: usize,
+    pub(crate) column: usize,
+}
+
+// SAFETY: threads write disjoint parts of a target.
+unsafe impl<T: Send> Send for Target<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Target<T> {}
+
+impl<T: Copy> Target<T> {
+    /// A row-major matrix of `columns` columns.
+    pub(crate) fn new(start: *mut T, columns: usize) -> Self {
+        Target {
+            start,
+            row: columns,
+            column: 1,
+        }
+    }
+
+    pub(crate) fn at(self, row: usize, column: usize) -> *mut T {
+        self.start
+            .wrapping_add(row * self.row + column * self.column)
+    }
+
+    /// The part from a row and column on.
+    pub(crate) fn skip(self, row: usize, column: usize) -> Self {
+        Target {
+            start: self.at(row, column),
+            ..self
+        }
+    }
+}
+
 /// The sizes of a product: an (m, k) matrix times a (k, n) matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
@@ -105,10 +142,10 @@ macro_rules! through_gemm {
             unsafe fn product(
                 sizes: Sizes, a: Matrix<Self>, b: Matrix<Self>, out: *mut Self, parallel: bool,
             ) {
-                let out = Target(out);
+                let out = Target::new(out, sizes.n);
                 let rows = |rows: Range<usize>| {
                     let sizes = Sizes { m: rows.len(), ..sizes };
-                    let out = out.at(rows.start * sizes.n);
+                    let out = out.at(rows.start, 0);
                     // SAFETY: passed on to the caller; every thread has rows of its own.
                     unsafe { gemm_into(sizes, a.skip(rows.start, 0), b, out) }
                 };
@@ -120,21 +157,6 @@ macro_rules! through_gemm {
             }
         }
     )*};
-}
-
-/// A result of which threads write disjoint parts.
-#[derive(Clone, Copy)]
-struct Target<T>(*mut T);
-
-// SAFETY: see the type.
-unsafe impl<T: Send> Send for Target<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Target<T> {}
-
-impl<T> Target<T> {
-    fn at(self, offset: usize) -> *mut T {
-        self.0.wrapping_add(offset)
-    }
 }
 
 /// `out = a @ b` on this thread, by the `gemm` crate.
@@ -187,7 +209,7 @@ impl Product for f32 {
         // SAFETY: passed on to the caller.
         unsafe {
             if !vector::product(sizes, a, b, out, 16) {
-                single::multiply(sizes, a, b, (out, sizes.n as isize), false, parallel);
+                single::multiply(sizes, a, b, Target::new(out, sizes.n), false, parallel);
             }
         }
     }
@@ -214,22 +236,7 @@ through_halves!(f16, bf16);
 
 /// Runs the kernel.
 pub(super) fn run(call: &mut Call) -> Result<()> {
-    match call.dtype(0) {
-        Dtype::Float32 => batches::<f32>(call),
-        Dtype::Float64 => batches::<f64>(call),
-        Dtype::Complex64 => batches::<Complex64>(call),
-        Dtype::Float16 => batches::<f16>(call),
-        Dtype::BFloat16 => batches::<bf16>(call),
-        dtype @ (Dtype::Bool
-        | Dtype::Uint8
-        | Dtype::Uint16
-        | Dtype::Uint32
-        | Dtype::Uint64
-        | Dtype::Int8
-        | Dtype::Int16
-        | Dtype::Int32
-        | Dtype::Int64) => Err(wrong_dtype(OP, dtype)),
-    }
+    dispatch!(inexact, call.dtype(0), T => batches::<T>(call), else Err(wrong_dtype(OP, call.dtype(0))))
 }
 
 fn batches<T: Product>(call: &mut Call) -> Result<()> {

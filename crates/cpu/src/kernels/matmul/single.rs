@@ -6,7 +6,7 @@
 
 use std::{cell::Cell, ops::Range};
 
-use super::{Matrix, PER_COST, Sizes};
+use super::{Matrix, PER_COST, Sizes, Target};
 use crate::{
     isa::per_isa,
     pool::{num_threads, parallel_for},
@@ -44,41 +44,6 @@ fn room(scratch: &mut Scratch, len: usize) -> *mut f32 {
     scratch.as_mut_ptr().cast()
 }
 
-/// A row-major result, of which threads write disjoint tiles.
-#[derive(Clone, Copy)]
-struct Target {
-    start: *mut f32,
-    stride: isize,
-}
-
-// SAFETY: threads write disjoint tiles of a target.
-unsafe impl Send for Target {}
-// SAFETY: as above.
-unsafe impl Sync for Target {}
-
-impl Target {
-    fn at(self, row: usize, column: usize) -> *mut f32 {
-        self.start
-            .wrapping_offset(row as isize * self.stride)
-            .wrapping_add(column)
-    }
-}
-
-/// A pointer that threads share: they write disjoint parts, and later only read.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-
-// SAFETY: see the type.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    fn at(self, offset: usize) -> *mut f32 {
-        self.0.wrapping_add(offset)
-    }
-}
-
 /// Cuts `len` into pieces as equal as possible, none longer than `most`, of a multiple of `unit`
 /// except the last. Returns the length of a piece.
 fn piece(len: usize, most: usize, unit: usize) -> usize {
@@ -86,8 +51,8 @@ fn piece(len: usize, most: usize, unit: usize) -> usize {
     len.div_ceil(count).next_multiple_of(unit).max(unit)
 }
 
-/// `out = a @ b`, or `out += a @ b` if `add`, where rows of `out` are `stride` apart. Uses several
-/// threads if `parallel`.
+/// `out = a @ b`, or `out += a @ b` if `add`; rows of `out` are contiguous. Uses several threads if
+/// `parallel`.
 ///
 /// # Safety
 /// The matrices must hold evaluated elements for the sizes, and `out` be ours alone.
@@ -95,16 +60,15 @@ pub(in crate::kernels) unsafe fn multiply(
     sizes: Sizes,
     a: Matrix<f32>,
     b: Matrix<f32>,
-    (out, stride): (*mut f32, isize),
+    out: Target<f32>,
     add: bool,
     parallel: bool,
 ) {
     let Sizes { m, n, k } = sizes;
-    let target = Target { start: out, stride };
     if k == 0 && !add {
         for row in 0..m {
             // SAFETY: a row of the output.
-            unsafe { std::slice::from_raw_parts_mut(target.at(row, 0), n) }.fill(0.0);
+            unsafe { std::slice::from_raw_parts_mut(out.at(row, 0), n) }.fill(0.0);
         }
     }
     if m == 0 || n == 0 || k == 0 {
@@ -131,7 +95,8 @@ pub(in crate::kernels) unsafe fn multiply(
     let cuts = if threads == 1 { 1 } else { cuts };
 
     let mut scratch = RIGHT.take();
-    let packed = Shared(room(&mut scratch, depth * columns));
+    // One row of panels, which threads write in parts and then only read.
+    let packed = Target::new(room(&mut scratch, depth * columns), 0);
     for column in (0..n).step_by(columns) {
         let columns = columns.min(n - column);
         let panels = columns.div_ceil(wide);
@@ -141,7 +106,7 @@ pub(in crate::kernels) unsafe fn multiply(
             let pack = |range: Range<usize>| {
                 let at = range.start * wide;
                 let columns = columns.min(range.end * wide) - at;
-                pack_columns(part.skip(0, at), depth, columns, packed.at(at * depth));
+                pack_columns(part.skip(0, at), depth, columns, packed.at(0, at * depth));
             };
             let add = add || first > 0;
             let panels_of = |cut: usize| panels * cut / cuts..panels * (cut + 1) / cuts;
@@ -162,11 +127,8 @@ pub(in crate::kernels) unsafe fn multiply(
                     let at = range.start * wide;
                     let work = Block {
                         left,
-                        right: packed.at(at * depth),
-                        out: Target {
-                            start: target.at(row, column + at),
-                            stride,
-                        },
+                        right: packed.at(0, at * depth),
+                        out: out.skip(row, column + at),
                         rows,
                         height,
                         columns: columns.min(range.end * wide) - at,
@@ -321,7 +283,7 @@ struct Block {
     left: *const f32,
     /// Panels of the width of a tile.
     right: *const f32,
-    out: Target,
+    out: Target<f32>,
     rows: usize,
     height: usize,
     columns: usize,
@@ -344,10 +306,7 @@ fn multiply_block_body<S: Lanes>(block: Block) {
             let tile = Tile {
                 left: block.left.wrapping_add(row * block.depth),
                 right: block.right.wrapping_add(column * block.depth),
-                out: Target {
-                    start: block.out.at(row, column),
-                    ..block.out
-                },
+                out: block.out.skip(row, column),
                 columns,
                 depth: block.depth,
                 add: block.add,
@@ -366,7 +325,7 @@ fn multiply_block_body<S: Lanes>(block: Block) {
 struct Tile {
     left: *const f32,
     right: *const f32,
-    out: Target,
+    out: Target<f32>,
     columns: usize,
     depth: usize,
     add: bool,

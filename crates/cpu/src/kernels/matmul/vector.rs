@@ -1,7 +1,7 @@
 //! Owns products with few rows on one side, which are bound by reading the other matrix: it is
 //! read once, as it lies, and never repacked.
 
-use super::{Matrix, Sizes};
+use super::{Matrix, Sizes, Target};
 use crate::{
     isa::per_isa,
     pool::parallel_for,
@@ -28,16 +28,12 @@ pub(super) unsafe fn product<T: Narrow>(
         let target = Target {
             start: out,
             row: 1,
-            vector: n,
+            column: n,
         };
         // SAFETY: passed on to the caller.
         unsafe { rows((b.transposed(), n), (a, m), k, target) };
     } else if n <= few && a.columns == 1 {
-        let target = Target {
-            start: out,
-            row: n,
-            vector: 1,
-        };
+        let target = Target::new(out, n);
         // SAFETY: passed on to the caller.
         unsafe { rows((a, m), (b.transposed(), n), k, target) };
     } else if m == 1 && b.columns == 1 {
@@ -51,26 +47,6 @@ pub(super) unsafe fn product<T: Narrow>(
     }
     true
 }
-
-/// Where the product of a row and a vector goes.
-#[derive(Clone, Copy)]
-struct Target<T> {
-    start: *mut T,
-    row: usize,
-    vector: usize,
-}
-
-impl<T> Target<T> {
-    fn at(&self, row: usize, vector: usize) -> *mut T {
-        self.start
-            .wrapping_add(row * self.row + vector * self.vector)
-    }
-}
-
-// SAFETY: threads write disjoint rows of a target.
-unsafe impl<T: Send> Send for Target<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Target<T> {}
 
 /// The rows of a matrix as contiguous `f32`: in place if they are that already, else copied.
 struct Vectors<'a> {
@@ -113,7 +89,8 @@ impl Vectors<'_> {
 /// stay in the second-level cache.
 const VECTORS: usize = 128 * 1024;
 
-/// Dot products of each of `count` contiguous rows of `w` with each of `vectors` vectors.
+/// Dot products of each of `count` contiguous rows of `w` with each of `vectors` vectors, which are
+/// the columns of the target.
 unsafe fn rows<T: Narrow>(
     (w, count): (Matrix<T>, usize),
     (x, vectors): (Matrix<T>, usize),
@@ -209,11 +186,7 @@ const BLOCK: usize = 512;
 unsafe fn columns<T: Narrow>(w: Matrix<T>, count: usize, x: Matrix<T>, k: usize, out: *mut T) {
     // SAFETY: passed on to the caller.
     let x = unsafe { Vectors::new(x, 1, k) };
-    let target = Target {
-        start: out,
-        row: 1,
-        vector: 0,
-    };
+    let target = Target::new(out, 1);
     parallel_for(count.div_ceil(BLOCK), k * BLOCK / 8, |blocks| {
         for block in blocks {
             let first = block * BLOCK;

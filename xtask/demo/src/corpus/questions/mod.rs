@@ -37,7 +37,7 @@ impl Exchange {
 /// Draws one question of any kind.
 pub(crate) fn ask(rng: &mut Rng) -> Exchange {
     match rng.below(100) {
-        0..56 => look_up(RELATIONS[rng.below(RELATIONS.len())], rng),
+        0..56 => fact(rng),
         56..86 => numbers::ask(rng),
         _ => talk::ask(rng),
     }
@@ -46,9 +46,8 @@ pub(crate) fn ask(rng: &mut Rng) -> Exchange {
 /// Different questions, with a right answer each, that no training document asks: first about the
 /// world of the stories, then about numbers and orders.
 pub(crate) fn quiz(seed: u64, count: usize) -> [Vec<Exchange>; 2] {
-    let facts = |rng: &mut Rng| look_up(RELATIONS[rng.below(RELATIONS.len())], rng);
     [
-        held_out(facts, seed, count),
+        held_out(fact, seed, count),
         held_out(numbers::ask, seed, count),
     ]
 }
@@ -70,7 +69,8 @@ fn held_out(draw: impl Fn(&mut Rng) -> Exchange, seed: u64, count: usize) -> Vec
     found
 }
 
-fn look_up(relation: &Relation, rng: &mut Rng) -> Exchange {
+fn fact(rng: &mut Rng) -> Exchange {
+    let relation: &Relation = RELATIONS[rng.below(RELATIONS.len())];
     let (x, y) = rng.pick(relation.rows);
     let mut scene = Scene::default();
     scene.set("x", x);
