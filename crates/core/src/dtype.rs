@@ -15,7 +15,9 @@ pub type Complex64 = num_complex::Complex<f32>;
 /// assert_eq!(Dtype::BFloat16.size(), 2);
 /// assert_eq!(Dtype::Float32.to_string(), "float32");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum Dtype {
     /// One byte, 0 or 1.

@@ -106,6 +106,23 @@ pub enum Error {
         /// Why there is none.
         reason: &'static str,
     },
+    /// An operation cannot be done for a batch at once.
+    #[error("[{op}] no vmap: {reason}")]
+    NoBatch {
+        /// The operation.
+        op: &'static str,
+        /// Why it cannot.
+        reason: &'static str,
+    },
+    /// The value of an array was asked for while a transform was tracing the function that made it.
+    #[error(
+        "[{transform}] the array depends on an argument of a function that is being traced, so it has no \
+        value; return it from the function, and evaluate the function's result"
+    )]
+    Traced {
+        /// The transform that traces.
+        transform: &'static str,
+    },
     /// A backend has no kernel for an operation and the operation has no decomposition.
     #[error("[{op}] {device} has no kernel for this operation")]
     NoKernel {

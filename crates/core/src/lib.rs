@@ -33,4 +33,4 @@ pub use ops::{
     fast, random,
 };
 pub use shape::{Axes, Shape, keep};
-pub use transforms::{Tree, grad, stop_gradient, value_and_grad, vjp};
+pub use transforms::{Tree, grad, jvp, stop_gradient, value_and_grad, vjp, vmap};

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// assert_eq!(shape.elements(), 6);
 /// assert_eq!(shape.to_string(), "(2, 3)");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Shape(SmallVec<[usize; 4]>);
 
 /// The distance between neighbours along each axis, in elements. May be zero or negative.

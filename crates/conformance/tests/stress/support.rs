@@ -13,8 +13,9 @@ use std::{
 
 use olivine_core::{
     Array, Dtype, Error, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// Longer than anything here takes, even under a sanitizer on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -120,6 +121,23 @@ pub(crate) fn probe(x: &Array, act: Act) -> Array {
     Array::apply_one(Probe(act), [x.clone()]).expect("a probe takes any array")
 }
 
+impl Serialize for Probe {
+    fn serialize<S: Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+        Err(<S::Error as ser::Error>::custom(
+            "a probe stays in its process",
+        ))
+    }
+}
+
+impl<'a> Deserialize<'a> for Probe {
+    fn deserialize<D: Deserializer<'a>>(_: D) -> std::result::Result<Self, D::Error> {
+        Err(<D::Error as de::Error>::custom(
+            "a probe stays in its process",
+        ))
+    }
+}
+
+#[typetag::serde]
 impl Primitive for Probe {
     fn name(&self) -> &'static str {
         "probe"
@@ -134,6 +152,14 @@ impl Primitive for Probe {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| Ok(Some(vjp.cotangent().clone())))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.unsupported("it would meet fewer others")
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -205,6 +205,28 @@ impl Array {
         }
     }
 
+    /// An argument of a function that `transform` traces. It has no value.
+    pub(crate) fn placeholder(
+        transform: &'static str,
+        shape: Shape,
+        dtype: Dtype,
+        scope: &Arc<TraceScope>,
+    ) -> Array {
+        let specs = Specs::from_iter([Spec { shape, dtype }]);
+        let op = Op::Placeholder(transform);
+        let node = Node::recorded(
+            op,
+            Inputs::new(),
+            specs,
+            Stream::current(),
+            Some(scope.clone()),
+        );
+        Array {
+            node: Arc::new(node),
+            index: 0,
+        }
+    }
+
     pub(crate) fn spec(&self) -> &Spec {
         &self.node.specs[self.index as usize]
     }

@@ -204,6 +204,9 @@ fn run(mut task: Task) {
 }
 
 fn compute(node: &Node, op: &Op, inputs: Inputs) -> Result<Outputs> {
+    if let Op::Placeholder(transform) = op {
+        return Err(Error::Traced { transform });
+    }
     let backend = backend(node.stream.device())?;
     if let Op::Primitive(primitive) = op
         && !backend.kernels().has(&**primitive)
@@ -227,7 +230,7 @@ fn compute(node: &Node, op: &Op, inputs: Inputs) -> Result<Outputs> {
         Op::Select => backend.select(&mut call)?,
         Op::Cast => backend.cast(&mut call)?,
         Op::Copy => backend.copy(&mut call)?,
-        Op::View(_) => {}
+        Op::View(_) | Op::Placeholder(_) => {}
         Op::Primitive(primitive) => {
             let missing = Err(Error::NoKernel {
                 op: op.name(),

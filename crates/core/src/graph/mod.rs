@@ -3,6 +3,7 @@
 mod eval;
 mod node;
 mod replay;
+mod rules;
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -12,6 +13,8 @@ pub(crate) use eval::copy_now;
 pub use eval::{async_eval, eval};
 pub(crate) use node::{Inputs, Node, Pending, TraceScope};
 pub use replay::decomposed;
+pub(crate) use replay::outputs_of;
+pub use rules::{Batched, Gradients, Jvp, Tangents, Vjp, Vmap};
 
 use crate::{
     Array, Dtype, Error, Result, Shape,
@@ -58,6 +61,8 @@ pub enum Op {
     Copy,
     /// The same elements under another shape or order; no data moves unless it must.
     View(View),
+    /// An argument of a function that the named transform is tracing; it never has a value.
+    Placeholder(&'static str),
     /// Anything structured.
     Primitive(Arc<dyn Primitive>),
 }
@@ -72,6 +77,7 @@ impl Op {
             Op::Cast => "astype",
             Op::Copy => "contiguous",
             Op::View(view) => view.name(),
+            Op::Placeholder(transform) => transform,
             Op::Primitive(primitive) => primitive.name(),
         }
     }
@@ -82,9 +88,12 @@ impl fmt::Debug for Op {
         match self {
             Op::View(view) => view.fmt(f),
             Op::Primitive(primitive) => primitive.fmt(f),
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::Copy => {
-                f.write_str(self.name())
-            }
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Select
+            | Op::Cast
+            | Op::Copy
+            | Op::Placeholder(_) => f.write_str(self.name()),
         }
     }
 }
@@ -92,6 +101,7 @@ impl fmt::Debug for Op {
 /// A structured operation. It lives in one file with its parameters and all its rules.
 ///
 /// See ARCHITECTURE.md for a worked example.
+#[typetag::serde]
 pub trait Primitive: Any + Send + Sync + fmt::Debug {
     /// The operation's name, as users know it.
     fn name(&self) -> &'static str;
@@ -102,6 +112,14 @@ pub trait Primitive: Any + Send + Sync + fmt::Debug {
     /// The gradient with respect to each wanted input, from the cotangents of the outputs. Where
     /// mathematics has none, return [`Vjp::unsupported`].
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients>;
+
+    /// The tangent of each output, from the tangents of the inputs. [`Jvp::transposed`] serves every
+    /// operation whose reverse-mode rule is built from operations with rules.
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents>;
+
+    /// The outputs for a batch of inputs, with the batch along the first axis. [`Vmap::each`] serves
+    /// every operation, one part of the batch at a time.
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched>;
 
     /// The same meaning in simpler operations, for backends without a kernel and for tests. Return
     /// [`no_decomposition`] if the operation is itself the simplest form.
@@ -114,63 +132,4 @@ pub fn no_decomposition(op: &'static str) -> Result<Vec<Array>> {
         op,
         device: crate::Stream::current().device(),
     })
-}
-
-/// One gradient for each input; `None` where it is zero or was not wanted.
-pub type Gradients = SmallVec<[Option<Array>; 3]>;
-
-/// What a reverse-mode rule works with.
-pub struct Vjp<'a> {
-    pub(crate) op: &'static str,
-    /// The inputs of the operation.
-    pub inputs: &'a [Array],
-    /// Its outputs.
-    pub outputs: &'a [Array],
-    /// The cotangent of each output; `None` means zero.
-    pub cotangents: &'a [Option<Array>],
-    /// For each input, whether its gradient is needed.
-    pub wanted: &'a [bool],
-}
-
-impl Vjp<'_> {
-    /// The cotangent of the first output.
-    pub fn cotangent(&self) -> &Array {
-        self.cotangents[0]
-            .as_ref()
-            .expect("rules run only when a cotangent reached an output")
-    }
-
-    /// Builds the gradients from a rule that is called for each wanted input.
-    pub fn each(&self, rule: impl FnMut(usize) -> Result<Option<Array>>) -> Result<Gradients> {
-        let mut rule = rule;
-        (0..self.inputs.len())
-            .map(|i| if self.wanted[i] { rule(i) } else { Ok(None) })
-            .collect()
-    }
-
-    /// The gradients found by differentiating `f`, the same meaning in simpler operations.
-    ///
-    /// It is the rule of fused gradients, which are rarely differentiated again.
-    pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Gradients> {
-        let cotangents = self.cotangents.iter().zip(self.outputs);
-        let cotangents: Vec<Array> = cotangents
-            .map(|(cotangent, output)| match cotangent {
-                Some(cotangent) => Ok(cotangent.clone()),
-                None => Array::zeros(output.shape(), output.dtype()),
-            })
-            .collect::<Result<_>>()?;
-        let (_, gradients) = crate::vjp(f, self.inputs, &cotangents)?;
-        let wanted = gradients.into_iter().zip(self.wanted);
-        Ok(wanted
-            .map(|(gradient, &wanted)| wanted.then_some(gradient))
-            .collect())
-    }
-
-    /// The error of an operation that has no gradient.
-    pub fn unsupported(&self, reason: &'static str) -> Result<Gradients> {
-        Err(Error::NoGradient {
-            op: self.op,
-            reason,
-        })
-    }
 }

@@ -76,7 +76,8 @@ fn again(node: &Node, op: Op, inputs: Inputs) -> SmallVec<[Array; 1]> {
     outputs_of(&Arc::new(node))
 }
 
-fn outputs_of(node: &Arc<Node>) -> SmallVec<[Array; 1]> {
+/// All outputs of a node.
+pub(crate) fn outputs_of(node: &Arc<Node>) -> SmallVec<[Array; 1]> {
     let output = |index| Array {
         node: node.clone(),
         index,

@@ -1,9 +1,11 @@
 //! Owns the fused optimiser step of AdamW, which reads and writes each array once.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Error, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
 };
 
 /// One step of AdamW.
@@ -11,7 +13,7 @@ use crate::{
 /// Inputs are the parameter, its gradient, the two moments and the rates; outputs are the next
 /// parameter and the next moments, which take over the memory of the old ones where nobody else
 /// holds it. See [`AdamW::step`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdamW {
     /// How much of the mean gradient is kept at each step.
     pub beta1: f64,
@@ -78,6 +80,7 @@ impl AdamW {
     }
 }
 
+#[typetag::serde]
 impl Primitive for AdamW {
     fn name(&self) -> &'static str {
         "adamw"
@@ -116,6 +119,14 @@ impl Primitive for AdamW {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.through(|inputs| self.decompose(inputs))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,15 +1,17 @@
 //! Owns evenly spaced numbers.
 
+use serde::{Deserialize, Serialize};
+
 use half::{bf16, f16};
 
 use super::{Family, Gradient, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Element, Error, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// Two numbers of a kind: where a count starts, and how it goes on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Progression {
     /// Integers; unsigned 64-bit ones keep their bits.
     Integer {
@@ -28,7 +30,7 @@ pub enum Progression {
 }
 
 /// The numbers `first`, `first + step`, `first + 2 step`, …
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Arange {
     /// The numbers to count.
     pub progression: Progression,
@@ -38,6 +40,7 @@ pub struct Arange {
     pub dtype: Dtype,
 }
 
+#[typetag::serde]
 impl Primitive for Arange {
     fn name(&self) -> &'static str {
         "arange"
@@ -49,6 +52,14 @@ impl Primitive for Arange {
 
     fn vjp(&self, _vjp: &Vjp) -> Result<Gradients> {
         Ok(Gradients::new())
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

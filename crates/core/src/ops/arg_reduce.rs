@@ -1,13 +1,15 @@
 //! Owns the positions of extrema.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Axes, Dtype, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// The position of the first extremum along an axis, which stays with size one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ArgReduce {
     /// True for the greatest element, false for the smallest. The first NaN precedes either.
     pub greatest: bool,
@@ -15,6 +17,7 @@ pub struct ArgReduce {
     pub axis: usize,
 }
 
+#[typetag::serde]
 impl Primitive for ArgReduce {
     fn name(&self) -> &'static str {
         if self.greatest { "argmax" } else { "argmin" }
@@ -32,6 +35,14 @@ impl Primitive for ArgReduce {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| Ok(None))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

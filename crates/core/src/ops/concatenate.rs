@@ -1,5 +1,7 @@
 //! Owns joining arrays: along an axis they have, or along a new one.
 
+use serde::{Deserialize, Serialize};
+
 use std::borrow::Borrow;
 
 use smallvec::SmallVec;
@@ -7,17 +9,18 @@ use smallvec::SmallVec;
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
     shape::normalize_axis,
 };
 
 /// The inputs, of one dtype, one after another along an axis.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Concatenate {
     /// The axis along which they are joined.
     pub axis: usize,
 }
 
+#[typetag::serde]
 impl Primitive for Concatenate {
     fn name(&self) -> &'static str {
         "concatenate"
@@ -50,6 +53,14 @@ impl Primitive for Concatenate {
             ends.push(ends[ends.len() - 1] + input.shape()[self.axis]);
         }
         vjp.each(|i| Ok(Some(vjp.cotangent().narrow(self.axis, ends[i], ends[i + 1]))))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,13 +1,15 @@
 //! Owns running sums, products and extrema along an axis.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Error, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// What is kept while walking along an axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Running {
     /// The sum so far.
     Sum,
@@ -20,7 +22,7 @@ pub enum Running {
 }
 
 /// Each element becomes what all up to it, or all before it, come to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cumulate {
     /// What is kept.
     pub running: Running,
@@ -69,6 +71,7 @@ macro_rules! walk_from {
 
 walk_from!(i32, i64, usize);
 
+#[typetag::serde]
 impl Primitive for Cumulate {
     fn name(&self) -> &'static str {
         match self.running {
@@ -121,6 +124,14 @@ impl Primitive for Cumulate {
                 reason: "take the exponential of the running sum of logarithms",
             }),
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,18 +1,20 @@
 //! Owns reading by position: whole slices by integer arrays, and single elements along an axis.
 
+use serde::{Deserialize, Serialize};
+
 use smallvec::SmallVec;
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds, scatter::Combine};
 use crate::{
     Array, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// Reads slices of the first input. The other inputs hold, for each of `axes`, the positions to
 /// read; they share one shape. The result has that shape, then the axes that are not indexed.
 ///
 /// A negative position counts from the end; one that is still outside fails the evaluation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Gather {
     /// The indexed axes, distinct, one for each index array.
     pub axes: SmallVec<[usize; 4]>,
@@ -20,7 +22,7 @@ pub struct Gather {
 
 /// Reads one element for each position: `out[.., i, ..] = x[.., indices[.., i, ..], ..]`. Both
 /// inputs have the same shape but for `axis`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatherAxis {
     /// The axis that the positions count along.
     pub axis: usize,
@@ -78,6 +80,7 @@ pub(crate) fn check_lines(
     Err(Error::Shape { op, reason })
 }
 
+#[typetag::serde]
 impl Primitive for Gather {
     fn name(&self) -> &'static str {
         "take"
@@ -102,11 +105,20 @@ impl Primitive for Gather {
         })
     }
 
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
+    }
+
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
         no_decomposition(self.name())
     }
 }
 
+#[typetag::serde]
 impl Primitive for GatherAxis {
     fn name(&self) -> &'static str {
         "take_along_axis"
@@ -129,6 +141,14 @@ impl Primitive for GatherAxis {
                 .scattered_along(Combine::Add, self.axis, &vjp.inputs[1], vjp.cotangent())
                 .map(Some)
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,16 +1,19 @@
 //! Owns the logarithm of a sum of exponentials.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Axes, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
     keep,
 };
 
 /// `log(sum(exp(x)))` over the last axis, which stays with size one, without overflow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LogSumExp;
 
+#[typetag::serde]
 impl Primitive for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"
@@ -32,6 +35,14 @@ impl Primitive for LogSumExp {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| vjp.inputs[0].softmax(-1)?.multiply(vjp.cotangent()).map(Some))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

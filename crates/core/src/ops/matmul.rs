@@ -1,17 +1,20 @@
 //! Owns matrix products.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Error, IntoOperand, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// The product of matrices in the last two axes; the axes before them are equal batches.
 ///
 /// Kernels read transposed and broadcast views as they are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Matmul;
 
+#[typetag::serde]
 impl Primitive for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
@@ -32,6 +35,14 @@ impl Primitive for Matmul {
                 vjp.inputs[0].swapaxes(-1, -2)?.matmul(cotangent)?
             }))
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

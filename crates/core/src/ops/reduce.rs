@@ -1,15 +1,17 @@
 //! Owns reductions by sum, product, extremum and truth; means and variances are built on them.
 
+use serde::{Deserialize, Serialize};
+
 use smallvec::SmallVec;
 
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Axes, Dtype, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// How a reduction combines elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reduction {
     /// Their sum; zero of none.
     Sum,
@@ -26,7 +28,7 @@ pub enum Reduction {
 }
 
 /// Combines elements along axes, which stay with size one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reduce {
     /// How elements combine.
     pub reduction: Reduction,
@@ -51,6 +53,7 @@ fn accumulated(dtype: Dtype) -> Dtype {
     }
 }
 
+#[typetag::serde]
 impl Primitive for Reduce {
     fn name(&self) -> &'static str {
         match self.reduction {
@@ -94,6 +97,14 @@ impl Primitive for Reduce {
             }
             Reduction::All | Reduction::Any => Ok(None),
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Error, IntoOperand, Kind, Result,
-    graph::{Gradients, Op, Spec, Vjp},
+    graph::{Gradients, Jvp, Op, Spec, Vjp},
 };
 
 /// How an input's dtype becomes an output's.
@@ -85,7 +85,7 @@ macro_rules! unary {
     ($($(#[doc = $doc:literal])+ $variant:ident $method:ident, $rule:ident, $kinds:ident, $domain:ident,
         $gradient:ident |$x:pat_param, $y:pat_param| $partial:expr;)*) => {
         /// A scalar function of one argument.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum Unary {
             $($(#[doc = $doc])+ $variant,)*
@@ -247,7 +247,7 @@ macro_rules! binary {
         ($left:ident, $right:ident), $gradient:ident
         |$i:pat_param, $a:pat_param, $b:pat_param, $y:pat_param| $partial:expr;)*) => {
         /// A scalar function of two arguments.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum Binary {
             $($(#[doc = $doc])+ $variant,)*
@@ -517,7 +517,60 @@ pub(crate) fn vjp(op: &Op, vjp: &Vjp) -> Result<Gradients> {
             }
         }),
         Op::Copy => vjp.each(|_| Ok(Some(cotangent.clone()))),
-        Op::View(_) | Op::Primitive(_) => vjp.unsupported("the operation has rules of its own"),
+        Op::View(_) | Op::Primitive(_) | Op::Placeholder(_) => {
+            vjp.unsupported("the operation has rules of its own")
+        }
+    }
+}
+
+/// The tangent of a recorded operation that is not a primitive or a view.
+pub(crate) fn jvp(op: &Op, jvp: &Jvp) -> Result<Option<Array>> {
+    let (inputs, output) = (jvp.inputs, &jvp.outputs[0]);
+    let dtype = output.dtype();
+    let tangent = |i: usize| jvp.tangents[i].as_ref();
+    match op {
+        // The functions that are not complex-differentiable.
+        Op::Unary(Unary::Conjugate) => tangent(0).map(Array::conjugate).transpose(),
+        Op::Unary(unary @ (Unary::Real | Unary::Imag)) => {
+            tangent(0).map(|t| t.unary(*unary)).transpose()
+        }
+        Op::Unary(Unary::Abs) if inputs[0].dtype() == Dtype::Complex64 => {
+            let Some(tangent) = tangent(0) else {
+                return Ok(None);
+            };
+            let along = inputs[0].conjugate()?.multiply(tangent)?.real()?;
+            along.divide(output).map(Some)
+        }
+        Op::Unary(unary) => {
+            let Some(tangent) = tangent(0) else {
+                return Ok(None);
+            };
+            let tangent = unary.partial(&inputs[0], output)?.times(tangent)?;
+            tangent.map(|t| t.astype(dtype)).transpose()
+        }
+        Op::Binary(binary) => {
+            let mut sum: Option<Array> = None;
+            for i in 0..2 {
+                let Some(tangent) = tangent(i) else { continue };
+                let partial = binary.partial(i, &inputs[0], &inputs[1], output)?;
+                if let Some(term) = partial.times(tangent)? {
+                    sum = Some(match sum {
+                        Some(sum) => sum.add(term)?,
+                        None => term,
+                    });
+                }
+            }
+            sum.map(|t| t.astype(dtype)).transpose()
+        }
+        Op::Select => match (tangent(1), tangent(2)) {
+            (None, None) => Ok(None),
+            (Some(yes), None) => inputs[0].select(yes, 0).map(Some),
+            (None, Some(no)) => inputs[0].select(0, no).map(Some),
+            (Some(yes), Some(no)) => inputs[0].select(yes, no).map(Some),
+        },
+        Op::Cast if !dtype.is_inexact() => Ok(None),
+        Op::Cast => tangent(0).map(|t| t.astype(dtype)).transpose(),
+        Op::Copy | Op::View(_) | Op::Primitive(_) | Op::Placeholder(_) => Ok(tangent(0).cloned()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Owns writing by position: whole slices by integer arrays, and single elements along an axis.
 
+use serde::{Deserialize, Serialize};
+
 use smallvec::SmallVec;
 
 use super::{
@@ -9,11 +11,11 @@ use super::{
 };
 use crate::{
     Array, Dtype, Error, IntoOperand, Result,
-    graph::{Gradients, Primitive, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// What happens where an update meets an element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Combine {
     /// The update takes its place; of several for one element, the last does.
     Assign,
@@ -48,7 +50,7 @@ impl Combine {
 
 /// A copy of the first input into which slices are written. Inputs: the array, one index array for
 /// each of `axes`, and the updates, of the shape that [`Gather`](super::gather::Gather) returns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scatter {
     /// The indexed axes, distinct, one for each index array.
     pub axes: SmallVec<[usize; 4]>,
@@ -58,7 +60,7 @@ pub struct Scatter {
 
 /// A copy of the first input into which elements are written along an axis. Inputs: the array,
 /// positions, and updates of the positions' shape.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScatterAxis {
     /// The axis that the positions count along.
     pub axis: usize,
@@ -115,6 +117,7 @@ fn gradients(
     })
 }
 
+#[typetag::serde]
 impl Primitive for Scatter {
     fn name(&self) -> &'static str {
         self.combine.name()
@@ -149,11 +152,20 @@ impl Primitive for Scatter {
         )
     }
 
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
+    }
+
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
         no_decomposition(self.name())
     }
 }
 
+#[typetag::serde]
 impl Primitive for ScatterAxis {
     fn name(&self) -> &'static str {
         match self.combine {
@@ -182,6 +194,14 @@ impl Primitive for ScatterAxis {
             |x| x.take_along_axis(indices, self.axis as i64),
             |x, updates| x.scattered_along(self.combine, self.axis, indices, updates),
         )
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

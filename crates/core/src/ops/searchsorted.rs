@@ -1,13 +1,15 @@
 //! Owns the search for positions in sorted vectors.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Error, IntoOperand, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
 };
 
 /// Where a value goes among elements equal to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// Before them.
     #[default]
@@ -18,12 +20,13 @@ pub enum Side {
 
 /// For each element of the second input, how many elements of the first, a sorted vector of the
 /// same dtype, come before it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SearchSorted {
     /// Whether elements equal to the value come before it.
     pub side: Side,
 }
 
+#[typetag::serde]
 impl Primitive for SearchSorted {
     fn name(&self) -> &'static str {
         "searchsorted"
@@ -35,6 +38,14 @@ impl Primitive for SearchSorted {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| Ok(None))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

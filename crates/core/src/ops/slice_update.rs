@@ -1,17 +1,19 @@
 //! Owns writing into a slice: a copy of an array with a part replaced or added to.
 
+use serde::{Deserialize, Serialize};
+
 use smallvec::SmallVec;
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Error, Result,
-    graph::{Gradients, Primitive, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap, no_decomposition},
     shape::Strides,
 };
 
 /// A copy of the first input whose slice holds the second input. The slice has the second input's
 /// shape; the dtypes are equal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SliceUpdate {
     /// The slice's first element along each axis.
     pub starts: SmallVec<[usize; 4]>,
@@ -19,6 +21,7 @@ pub struct SliceUpdate {
     pub steps: Strides,
 }
 
+#[typetag::serde]
 impl Primitive for SliceUpdate {
     fn name(&self) -> &'static str {
         "slice_update"
@@ -63,6 +66,14 @@ impl Primitive for SliceUpdate {
                 cotangent.sliced(starts, steps, update.shape().clone())
             }))
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

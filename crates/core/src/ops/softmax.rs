@@ -1,16 +1,19 @@
 //! Owns the softmax function.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Axes, Error, Result,
-    graph::{Gradients, Primitive, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
     keep,
 };
 
 /// The softmax over the last axis.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Softmax;
 
+#[typetag::serde]
 impl Primitive for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
@@ -31,6 +34,14 @@ impl Primitive for Softmax {
             let weighted = vjp.cotangent().multiply(y)?;
             weighted.subtract(y.multiply(weighted.sum(keep(-1))?)?).map(Some)
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,24 +1,27 @@
 //! Owns orders: sorting, the positions that sort, and the greatest elements.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds, scatter::Combine};
 use crate::{
     Array, Dtype, Error, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// The elements of each line of the last axis in ascending order; equal ones keep theirs. NaN is
 /// greater than all numbers; complex numbers compare by real part, then by imaginary part.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Sort;
 
 /// The positions, as `uint32`, that put each line of the last axis in order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ArgSort {
     /// If given, only the element at this place of the result must be the right one, those before
     /// it not greater and those after it not smaller.
     pub pivot: Option<usize>,
 }
 
+#[typetag::serde]
 impl Primitive for Sort {
     fn name(&self) -> &'static str {
         "sort"
@@ -38,11 +41,20 @@ impl Primitive for Sort {
         })
     }
 
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
+    }
+
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
         no_decomposition(self.name())
     }
 }
 
+#[typetag::serde]
 impl Primitive for ArgSort {
     fn name(&self) -> &'static str {
         if self.pivot.is_some() { "argpartition" } else { "argsort" }
@@ -59,6 +71,14 @@ impl Primitive for ArgSort {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| Ok(None))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,15 +1,18 @@
 //! Owns the identity that gradients do not pass.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Result,
-    graph::{Gradients, Primitive, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
 };
 
 /// The input's values, cut off from its history for transforms.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct StopGradient;
 
+#[typetag::serde]
 impl Primitive for StopGradient {
     fn name(&self) -> &'static str {
         "stop_gradient"
@@ -21,6 +24,14 @@ impl Primitive for StopGradient {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| Ok(None))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -126,6 +126,39 @@ impl View {
     }
 }
 
+impl View {
+    /// The view of an input with a batch along its first axis; `shape` is the view's without one.
+    pub(crate) fn batched(&self, input: &Array, shape: &Shape) -> Array {
+        let n = input.shape()[0];
+        let whole = shape.insert_axis(0, n);
+        match self {
+            View::Alias => input.clone(),
+            View::Reshape => input.reshape_to(whole),
+            View::Transpose(order) => input.permuted(
+                std::iter::once(0)
+                    .chain(order.iter().map(|axis| axis + 1))
+                    .collect(),
+            ),
+            View::Broadcast => {
+                let missing = whole.rank() - input.ndim();
+                let sizes = std::iter::once(n).chain(std::iter::repeat_n(1, missing));
+                let padded = sizes.chain(input.shape()[1..].iter().copied()).collect();
+                input.reshape_to(padded).broadcast_shape(&whole)
+            }
+            View::Slice { starts, steps } => {
+                let starts = std::iter::once(0).chain(starts.iter().copied()).collect();
+                let steps = std::iter::once(1).chain(steps.iter().copied()).collect();
+                input.sliced(starts, steps, whole)
+            }
+        }
+    }
+
+    /// The same view of another array of the same shape.
+    pub(crate) fn of(&self, input: &Array, shape: &Shape) -> Array {
+        input.view(self.clone(), shape.clone())
+    }
+}
+
 /// The target of a reshape; at most one size may be −1, to be worked out from the others.
 pub trait IntoReshape {
     /// The sizes as signed numbers.
@@ -171,6 +204,19 @@ impl Array {
                 dtype: self.dtype(),
             },
         )
+    }
+
+    /// One part of an array along its first axis.
+    pub(crate) fn at_front(&self, at: usize) -> Array {
+        let rank = self.ndim();
+        let mut starts: SmallVec<[usize; 4]> = SmallVec::from_elem(0, rank);
+        starts[0] = at;
+        let part = self.sliced(
+            starts,
+            SmallVec::from_elem(1, rank),
+            self.shape().with_axis(0, 1),
+        );
+        part.reshape_to(self.shape()[1..].iter().copied().collect())
     }
 
     /// The same elements under another shape of equal size.

@@ -1,7 +1,13 @@
 //! Owns function transforms: programs over recorded graphs.
 
+mod jvp;
+pub(crate) mod tape;
 mod tree;
 mod vjp;
+mod vmap;
 
+pub use jvp::jvp;
 pub use tree::Tree;
+pub(crate) use vjp::backward;
 pub use vjp::{Objective, grad, stop_gradient, value_and_grad, vjp};
+pub use vmap::{BatchAxes, LeafAxes, vmap};

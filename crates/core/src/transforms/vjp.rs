@@ -7,11 +7,13 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::Tree;
+use super::{
+    Tree,
+    tape::{Key, Step, outputs_of, steps_between},
+};
 use crate::{
     Array, Error, Result,
-    graph::{Gradients, Inputs, Node, Op, TraceScope, Vjp},
-    ops::scalar,
+    graph::{TraceScope, Vjp},
 };
 
 /// Differentiates a function of several arrays in reverse.
@@ -57,17 +59,12 @@ pub fn vjp(
     Ok((outputs, gradients))
 }
 
-/// One traced node on the way from the leaves to the outputs.
-struct Step {
-    node: Arc<Node>,
-    op: Op,
-    inputs: Inputs,
-}
-
-type Key = *const Node;
-
 /// Walks back from `outputs` and returns the gradient of each leaf; zeros where none arrives.
-fn backward(leaves: &[Array], outputs: &[Array], cotangents: &[Array]) -> Result<Vec<Array>> {
+pub(crate) fn backward(
+    leaves: &[Array],
+    outputs: &[Array],
+    cotangents: &[Array],
+) -> Result<Vec<Array>> {
     let steps = steps_between(leaves, outputs);
     let on_path: HashSet<Key> = steps
         .iter()
@@ -99,12 +96,7 @@ fn backward(leaves: &[Array], outputs: &[Array], cotangents: &[Array]) -> Result
         if cotangents.iter().all(Option::is_none) {
             continue;
         }
-        let outputs: SmallVec<[Array; 1]> = (0..count)
-            .map(|index| Array {
-                node: node.clone(),
-                index,
-            })
-            .collect();
+        let outputs = outputs_of(node);
         let wanted: SmallVec<[bool; 4]> = inputs
             .iter()
             .map(|input| on_path.contains(&Arc::as_ptr(&input.node)))
@@ -116,7 +108,7 @@ fn backward(leaves: &[Array], outputs: &[Array], cotangents: &[Array]) -> Result
             cotangents: &cotangents,
             wanted: &wanted,
         };
-        let found = node.stream.scope(|| rule(op, &vjp))?;
+        let found = node.stream.scope(|| op.vjp(&vjp))?;
         for (input, gradient) in inputs.iter().zip(found) {
             if let Some(gradient) = gradient {
                 accumulate(&mut gradients, input, gradient)?;
@@ -132,80 +124,6 @@ fn backward(leaves: &[Array], outputs: &[Array], cotangents: &[Array]) -> Result
             },
         )
         .collect()
-}
-
-/// The rule for one operation, wherever it is kept.
-fn rule(op: &Op, vjp: &Vjp) -> Result<Gradients> {
-    match op {
-        Op::Primitive(primitive) => primitive.vjp(vjp),
-        Op::View(view) => view.vjp(vjp),
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::Copy => scalar::vjp(op, vjp),
-    }
-}
-
-/// The nodes that lie between the leaves and the outputs, inputs before their users.
-fn steps_between(leaves: &[Array], outputs: &[Array]) -> Vec<Step> {
-    struct Frame {
-        node: Arc<Node>,
-        op: Op,
-        inputs: Inputs,
-        next: usize,
-        reaches: bool,
-    }
-    let mut reaches: HashMap<Key, bool> = leaves
-        .iter()
-        .map(|leaf| (Arc::as_ptr(&leaf.node), true))
-        .collect();
-    let mut steps = Vec::new();
-    let mut stack: Vec<Frame> = Vec::new();
-    let open = |reaches: &mut HashMap<Key, bool>, node: &Arc<Node>| {
-        // Nothing outside a running trace can depend on a leaf.
-        let history = if node.is_traced() {
-            node.history()
-        } else {
-            None
-        };
-        let Some((op, inputs)) = history else {
-            reaches.insert(Arc::as_ptr(node), false);
-            return None;
-        };
-        Some(Frame {
-            node: node.clone(),
-            op,
-            inputs,
-            next: 0,
-            reaches: false,
-        })
-    };
-    for output in outputs {
-        if !reaches.contains_key(&Arc::as_ptr(&output.node)) {
-            stack.extend(open(&mut reaches, &output.node));
-        }
-        while let Some(frame) = stack.last_mut() {
-            if let Some(input) = frame.inputs.get(frame.next) {
-                if let Some(known) = reaches.get(&Arc::as_ptr(&input.node)) {
-                    frame.reaches |= known;
-                    frame.next += 1;
-                } else {
-                    let node = input.node.clone();
-                    stack.extend(open(&mut reaches, &node));
-                }
-            } else if let Some(Frame {
-                node,
-                op,
-                inputs,
-                reaches: found,
-                ..
-            }) = stack.pop()
-            {
-                reaches.insert(Arc::as_ptr(&node), found);
-                if found {
-                    steps.push(Step { node, op, inputs });
-                }
-            }
-        }
-    }
-    steps
 }
 
 /// What a differentiated function returns: a loss, or a loss and something to pass on.

@@ -1,9 +1,11 @@
 //! Owns attention: weighted means of values, the weights being a softmax of scaled dot products.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_float, fused, kinds};
 use crate::{
     Array, Dtype, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
     keep,
 };
 
@@ -36,7 +38,7 @@ pub struct AttentionOptions<'a> {
 /// Attention of queries (batch, heads, queries, size) to keys and values (batch, key heads, keys,
 /// size). The inputs after these are the mask, of the scores' full shape, and the sinks, as far as
 /// they are there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScaledDotProductAttention {
     /// Multiplies dot products.
     pub scale: f32,
@@ -50,7 +52,7 @@ pub struct ScaledDotProductAttention {
 
 /// The gradients of [`ScaledDotProductAttention`] with respect to queries, keys and values. After
 /// its inputs come its output and the cotangent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScaledDotProductAttentionVjp {
     /// The operation whose gradients these are.
     pub forward: ScaledDotProductAttention,
@@ -118,6 +120,7 @@ fn grouped(q: &[usize], k: &[usize]) -> (Shape, Shape) {
     (queries, Shape::from([q[0], k[1], group, q[2], k[2]]))
 }
 
+#[typetag::serde]
 impl Primitive for ScaledDotProductAttention {
     fn name(&self) -> &'static str {
         OP
@@ -165,6 +168,14 @@ impl Primitive for ScaledDotProductAttention {
         vjp.each(|i| Ok(gradients.get(i).cloned()))
     }
 
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
+    }
+
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let Spec { shape, dtype } = self.infer(inputs)?.remove(0);
         if inputs[1].shape()[2] == 0 {
@@ -176,6 +187,7 @@ impl Primitive for ScaledDotProductAttention {
     }
 }
 
+#[typetag::serde]
 impl Primitive for ScaledDotProductAttentionVjp {
     fn name(&self) -> &'static str {
         "scaled_dot_product_attention_vjp"
@@ -187,6 +199,14 @@ impl Primitive for ScaledDotProductAttentionVjp {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.through(|inputs| self.decompose(inputs))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

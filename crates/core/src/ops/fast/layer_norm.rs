@@ -1,15 +1,17 @@
 //! Owns normalisation to zero mean and unit variance.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, fused, kinds};
 use crate::{
     Array, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
     keep,
 };
 
 /// Shifts and scales the last axis to mean zero and variance one. The inputs after the array are
 /// the weight and the bias, as far as they are there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LayerNorm {
     /// Added to the variance.
     pub eps: f32,
@@ -21,7 +23,7 @@ pub struct LayerNorm {
 
 /// The gradients of [`LayerNorm`] with respect to its inputs, which come first; the cotangent is
 /// the last input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LayerNormVjp {
     /// The operation whose gradients these are.
     pub forward: LayerNorm,
@@ -44,6 +46,7 @@ impl LayerNorm {
     }
 }
 
+#[typetag::serde]
 impl Primitive for LayerNorm {
     fn name(&self) -> &'static str {
         "layer_norm"
@@ -67,6 +70,14 @@ impl Primitive for LayerNorm {
         vjp.each(|i| Ok(Some(gradients[i].clone())))
     }
 
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
+    }
+
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let dtype = self.infer(inputs)?[0].dtype;
         let (weight, bias) = self.parameters(inputs);
@@ -81,6 +92,7 @@ impl Primitive for LayerNorm {
     }
 }
 
+#[typetag::serde]
 impl Primitive for LayerNormVjp {
     fn name(&self) -> &'static str {
         "layer_norm_vjp"
@@ -93,6 +105,14 @@ impl Primitive for LayerNormVjp {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.through(|inputs| self.decompose(inputs))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,14 +1,16 @@
 //! Owns normalisation by the root of the mean square.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, fused, kinds};
 use crate::{
     Array, Dtype, Result,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
     keep,
 };
 
 /// Divides the last axis by the root of its mean square; a second input multiplies it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RmsNorm {
     /// Added to the mean square.
     pub eps: f32,
@@ -16,12 +18,13 @@ pub struct RmsNorm {
 
 /// The gradients of [`RmsNorm`] with respect to its inputs, which come first; the cotangent is the
 /// last input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RmsNormVjp {
     /// Added to the mean square.
     pub eps: f32,
 }
 
+#[typetag::serde]
 impl Primitive for RmsNorm {
     fn name(&self) -> &'static str {
         "rms_norm"
@@ -38,6 +41,14 @@ impl Primitive for RmsNorm {
         let inputs = vjp.inputs.iter().chain([vjp.cotangent()]).cloned();
         let gradients = Array::apply(RmsNormVjp { eps: self.eps }, inputs)?;
         vjp.each(|i| Ok(Some(gradients[i].clone())))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
@@ -57,6 +68,7 @@ fn normalised(x: &Array, eps: f32) -> Result<(Array, Array)> {
     Ok((x.multiply(&inverse)?, inverse))
 }
 
+#[typetag::serde]
 impl Primitive for RmsNormVjp {
     fn name(&self) -> &'static str {
         "rms_norm_vjp"
@@ -69,6 +81,14 @@ impl Primitive for RmsNormVjp {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.through(|inputs| self.decompose(inputs))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

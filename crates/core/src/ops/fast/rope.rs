@@ -1,11 +1,13 @@
 //! Owns rotary position embedding.
 
+use serde::{Deserialize, Serialize};
+
 use smallvec::SmallVec;
 
 use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_float, fused, kinds};
 use crate::{
     Array, Dtype, Error, Result, Shape,
-    graph::{Gradients, Primitive, Specs, Vjp},
+    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
     shape::Strides,
 };
 
@@ -60,7 +62,7 @@ impl RopeOptions {
 /// Turns pairs of elements of the last axis by an angle that grows along the axis before it. The
 /// inputs after the array are the offsets (int32) and the wavelengths (float32), as far as the
 /// fields leave them to inputs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Rope {
     /// How many elements of the last axis turn.
     pub dims: usize,
@@ -109,6 +111,7 @@ impl Rope {
     }
 }
 
+#[typetag::serde]
 impl Primitive for Rope {
     fn name(&self) -> &'static str {
         OP
@@ -161,6 +164,14 @@ impl Primitive for Rope {
             let inputs = [vjp.cotangent()].into_iter().chain(&vjp.inputs[1..]);
             Array::apply_one(back, inputs.cloned()).map(Some)
         })
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

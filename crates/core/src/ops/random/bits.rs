@@ -1,14 +1,16 @@
 //! Owns random bits: the primitive that every distribution draws from.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Array, Dtype, Error, Result, Shape,
-    graph::{Gradients, Primitive, Spec, Specs, Vjp, no_decomposition},
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
 /// Random unsigned integers for each key in an array whose last axis, of size two, holds keys.
 ///
 /// The result has the keys' leading axes, then `shape`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RandomBits {
     /// The shape that each key fills.
     pub shape: Shape,
@@ -16,6 +18,7 @@ pub struct RandomBits {
     pub dtype: Dtype,
 }
 
+#[typetag::serde]
 impl Primitive for RandomBits {
     fn name(&self) -> &'static str {
         "random_bits"
@@ -36,6 +39,14 @@ impl Primitive for RandomBits {
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         // Keys are integers.
         vjp.each(|_| Ok(None))
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.transposed(self)
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        vmap.each(self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -1,0 +1,305 @@
+//! Owns what an operation's rules work with: reverse mode, forward mode and batching.
+
+use smallvec::SmallVec;
+
+use super::{Op, Primitive, Spec, Specs, TraceScope};
+use crate::{Array, Error, Result, ops::scalar, transforms};
+
+/// One gradient for each input; `None` where it is zero or was not wanted.
+pub type Gradients = SmallVec<[Option<Array>; 3]>;
+
+/// One tangent for each output; `None` where it is zero.
+pub type Tangents = SmallVec<[Option<Array>; 1]>;
+
+/// The outputs of a batched operation, each with the batch along its first axis.
+pub type Batched = SmallVec<[Array; 1]>;
+
+/// What a reverse-mode rule works with.
+pub struct Vjp<'a> {
+    pub(crate) op: &'static str,
+    /// The inputs of the operation.
+    pub inputs: &'a [Array],
+    /// Its outputs.
+    pub outputs: &'a [Array],
+    /// The cotangent of each output; `None` means zero.
+    pub cotangents: &'a [Option<Array>],
+    /// For each input, whether its gradient is needed.
+    pub wanted: &'a [bool],
+}
+
+impl Vjp<'_> {
+    /// The cotangent of the first output.
+    pub fn cotangent(&self) -> &Array {
+        self.cotangents[0]
+            .as_ref()
+            .expect("rules run only when a cotangent reached an output")
+    }
+
+    /// Builds the gradients from a rule that is called for each wanted input.
+    pub fn each(&self, rule: impl FnMut(usize) -> Result<Option<Array>>) -> Result<Gradients> {
+        let mut rule = rule;
+        (0..self.inputs.len())
+            .map(|i| if self.wanted[i] { rule(i) } else { Ok(None) })
+            .collect()
+    }
+
+    /// The gradients found by differentiating `f`, the same meaning in simpler operations.
+    ///
+    /// It is the rule of fused gradients, which are rarely differentiated again.
+    pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Gradients> {
+        let cotangents = filled(self.cotangents, self.outputs)?;
+        let (_, gradients) = crate::vjp(f, self.inputs, &cotangents)?;
+        let wanted = gradients.into_iter().zip(self.wanted);
+        Ok(wanted
+            .map(|(gradient, &wanted)| wanted.then_some(gradient))
+            .collect())
+    }
+
+    /// The error of an operation that has no gradient.
+    pub fn unsupported(&self, reason: &'static str) -> Result<Gradients> {
+        Err(Error::NoGradient {
+            op: self.op,
+            reason,
+        })
+    }
+}
+
+/// The arrays, with zeros where there is none.
+fn filled(given: &[Option<Array>], like: &[Array]) -> Result<Vec<Array>> {
+    let filled = given.iter().zip(like).map(|(given, like)| match given {
+        Some(given) => Ok(given.clone()),
+        None => Array::zeros(like.shape(), like.dtype()),
+    });
+    filled.collect()
+}
+
+/// What a forward-mode rule works with.
+pub struct Jvp<'a> {
+    pub(crate) op: &'static str,
+    /// The inputs of the operation.
+    pub inputs: &'a [Array],
+    /// Its outputs.
+    pub outputs: &'a [Array],
+    /// The tangent of each input; `None` means zero. At least one is there.
+    pub tangents: &'a [Option<Array>],
+}
+
+impl Jvp<'_> {
+    /// The tangents of an operation that is linear in all inputs that have tangents, jointly: the
+    /// operation itself, applied to the tangents.
+    pub fn linear(&self, primitive: &(impl Primitive + Clone)) -> Result<Tangents> {
+        let inputs = self.inputs.iter().zip(self.tangents);
+        let inputs =
+            inputs.map(|(input, tangent)| tangent.clone().unwrap_or_else(|| input.clone()));
+        let outputs = Array::apply(primitive.clone(), inputs)?;
+        Ok(outputs.into_iter().map(Some).collect())
+    }
+
+    /// The tangents by transposing the reverse-mode rule. That rule is linear in its cotangents, and
+    /// the gradient of a linear function is its transpose.
+    pub fn transposed(&self, primitive: &dyn Primitive) -> Result<Tangents> {
+        self.transpose_of(|vjp| primitive.vjp(vjp))
+    }
+
+    pub(crate) fn transpose_of(
+        &self,
+        rule: impl FnOnce(&Vjp) -> Result<Gradients>,
+    ) -> Result<Tangents> {
+        let scope = TraceScope::open();
+        let cotangents: SmallVec<[Option<Array>; 1]> = self
+            .outputs
+            .iter()
+            .map(|output| {
+                let inexact = output.dtype().is_inexact();
+                let zeros = || Array::zeros(output.shape(), output.dtype());
+                let leaf = || Ok(zeros()?.traced(&scope.0));
+                inexact.then(leaf).transpose()
+            })
+            .collect::<Result<_>>()?;
+        if cotangents.iter().all(Option::is_none) {
+            return Ok(SmallVec::from_elem(None, self.outputs.len()));
+        }
+        let wanted: SmallVec<[bool; 4]> = self.tangents.iter().map(Option::is_some).collect();
+        let gradients = rule(&Vjp {
+            op: self.op,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            cotangents: &cotangents,
+            wanted: &wanted,
+        })?;
+        let (mut pullbacks, mut tangents) = (Vec::new(), Vec::new());
+        for (gradient, tangent) in gradients.into_iter().zip(self.tangents) {
+            if let (Some(gradient), Some(tangent)) = (gradient, tangent) {
+                pullbacks.push(gradient);
+                tangents.push(tangent.clone());
+            }
+        }
+        let leaves: Vec<Array> = cotangents.iter().flatten().cloned().collect();
+        let mut found = transforms::backward(&leaves, &pullbacks, &tangents)?.into_iter();
+        let per_output = cotangents
+            .iter()
+            .map(|leaf| leaf.as_ref().and_then(|_| found.next()));
+        Ok(per_output.collect())
+    }
+
+    /// The tangents found by differentiating `f`, the same meaning in simpler operations.
+    pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Tangents> {
+        let tangents = filled(self.tangents, self.inputs)?;
+        let (_, tangents) = crate::jvp(f, self.inputs, &tangents)?;
+        Ok(tangents.into_iter().map(Some).collect())
+    }
+
+    /// No tangent: the outputs do not change with the inputs wherever a derivative exists.
+    pub fn zero(&self) -> Result<Tangents> {
+        Ok(SmallVec::from_elem(None, self.outputs.len()))
+    }
+
+    /// The error of an operation that has no derivative.
+    pub fn unsupported(&self, reason: &'static str) -> Result<Tangents> {
+        Err(Error::NoGradient {
+            op: self.op,
+            reason,
+        })
+    }
+}
+
+/// What a batching rule works with: inputs of which some have a batch along their first axis.
+pub struct Vmap<'a> {
+    pub(crate) op: &'static str,
+    /// The inputs of the operation.
+    pub inputs: &'a [Array],
+    /// For each input, whether its first axis is the batch. At least one has it.
+    pub batched: &'a [bool],
+    /// The size of the batch.
+    pub size: usize,
+}
+
+impl Vmap<'_> {
+    /// An input with the batch along its first axis, repeated if it has none.
+    pub fn input(&self, i: usize) -> Array {
+        let input = &self.inputs[i];
+        if self.batched[i] {
+            return input.clone();
+        }
+        let shape = input.shape().insert_axis(0, self.size);
+        input.broadcast_shape(&shape)
+    }
+
+    /// An input with a first axis: the batch, or one of size one.
+    pub fn with_axis(&self, i: usize) -> Array {
+        let input = &self.inputs[i];
+        if self.batched[i] {
+            return input.clone();
+        }
+        input.reshape_to(input.shape().insert_axis(0, 1))
+    }
+
+    /// The outputs of an operation that treats the first axis as any other leading one.
+    pub fn lifted(&self, primitive: impl Primitive) -> Result<Batched> {
+        Array::apply(primitive, (0..self.inputs.len()).map(|i| self.input(i)))
+    }
+
+    /// The outputs found by one operation for each part of the batch: right for every operation,
+    /// but slower than one operation for all.
+    pub fn each(&self, primitive: &(impl Primitive + Clone)) -> Result<Batched> {
+        if self.size == 0 {
+            return self.of_none(primitive);
+        }
+        let mut parts: Vec<Batched> = Vec::with_capacity(self.size);
+        for at in 0..self.size {
+            let inputs = self.inputs.iter().zip(self.batched);
+            let part = |(input, &batched): (&Array, &bool)| {
+                if batched {
+                    input.at_front(at)
+                } else {
+                    input.clone()
+                }
+            };
+            parts.push(Array::apply(primitive.clone(), inputs.map(part))?);
+        }
+        let stacked = (0..parts[0].len()).map(|output| {
+            let parts: Vec<&Array> = parts.iter().map(|part| &part[output]).collect();
+            crate::stack(&parts, 0)
+        });
+        stacked.collect()
+    }
+
+    /// The error of an operation that cannot be done for a batch.
+    pub fn unsupported(&self, reason: &'static str) -> Result<Batched> {
+        let op = self.op;
+        Err(Error::NoBatch { op, reason })
+    }
+
+    /// Empty outputs, of the shapes that one part would give.
+    fn of_none(&self, primitive: &impl Primitive) -> Result<Batched> {
+        let inputs = self
+            .inputs
+            .iter()
+            .zip(self.batched)
+            .map(|(input, &batched)| {
+                if batched {
+                    Array::zeros(&input.shape()[1..], input.dtype())
+                } else {
+                    Ok(input.clone())
+                }
+            });
+        let inputs: Vec<Array> = inputs.collect::<Result<_>>()?;
+        let specs = primitive.infer(&inputs)?;
+        let empty = |spec: &super::Spec| Array::zeros(spec.shape.insert_axis(0, 0), spec.dtype);
+        specs.iter().map(empty).collect()
+    }
+}
+
+impl Op {
+    /// The gradient of each input, by the operation's rule, wherever it is kept.
+    pub(crate) fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        match self {
+            Op::Primitive(primitive) => primitive.vjp(vjp),
+            Op::View(view) => view.vjp(vjp),
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Select
+            | Op::Cast
+            | Op::Copy
+            | Op::Placeholder(_) => scalar::vjp(self, vjp),
+        }
+    }
+
+    /// The tangent of each output.
+    pub(crate) fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        match self {
+            Op::Primitive(primitive) => primitive.jvp(jvp),
+            Op::View(view) => {
+                let along = |tangent: &Array| view.of(tangent, jvp.outputs[0].shape());
+                Ok([jvp.tangents[0].as_ref().map(along)].into())
+            }
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Select
+            | Op::Cast
+            | Op::Copy
+            | Op::Placeholder(_) => Ok([scalar::jvp(self, jvp)?].into()),
+        }
+    }
+
+    /// The outputs for a batch of inputs; `specs` are the outputs' without one.
+    pub(crate) fn vmap(&self, vmap: &Vmap, specs: &Specs) -> Result<Batched> {
+        match self {
+            Op::Primitive(primitive) => primitive.vmap(vmap),
+            Op::View(view) => Ok([view.batched(&vmap.inputs[0], &specs[0].shape)].into()),
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Select
+            | Op::Cast
+            | Op::Copy
+            | Op::Placeholder(_) => {
+                let spec = Spec {
+                    shape: specs[0].shape.insert_axis(0, vmap.size),
+                    dtype: specs[0].dtype,
+                };
+                let inputs = (0..vmap.inputs.len()).map(|i| vmap.input(i));
+                Ok([Array::record(self.clone(), inputs, spec)].into())
+            }
+        }
+    }
+}
