@@ -8,17 +8,17 @@ use olivine_core::{
 };
 
 /// A sample as a differentiable function of its main inputs, at a point.
-struct Point<'a> {
-    sample: &'a Sample,
-    inputs: Vec<Tensor>,
+pub(crate) struct Point<'a> {
+    pub(crate) sample: &'a Sample,
+    pub(crate) inputs: Vec<Tensor>,
     /// The results' cotangents; zeros for results that are not real numbers.
-    cotangents: Vec<Tensor>,
+    pub(crate) cotangents: Vec<Tensor>,
     /// True if no result is rounded to fewer digits than `f64`.
-    exact: bool,
+    pub(crate) exact: bool,
 }
 
 impl<'a> Point<'a> {
-    fn new(op: &OpInfo, sample: &'a Sample, dtype: Dtype) -> Result<Self, Error> {
+    pub(crate) fn new(op: &OpInfo, sample: &'a Sample, dtype: Dtype) -> Result<Self, Error> {
         let mut rng = Rng::named(&[op.name, &sample.label, "gradient"]);
         let inputs: Vec<Tensor> = sample
             .inputs
@@ -43,16 +43,16 @@ impl<'a> Point<'a> {
         Ok(point)
     }
 
-    fn call(&self, arrays: &[Array]) -> Result<Vec<Array>, Error> {
+    pub(crate) fn call(&self, arrays: &[Array]) -> Result<Vec<Array>, Error> {
         (self.sample.call)(arrays)
     }
 
-    fn arrays(&self) -> Result<Vec<Array>, Error> {
+    pub(crate) fn arrays(&self) -> Result<Vec<Array>, Error> {
         self.inputs.iter().map(Tensor::to_array).collect()
     }
 
     /// Which inputs are differentiated.
-    fn main(&self) -> Vec<bool> {
+    pub(crate) fn main(&self) -> Vec<bool> {
         let fixed = |domain| matches!(domain, Domain::Index(_) | Domain::Truth);
         self.sample
             .inputs
@@ -62,7 +62,7 @@ impl<'a> Point<'a> {
     }
 
     /// The gradients as arrays: a function of arrays, so that it can be differentiated again.
-    fn gradients(&self, arrays: &[Array]) -> Result<Vec<Array>, Error> {
+    pub(crate) fn gradients(&self, arrays: &[Array]) -> Result<Vec<Array>, Error> {
         let main = self.main();
         let primals: Vec<Array> = arrays
             .iter()
@@ -142,7 +142,7 @@ impl<'a> Point<'a> {
     }
 
     /// The inner product of gradients with a direction's main inputs.
-    fn along(&self, gradients: &[Array], direction: &[Tensor]) -> Result<f64, Error> {
+    pub(crate) fn along(&self, gradients: &[Array], direction: &[Tensor]) -> Result<f64, Error> {
         let main = self.main();
         let direction: Vec<Tensor> = direction
             .iter()
@@ -169,7 +169,7 @@ impl CastMain for Tensor {
     }
 }
 
-fn dot(arrays: &[Array], weights: &[Tensor]) -> Result<f64, Error> {
+pub(crate) fn dot(arrays: &[Array], weights: &[Tensor]) -> Result<f64, Error> {
     let mut sum = 0.0;
     for (array, weight) in arrays.iter().zip(weights) {
         if array.dtype().is_float() {
@@ -280,7 +280,7 @@ fn second_order(op: &OpInfo, sample: &Sample) -> Result<(), String> {
     Ok(())
 }
 
-fn of_gradient(gradient: Gradient) -> impl Iterator<Item = &'static OpInfo> {
+pub(crate) fn of_gradient(gradient: Gradient) -> impl Iterator<Item = &'static OpInfo> {
     report::ops().filter(move |op| op.accepts(Dtype::Float64) && op.gradient == gradient)
 }
 

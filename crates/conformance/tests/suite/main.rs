@@ -2,9 +2,11 @@
 //! expressions. `OLIVINE_OP=name` restricts the checks of samples to one operation.
 
 mod decomposition;
+mod forward;
 mod fuzz;
 mod golden;
 mod gradients;
 mod large;
 mod structured;
 mod values;
+mod vmap;

@@ -31,7 +31,7 @@ pub(crate) fn inputs(op: &OpInfo, sample: &Sample, dtype: Dtype) -> Vec<Tensor> 
         .collect()
 }
 
-fn text(error: Error) -> String {
+pub(crate) fn text(error: Error) -> String {
     format!("unexpected error: {error}")
 }
 

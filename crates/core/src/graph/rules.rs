@@ -3,7 +3,11 @@
 use smallvec::SmallVec;
 
 use super::{Op, Primitive, Spec, Specs, TraceScope};
-use crate::{Array, Error, Result, ops::scalar, transforms};
+use crate::{
+    Array, Error, Result,
+    ops::scalar,
+    transforms::{self, LeafAxes},
+};
 
 /// One gradient for each input; `None` where it is zero or was not wanted.
 pub type Gradients = SmallVec<[Option<Array>; 3]>;
@@ -85,12 +89,16 @@ pub struct Jvp<'a> {
 }
 
 impl Jvp<'_> {
-    /// The tangents of an operation that is linear in all inputs that have tangents, jointly: the
-    /// operation itself, applied to the tangents.
+    /// The tangents of an operation that is linear in all its floating-point and complex inputs
+    /// jointly: the operation itself, applied to the tangents.
     pub fn linear(&self, primitive: &(impl Primitive + Clone)) -> Result<Tangents> {
         let inputs = self.inputs.iter().zip(self.tangents);
-        let inputs =
-            inputs.map(|(input, tangent)| tangent.clone().unwrap_or_else(|| input.clone()));
+        let inputs = inputs.map(|(input, tangent)| match tangent {
+            Some(tangent) => Ok(tangent.clone()),
+            None if input.dtype().is_inexact() => Array::zeros(input.shape(), input.dtype()),
+            None => Ok(input.clone()),
+        });
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let outputs = Array::apply(primitive.clone(), inputs)?;
         Ok(outputs.into_iter().map(Some).collect())
     }
@@ -197,6 +205,25 @@ impl Vmap<'_> {
     /// The outputs of an operation that treats the first axis as any other leading one.
     pub fn lifted(&self, primitive: impl Primitive) -> Result<Batched> {
         Array::apply(primitive, (0..self.inputs.len()).map(|i| self.input(i)))
+    }
+
+    /// For each part of the batch its own position, in the shape of input `i` with a batch.
+    pub fn places(&self, i: usize) -> Result<Array> {
+        let like = self.input(i);
+        let places = Array::arange(0i64, self.size as i64, 1i64)?;
+        let mut column: SmallVec<[usize; 4]> = SmallVec::from_elem(1, like.ndim());
+        column[0] = self.size;
+        Ok(places
+            .reshape_to(column.into_iter().collect())
+            .broadcast_shape(like.shape()))
+    }
+
+    /// The outputs found by batching `f`, the same meaning in simpler operations.
+    pub fn through(&self, f: impl Fn(&[Array]) -> Result<Vec<Array>>) -> Result<Batched> {
+        let axes = self.batched.iter().map(|&batched| batched.then_some(0));
+        let f = |inputs: &Vec<Array>| f(inputs);
+        let outputs = crate::vmap(f, LeafAxes(axes.collect()), 0)(&self.inputs.to_vec())?;
+        Ok(outputs.into())
     }
 
     /// The outputs found by one operation for each part of the batch: right for every operation,

@@ -126,7 +126,11 @@ impl Primitive for AdamW {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        if vmap.batched[4] {
+            return vmap.through(|inputs| self.decompose(inputs));
+        }
+        let inputs = (0..4).map(|i| vmap.input(i)).chain([vmap.inputs[4].clone()]);
+        Array::apply(*self, inputs)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

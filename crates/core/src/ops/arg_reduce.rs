@@ -38,11 +38,11 @@ impl Primitive for ArgReduce {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.zero()
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(ArgReduce { axis: self.axis + 1, ..*self })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

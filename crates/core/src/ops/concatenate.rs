@@ -56,11 +56,11 @@ impl Primitive for Concatenate {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.linear(self)
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(Concatenate { axis: self.axis + 1 })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -131,7 +131,7 @@ impl Primitive for Cumulate {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(Cumulate { axis: self.axis + 1, ..*self })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -106,11 +106,24 @@ impl Primitive for Gather {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.linear(self)
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        let axes = self.axes.iter().map(|axis| axis + 1);
+        if !vmap.batched[0] {
+            let indices = (1..vmap.inputs.len()).map(|i| vmap.input(i));
+            return Array::apply(self.clone(), [vmap.inputs[0].clone()].into_iter().chain(indices));
+        }
+        if !vmap.batched[1..].contains(&true) {
+            // The batch is the first of the axes that are not indexed.
+            let slices = Array::apply_one(Gather { axes: axes.collect() }, vmap.inputs.to_vec())?;
+            return Ok([slices.moveaxis(vmap.inputs[1].ndim() as i64, 0)?].into());
+        }
+        let axes = std::iter::once(0).chain(axes).collect();
+        let indices = (1..vmap.inputs.len()).map(|i| vmap.input(i));
+        let inputs = [vmap.input(0), vmap.places(1)?].into_iter().chain(indices);
+        Array::apply(Gather { axes }, inputs)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
@@ -144,11 +157,11 @@ impl Primitive for GatherAxis {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.linear(self)
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(GatherAxis { axis: self.axis + 1 })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

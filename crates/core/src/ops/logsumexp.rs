@@ -42,7 +42,7 @@ impl Primitive for LogSumExp {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(*self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -38,11 +38,24 @@ impl Primitive for Matmul {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        let [left, right] = [&jvp.inputs[0], &jvp.inputs[1]];
+        let by_left = jvp.tangents[0].as_ref().map(|tangent| tangent.matmul(right)).transpose()?;
+        let by_right = jvp.tangents[1].as_ref().map(|tangent| left.matmul(tangent)).transpose()?;
+        let tangent = match (by_left, by_right) {
+            (Some(left), Some(right)) => Some(left.add(right)?),
+            (left, right) => left.or(right),
+        };
+        Ok([tangent].into())
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        let [left, right] = [&vmap.inputs[0], &vmap.inputs[1]];
+        if !vmap.batched[0] && left.ndim() == 2 {
+            // Turned round, one matrix for all batches makes one large product.
+            let turned = right.swapaxes(-1, -2)?.matmul(left.swapaxes(-1, -2)?)?;
+            return Ok([turned.swapaxes(-1, -2)?].into());
+        }
+        Ok([left.matmul(right)?].into())
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

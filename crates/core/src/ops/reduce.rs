@@ -100,11 +100,16 @@ impl Primitive for Reduce {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        match self.reduction {
+            Reduction::Sum => jvp.linear(self),
+            Reduction::All | Reduction::Any => jvp.zero(),
+            Reduction::Prod | Reduction::Min | Reduction::Max => jvp.transposed(self),
+        }
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        let axes = self.axes.iter().map(|axis| axis + 1).collect();
+        vmap.lifted(Reduce { axes, ..*self })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -153,11 +153,28 @@ impl Primitive for Scatter {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        match self.combine {
+            Combine::Add => jvp.linear(self),
+            _ => jvp.transposed(self),
+        }
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        let last = vmap.inputs.len() - 1;
+        let axes = self.axes.iter().map(|axis| axis + 1);
+        let combine = self.combine;
+        if !vmap.batched[1..last].contains(&true) {
+            // The batch is the first of the axes that are not indexed.
+            let places = vmap.inputs[1].ndim() as i64;
+            let mut inputs: Vec<Array> = vmap.inputs.to_vec();
+            inputs[0] = vmap.input(0);
+            inputs[last] = vmap.input(last).moveaxis(0, places)?;
+            return Array::apply(Scatter { axes: axes.collect(), combine }, inputs);
+        }
+        let axes = std::iter::once(0).chain(axes).collect();
+        let rest = (1..=last).map(|i| vmap.input(i));
+        let inputs = [vmap.input(0), vmap.places(1)?].into_iter().chain(rest);
+        Array::apply(Scatter { axes, combine }, inputs)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
@@ -197,11 +214,14 @@ impl Primitive for ScatterAxis {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        match self.combine {
+            Combine::Add => jvp.linear(self),
+            _ => jvp.transposed(self),
+        }
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(ScatterAxis { axis: self.axis + 1, ..*self })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

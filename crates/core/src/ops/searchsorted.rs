@@ -41,11 +41,14 @@ impl Primitive for SearchSorted {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.zero()
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        if vmap.batched[0] {
+            return vmap.each(self);
+        }
+        Array::apply(*self, vmap.inputs.iter().cloned())
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -69,11 +69,14 @@ impl Primitive for SliceUpdate {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.linear(self)
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(SliceUpdate {
+            starts: std::iter::once(0).chain(self.starts.iter().copied()).collect(),
+            steps: std::iter::once(1).chain(self.steps.iter().copied()).collect(),
+        })
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -41,7 +41,7 @@ impl Primitive for Softmax {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(*self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

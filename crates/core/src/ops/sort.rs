@@ -46,7 +46,7 @@ impl Primitive for Sort {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(*self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
@@ -74,11 +74,11 @@ impl Primitive for ArgSort {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.zero()
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(*self)
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {

@@ -27,11 +27,11 @@ impl Primitive for StopGradient {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
-        jvp.transposed(self)
+        jvp.zero()
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        vmap.lifted(*self)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -104,6 +104,35 @@ impl ScaledDotProductAttention {
     }
 }
 
+impl ScaledDotProductAttention {
+    /// The outputs of `primitive`, this operation or its gradient, with the batch joined to the first
+    /// axis. Not if the sinks have a batch, since all of an operation's first axis share them.
+    fn merged(
+        self,
+        primitive: &(impl Primitive + Clone),
+        vmap: &Vmap,
+    ) -> Result<Option<Batched>> {
+        let sinks = self.sinks.then(|| 3 + usize::from(self.mask));
+        if sinks.is_some_and(|at| vmap.batched[at]) {
+            return Ok(None);
+        }
+        let joined = (0..vmap.inputs.len()).map(|i| {
+            if sinks == Some(i) {
+                Ok(vmap.inputs[i].clone())
+            } else {
+                vmap.input(i).flatten(0, 1)
+            }
+        });
+        let outputs = Array::apply(primitive.clone(), joined.collect::<Result<Vec<_>>>()?)?;
+        let rows = vmap.inputs[0].shape()[usize::from(vmap.batched[0])];
+        let apart = |output: Array| {
+            let sizes = [vmap.size, rows].into_iter();
+            output.reshape_to(sizes.chain(output.shape()[1..].iter().copied()).collect())
+        };
+        Ok(Some(outputs.into_iter().map(apart).collect()))
+    }
+}
+
 /// Whether a query, in rows, sees a key, in columns, by their positions alone.
 fn visible(inputs: &[Array]) -> Result<Array> {
     let (queries, keys) = (inputs[0].shape()[2] as i32, inputs[1].shape()[2] as i32);
@@ -173,7 +202,10 @@ impl Primitive for ScaledDotProductAttention {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        match self.merged(self, vmap)? {
+            Some(outputs) => Ok(outputs),
+            None => vmap.through(|inputs| self.decompose(inputs)),
+        }
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
@@ -206,7 +238,10 @@ impl Primitive for ScaledDotProductAttentionVjp {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        match self.forward.merged(self, vmap)? {
+            Some(outputs) => Ok(outputs),
+            None => vmap.through(|inputs| self.decompose(inputs)),
+        }
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

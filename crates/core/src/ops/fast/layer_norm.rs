@@ -75,7 +75,10 @@ impl Primitive for LayerNorm {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        if vmap.batched[0] && !vmap.batched[1..].contains(&true) {
+            return Array::apply(*self, vmap.inputs.iter().cloned());
+        }
+        vmap.through(|inputs| self.decompose(inputs))
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
@@ -112,7 +115,11 @@ impl Primitive for LayerNormVjp {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        if vmap.inputs.len() == 2 {
+            return vmap.lifted(*self);
+        }
+        // The kernel would sum the parameters' gradients over the batch.
+        vmap.through(|inputs| self.decompose(inputs))
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -48,7 +48,10 @@ impl Primitive for RmsNorm {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        if vmap.batched[0] && vmap.batched.get(1) != Some(&true) {
+            return Array::apply(*self, vmap.inputs.iter().cloned());
+        }
+        vmap.through(|inputs| self.decompose(inputs))
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
@@ -88,7 +91,11 @@ impl Primitive for RmsNormVjp {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        if vmap.inputs.len() == 2 {
+            return vmap.lifted(*self);
+        }
+        // The kernel would sum the weight's gradient over the batch.
+        vmap.through(|inputs| self.decompose(inputs))
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {

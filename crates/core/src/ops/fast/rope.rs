@@ -171,7 +171,11 @@ impl Primitive for Rope {
     }
 
     fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
-        vmap.each(self)
+        let single = self.parameters(vmap.inputs).0.is_none_or(|offset| offset.size() == 1);
+        if single && vmap.batched[0] && !vmap.batched[1..].contains(&true) {
+            return Array::apply(*self, vmap.inputs.iter().cloned());
+        }
+        vmap.through(|inputs| self.decompose(inputs))
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
