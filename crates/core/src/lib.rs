@@ -33,4 +33,7 @@ pub use ops::{
     fast, random,
 };
 pub use shape::{Axes, Shape, keep};
-pub use transforms::{Tree, grad, jvp, stop_gradient, value_and_grad, vjp, vmap};
+pub use transforms::{
+    CompileOptions, Tree, compile, compile_with, compile_with_state, disable_compile,
+    enable_compile, grad, jvp, stop_gradient, value_and_grad, vjp, vmap,
+};

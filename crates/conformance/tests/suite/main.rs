@@ -1,6 +1,7 @@
 //! Checks every operation: values, layouts, gradients, decompositions, golden results, and random
 //! expressions. `OLIVINE_OP=name` restricts the checks of samples to one operation.
 
+mod compiled;
 mod decomposition;
 mod forward;
 mod fuzz;

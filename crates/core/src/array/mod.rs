@@ -168,6 +168,14 @@ impl Array {
         primitive: impl graph::Primitive,
         inputs: impl IntoIterator<Item = Array>,
     ) -> Result<SmallVec<[Array; 1]>> {
+        Self::apply_shared(Arc::new(primitive), inputs)
+    }
+
+    /// Records a primitive that is recorded elsewhere too.
+    pub(crate) fn apply_shared(
+        primitive: Arc<dyn graph::Primitive>,
+        inputs: impl IntoIterator<Item = Array>,
+    ) -> Result<SmallVec<[Array; 1]>> {
         let inputs: Inputs = inputs.into_iter().collect();
         let specs = primitive.infer(&inputs)?;
         for spec in &specs {
@@ -175,7 +183,7 @@ impl Array {
                 .checked_bytes(spec.dtype.size(), primitive.name())?;
         }
         let count = specs.len() as u32;
-        let op = Op::Primitive(Arc::new(primitive));
+        let op = Op::Primitive(primitive);
         let node = Arc::new(Node::recorded(op, inputs, specs, Stream::current(), None));
         Ok((0..count)
             .map(|index| Array {
@@ -213,7 +221,7 @@ impl Array {
         scope: &Arc<TraceScope>,
     ) -> Array {
         let specs = Specs::from_iter([Spec { shape, dtype }]);
-        let op = Op::Placeholder(transform);
+        let op = Op::Placeholder(graph::Tracer(transform));
         let node = Node::recorded(
             op,
             Inputs::new(),

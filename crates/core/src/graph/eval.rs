@@ -205,6 +205,7 @@ fn run(mut task: Task) {
 
 fn compute(node: &Node, op: &Op, inputs: Inputs) -> Result<Outputs> {
     if let Op::Placeholder(transform) = op {
+        let transform = transform.0;
         return Err(Error::Traced { transform });
     }
     let backend = backend(node.stream.device())?;

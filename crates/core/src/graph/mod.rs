@@ -2,16 +2,19 @@
 
 mod eval;
 mod node;
+mod program;
 mod replay;
 mod rules;
 
 use std::{any::Any, fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 pub(crate) use eval::copy_now;
 pub use eval::{async_eval, eval};
 pub(crate) use node::{Inputs, Node, Pending, TraceScope};
+pub use program::{Program, Slot, Step};
 pub use replay::decomposed;
 pub(crate) use replay::outputs_of;
 pub use rules::{Batched, Gradients, Jvp, Tangents, Vjp, Vmap};
@@ -25,7 +28,7 @@ use crate::{
 };
 
 /// The shape and dtype of one output.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Spec {
     /// The sizes of the axes.
     pub shape: Shape,
@@ -46,8 +49,12 @@ impl Spec {
 /// The specs of an operation's outputs; nearly always one.
 pub type Specs = SmallVec<[Spec; 1]>;
 
+/// The name of a transform that traces a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracer(pub(crate) &'static str);
+
 /// What a node computes from its inputs.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub enum Op {
     /// A scalar function of one input.
     Unary(Unary),
@@ -62,9 +69,10 @@ pub enum Op {
     /// The same elements under another shape or order; no data moves unless it must.
     View(View),
     /// An argument of a function that the named transform is tracing; it never has a value.
-    Placeholder(&'static str),
+    #[serde(skip)]
+    Placeholder(Tracer),
     /// Anything structured.
-    Primitive(Arc<dyn Primitive>),
+    Primitive(#[serde(with = "shared")] Arc<dyn Primitive>),
 }
 
 impl Op {
@@ -77,9 +85,29 @@ impl Op {
             Op::Cast => "astype",
             Op::Copy => "contiguous",
             Op::View(view) => view.name(),
-            Op::Placeholder(transform) => transform,
+            Op::Placeholder(transform) => transform.0,
             Op::Primitive(primitive) => primitive.name(),
         }
+    }
+}
+
+/// How a shared primitive is written and read: as one that is not shared.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Arc, Primitive};
+
+    pub(super) fn serialize<S: Serializer>(
+        primitive: &Arc<dyn Primitive>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (**primitive).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(
+        deserializer: D,
+    ) -> Result<Arc<dyn Primitive>, D::Error> {
+        Box::<dyn Primitive>::deserialize(deserializer).map(Arc::from)
     }
 }
 

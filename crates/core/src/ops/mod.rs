@@ -52,6 +52,8 @@ op_modules! {
     fast,
     /// Running sums, products and extrema.
     cumulative,
+    /// Runs of scalar math in one call.
+    fused,
     /// Reading by position.
     gather,
     /// Indexing by positions, ranges and arrays.

@@ -108,6 +108,12 @@ macro_rules! unary {
                 match self { $(Unary::$variant => kinds::$kinds,)* }
             }
 
+            /// The dtypes that inputs of `dtype` are converted to, and of the result; none if there is
+            /// no such function for them.
+            pub(crate) fn dtypes(self, dtype: Dtype) -> Option<(Dtype, Dtype)> {
+                self.kinds().contains(&dtype.kind()).then(|| self.rule().apply(dtype))
+            }
+
             /// The derivative at `x`, where the function's value is `y`.
             pub fn partial(self, x: &Array, y: &Array) -> Result<Partial> {
                 match self { $(Unary::$variant => { let ($x, $y) = (x, y); $partial })* }
@@ -268,6 +274,12 @@ macro_rules! binary {
 
             const fn kinds(self) -> &'static [Kind] {
                 match self { $(Binary::$variant => kinds::$kinds,)* }
+            }
+
+            /// The dtypes that inputs of `dtype` are converted to, and of the result; none if there is
+            /// no such function for them.
+            pub(crate) fn dtypes(self, dtype: Dtype) -> Option<(Dtype, Dtype)> {
+                self.kinds().contains(&dtype.kind()).then(|| self.rule().apply(dtype))
             }
 
             /// The derivative with respect to input `i`, at `a` and `b`, where the value is `y`.

@@ -1,5 +1,6 @@
 //! Owns views: reshape, transpose, broadcast and slice. Kernels never see them; they see strides.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// The same elements under another shape or order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {
     /// No change; marks an argument of a transform.
     Alias,

@@ -1,11 +1,15 @@
 //! Owns function transforms: programs over recorded graphs.
 
+mod compile;
 mod jvp;
 pub(crate) mod tape;
 mod tree;
 mod vjp;
 mod vmap;
 
+pub use compile::{
+    CompileOptions, compile, compile_with, compile_with_state, disable_compile, enable_compile,
+};
 pub use jvp::jvp;
 pub use tree::Tree;
 pub(crate) use vjp::backward;

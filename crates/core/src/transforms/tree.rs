@@ -1,6 +1,9 @@
 //! Owns trees of arrays: the arguments and results that transforms take apart and rebuild.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use crate::{Array, Result};
 
@@ -18,6 +21,13 @@ pub trait Tree: Sized {
     /// The same tree with each array replaced, always in the same order.
     fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self>;
 
+    /// Appends what tells this tree from others of its type but for the arrays: lengths and keys.
+    ///
+    /// A compiled function is traced again for arguments of another structure.
+    fn structure(&self, words: &mut Vec<u64>) {
+        words.push(self.leaves().len() as u64);
+    }
+
     /// The arrays, in the order of [`Tree::map`].
     fn leaves(&self) -> Vec<Array> {
         let mut leaves = Vec::new();
@@ -34,17 +44,29 @@ impl Tree for Array {
     fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
         f(self)
     }
+
+    fn structure(&self, _: &mut Vec<u64>) {}
 }
 
 impl<T: Tree> Tree for Vec<T> {
     fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
         self.iter().map(|tree| tree.map(f)).collect()
     }
+
+    fn structure(&self, words: &mut Vec<u64>) {
+        words.push(self.len() as u64);
+        self.iter().for_each(|tree| tree.structure(words));
+    }
 }
 
 impl<T: Tree> Tree for Option<T> {
     fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
         self.as_ref().map(|tree| tree.map(f)).transpose()
+    }
+
+    fn structure(&self, words: &mut Vec<u64>) {
+        words.push(u64::from(self.is_some()));
+        self.iter().for_each(|tree| tree.structure(words));
     }
 }
 
@@ -55,17 +77,36 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
             .try_into()
             .unwrap_or_else(|_| unreachable!("the length is N")))
     }
+
+    fn structure(&self, words: &mut Vec<u64>) {
+        self.iter().for_each(|tree| tree.structure(words));
+    }
 }
 
-impl<K: Clone + Ord, T: Tree> Tree for BTreeMap<K, T> {
+impl<K: Clone + Ord + Hash, T: Tree> Tree for BTreeMap<K, T> {
     fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
         self.iter()
             .map(|(key, tree)| Ok((key.clone(), tree.map(f)?)))
             .collect()
     }
+
+    fn structure(&self, words: &mut Vec<u64>) {
+        entries(self.iter().collect(), words);
+    }
 }
 
-impl<K: Clone + Ord + std::hash::Hash, T: Tree, S: std::hash::BuildHasher + Default> Tree
+/// The structure of a map's entries, which are in order.
+fn entries<K: Hash, T: Tree>(entries: Vec<(&K, &T)>, words: &mut Vec<u64>) {
+    words.push(entries.len() as u64);
+    for (key, tree) in entries {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        words.push(hasher.finish());
+        tree.structure(words);
+    }
+}
+
+impl<K: Clone + Ord + Hash, T: Tree, S: std::hash::BuildHasher + Default> Tree
     for HashMap<K, T, S>
 {
     /// Visits in key order, so that the order is the same every time.
@@ -77,6 +118,12 @@ impl<K: Clone + Ord + std::hash::Hash, T: Tree, S: std::hash::BuildHasher + Defa
             .map(|(key, tree)| Ok((key.clone(), tree.map(f)?)))
             .collect()
     }
+
+    fn structure(&self, words: &mut Vec<u64>) {
+        let mut sorted: Vec<_> = self.iter().collect();
+        sorted.sort_by(|a, b| a.0.cmp(b.0));
+        entries(sorted, words);
+    }
 }
 
 macro_rules! tuples {
@@ -85,8 +132,18 @@ macro_rules! tuples {
             fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
                 Ok(($(self.$index.map(f)?,)+))
             }
+
+            fn structure(&self, words: &mut Vec<u64>) {
+                $(self.$index.structure(words);)+
+            }
         }
     )*};
+}
+
+impl Tree for () {
+    fn map(&self, _: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self> {
+        Ok(())
+    }
 }
 
 tuples! {

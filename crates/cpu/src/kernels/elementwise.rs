@@ -45,7 +45,7 @@ impl Plan {
 }
 
 /// Elements in a block: small enough that every block of a call stays in the first-level cache.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 
 /// Room for a block of any dtype.
 type Block = [MaybeUninit<u64>; BLOCK];
@@ -53,7 +53,7 @@ type Block = [MaybeUninit<u64>; BLOCK];
 const EMPTY: Block = [MaybeUninit::uninit(); BLOCK];
 
 /// Where an input's elements come from, in the order of the output's.
-enum Source {
+pub(super) enum Source {
     /// Gapless, in the same order.
     Same(*const u8),
     /// One element for all.
@@ -66,13 +66,13 @@ enum Source {
 unsafe impl Sync for Source {}
 
 #[derive(Clone, Copy)]
-struct Address(*mut u8);
+pub(super) struct Address(pub(super) *mut u8);
 
 // SAFETY: threads write disjoint ranges.
 unsafe impl Sync for Address {}
 
 impl Address {
-    fn get(self) -> *mut u8 {
+    pub(super) fn get(self) -> *mut u8 {
         self.0
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn run<const N: usize>(plan: Plan, call: &mut Call) -> Result<()> {
 const LARGE: usize = 1 << 14;
 
 /// Axes in the order of memory, outermost first.
-type Order = SmallVec<[usize; 6]>;
+pub(super) type Order = SmallVec<[usize; 6]>;
 
 /// The order of axes and the strides that the output takes over from its inputs, if they are
 /// gapless but not row-major: computing transposed arrays then costs no more than others.
@@ -147,9 +147,18 @@ fn kept_order<const N: usize>(call: &Call) -> Option<(Order, Strides)> {
     if inputs.iter().any(Operand::is_contiguous) {
         return None;
     }
-    let shape: &[usize] = call.shape(0);
-    inputs.iter().find_map(|input| {
-        let strides = &input.data.strides;
+    order_of(
+        call.shape(0),
+        inputs.iter().map(|input| &input.data.strides),
+    )
+}
+
+/// The order of the first of some strides over `shape` that leave no gaps.
+pub(super) fn order_of<'a>(
+    shape: &[usize],
+    mut strides: impl Iterator<Item = &'a Strides>,
+) -> Option<(Order, Strides)> {
+    strides.find_map(|strides| {
         let mut axes: Order = (0..shape.len()).filter(|&axis| shape[axis] != 1).collect();
         axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
         let mut step = 1;
@@ -164,28 +173,43 @@ fn kept_order<const N: usize>(call: &Call) -> Option<(Order, Strides)> {
 }
 
 fn source(input: &Operand, order: Option<&[usize]>, output: &Strides) -> Source {
-    let strides = &input.data.strides;
-    let shape: &[usize] = &input.shape;
-    let ptr = input.ptr();
-    let wide = || {
-        shape
-            .iter()
-            .zip(strides)
-            .enumerate()
-            .filter(|(_, (size, _))| **size != 1)
-    };
-    if order.is_none() && input.is_contiguous() || wide().all(|(i, (_, s))| *s == output[i]) {
-        return Source::Same(ptr);
+    Source::new(
+        (input.ptr(), &input.data.strides),
+        &input.shape,
+        order,
+        output,
+    )
+}
+
+impl Source {
+    /// Elements at `ptr` with `strides` over `shape`, for an output with strides of its own whose
+    /// axes lie in `order`.
+    pub(super) fn new(
+        (ptr, strides): (*const u8, &Strides),
+        shape: &[usize],
+        order: Option<&[usize]>,
+        output: &Strides,
+    ) -> Source {
+        let wide = || {
+            shape
+                .iter()
+                .zip(strides)
+                .enumerate()
+                .filter(|(_, (size, _))| **size != 1)
+        };
+        if wide().all(|(i, (_, s))| *s == output[i]) {
+            return Source::Same(ptr);
+        }
+        if wide().all(|(_, (_, stride))| *stride == 0) {
+            return Source::One(ptr);
+        }
+        let Some(order) = order else {
+            return Source::Strided(ptr, Loops::new(shape, [strides]));
+        };
+        let shape: SmallVec<[usize; 6]> = order.iter().map(|&axis| shape[axis]).collect();
+        let strides: SmallVec<[isize; 6]> = order.iter().map(|&axis| strides[axis]).collect();
+        Source::Strided(ptr, Loops::new(&shape, [&strides]))
     }
-    if wide().all(|(_, (_, stride))| *stride == 0) {
-        return Source::One(ptr);
-    }
-    let Some(order) = order else {
-        return Source::Strided(ptr, Loops::new(shape, [strides]));
-    };
-    let shape: SmallVec<[usize; 6]> = order.iter().map(|&axis| shape[axis]).collect();
-    let strides: SmallVec<[isize; 6]> = order.iter().map(|&axis| strides[axis]).collect();
-    Source::Strided(ptr, Loops::new(&shape, [&strides]))
 }
 
 struct Work<const N: usize> {
@@ -297,7 +321,7 @@ impl<const N: usize> Work<N> {
 ///
 /// # Safety
 /// `target` must have room for `count` elements and be aligned for them.
-unsafe fn fill(one: *const u8, target: *mut u8, size: usize, count: usize) {
+pub(super) unsafe fn fill(one: *const u8, target: *mut u8, size: usize, count: usize) {
     macro_rules! fill {
         ($ty:ty) => {{
             // SAFETY: the caller's promise; the element is readable.

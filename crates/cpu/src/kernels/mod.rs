@@ -10,6 +10,7 @@ mod concatenate;
 pub(crate) mod copy;
 mod cumulative;
 pub(crate) mod elementwise;
+mod fused;
 mod gather;
 mod indices;
 mod layer_norm;
@@ -48,6 +49,7 @@ use olivine_core::{
         arg_reduce::ArgReduce,
         concatenate::Concatenate,
         cumulative::Cumulate,
+        fused::Fused,
         gather::{Gather, GatherAxis},
         logsumexp::LogSumExp,
         matmul::Matmul,
@@ -70,6 +72,7 @@ pub(crate) fn table() -> KernelTable {
     table.add::<ArgSort>(sort::run_arg);
     table.add::<Concatenate>(concatenate::run);
     table.add::<Cumulate>(cumulative::run);
+    table.add::<Fused>(fused::run);
     table.add::<Gather>(gather::run);
     table.add::<GatherAxis>(gather::run_axis);
     table.add::<RandomBits>(random_bits::run);

@@ -7,13 +7,18 @@ use crate::isa::{Isa, per_isa};
 
 /// Chooses from the second input where the first is true, from the third elsewhere.
 pub(crate) fn run(call: &mut Call) -> Result<()> {
-    let body = match call.dtype(0).size() {
+    elementwise::run::<3>(plan(call.dtype(0).size()), call)
+}
+
+/// How to choose between elements of `size` bytes.
+pub(crate) fn plan(size: usize) -> Plan {
+    let body = match size {
         1 => choose::<u8>,
         2 => choose::<u16>,
         4 => choose::<u32>,
         _ => choose::<u64>,
     };
-    elementwise::run::<3>(Plan::new(body, 1), call)
+    Plan::new(body, 1)
 }
 
 trait Bits: Copy + 'static {}

@@ -112,7 +112,7 @@ impl Bits {
                 return Err(Error::Argument { op: "random", reason });
             }
             Some(key) => key,
-            None => super::state::next_key(),
+            None => super::state::next_key()?,
         };
         let Bits { shape, dtype, .. } = self;
         Array::apply_one(RandomBits { shape, dtype }, [key])

@@ -29,6 +29,7 @@ pub use continuous::{
 };
 pub use discrete::{Bernoulli, Permutation, Randint, bernoulli, permutation, randint};
 pub(super) use samples::ops;
+pub(crate) use state::traced;
 pub use state::{key, seed, set_state, state};
 pub use threefry::{fill_halves, middle_word, threefry2x32};
 

@@ -1,7 +1,7 @@
 //! Owns each thread's random state: where draws without a key take their keys from.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     hash::{BuildHasher, RandomState},
 };
 
@@ -11,6 +11,9 @@ use crate::{Array, Error, Result};
 thread_local! {
     /// Until a thread is seeded its draws differ from run to run and from other threads'.
     static STATE: Cell<[u32; 2]> = Cell::new(halves(RandomState::new().hash_one(0)));
+
+    /// The state in a function that is being traced, where it is an argument like any other.
+    static TRACED: RefCell<Option<Array>> = const { RefCell::new(None) };
 }
 
 fn halves(seed: u64) -> [u32; 2] {
@@ -22,10 +25,29 @@ fn to_array(key: [u32; 2]) -> Array {
 }
 
 /// Splits the state: one half replaces it, the other is the key of a draw.
-pub(super) fn next_key() -> Array {
+pub(super) fn next_key() -> Result<Array> {
+    if let Some(state) = TRACED.take() {
+        let halves = super::split(&state, 2)?;
+        TRACED.set(Some(halves.at_front(0)));
+        return Ok(halves.at_front(1));
+    }
     let [a, b, c, d] = threefry::words(STATE.get());
     STATE.set([a, b]);
-    to_array([c, d])
+    Ok(to_array([c, d]))
+}
+
+/// Takes this thread's state from `state` while `f` runs, and returns what became of it as well.
+pub(crate) fn traced<R>(state: Array, f: impl FnOnce() -> Result<R>) -> Result<(R, Array)> {
+    struct Restore(Option<Array>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            TRACED.set(self.0.take());
+        }
+    }
+    let _restore = Restore(TRACED.replace(Some(state)));
+    let result = f()?;
+    let state = TRACED.take().expect("only this function takes the state away");
+    Ok((result, state))
 }
 
 /// The key that stands for a number.
@@ -50,12 +72,16 @@ pub fn key(seed: u64) -> Array {
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
 pub fn seed(seed: u64) {
-    STATE.set(halves(seed));
+    TRACED.with_borrow_mut(|traced| match traced {
+        Some(state) => *state = key(seed),
+        None => STATE.set(halves(seed)),
+    });
 }
 
 /// This thread's state, a key, to be saved and given back to [`set_state`].
 pub fn state() -> Array {
-    to_array(STATE.get())
+    let traced = TRACED.with_borrow(Clone::clone);
+    traced.unwrap_or_else(|| to_array(STATE.get()))
 }
 
 /// Continues this thread's draws where [`state`] was taken. Fails if `state` is not a key.
@@ -70,6 +96,10 @@ pub fn state() -> Array {
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
 pub fn set_state(state: &Array) -> Result<()> {
+    if state.node.is_traced() {
+        TRACED.set(Some(state.clone()));
+        return Ok(());
+    }
     let words = state.to_vec::<u32>()?;
     let key = <[u32; 2]>::try_from(words).map_err(|_| Error::Argument {
         op: "set_state",

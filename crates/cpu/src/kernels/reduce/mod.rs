@@ -22,14 +22,19 @@ use crate::{
 
 /// Runs the kernel.
 pub(super) fn run(reduce: &Reduce, call: &mut Call) -> Result<()> {
-    let dtype = call.input(0).dtype;
+    run_on(None, reduce, call)
+}
+
+/// Reduces an operand that is no input of the call, or else input 0.
+pub(super) fn run_on(given: Option<&Operand>, reduce: &Reduce, call: &mut Call) -> Result<()> {
+    let dtype = given.unwrap_or_else(|| call.input(0)).dtype;
     match reduce.reduction {
-        Reduction::Sum => dispatch!(all, dtype, T => fold::<SumOf<T>>(reduce, call)),
-        Reduction::Prod => dispatch!(all, dtype, T => fold::<ProdOf<T>>(reduce, call)),
-        Reduction::Min => dispatch!(all, dtype, T => fold::<MinOf<T>>(reduce, call)),
-        Reduction::Max => dispatch!(all, dtype, T => fold::<MaxOf<T>>(reduce, call)),
-        Reduction::All if dtype == Dtype::Bool => fold::<AllOf>(reduce, call),
-        Reduction::Any if dtype == Dtype::Bool => fold::<AnyOf>(reduce, call),
+        Reduction::Sum => dispatch!(all, dtype, T => fold::<SumOf<T>>(given, reduce, call)),
+        Reduction::Prod => dispatch!(all, dtype, T => fold::<ProdOf<T>>(given, reduce, call)),
+        Reduction::Min => dispatch!(all, dtype, T => fold::<MinOf<T>>(given, reduce, call)),
+        Reduction::Max => dispatch!(all, dtype, T => fold::<MaxOf<T>>(given, reduce, call)),
+        Reduction::All if dtype == Dtype::Bool => fold::<AllOf>(given, reduce, call),
+        Reduction::Any if dtype == Dtype::Bool => fold::<AnyOf>(given, reduce, call),
         Reduction::All => Err(wrong_dtype("all", dtype)),
         Reduction::Any => Err(wrong_dtype("any", dtype)),
     }
@@ -148,8 +153,89 @@ const BLOCK: usize = 1024;
 
 /// Elements, or rows of columns, that are combined before their result joins the total. Short
 /// runs keep rounding errors of sums small.
-const RUN: usize = 1024;
+pub(super) const RUN: usize = 1024;
 const ROWS: usize = 64;
+
+/// A reduction of contiguous elements that come in pieces, with the types erased.
+///
+/// It gives the same bits as the kernel does for the same pieces.
+#[derive(Clone, Copy)]
+pub(super) struct Folding {
+    /// The total of nothing.
+    pub(super) zero: Total,
+    /// Takes contiguous elements in; but for the last piece they are a multiple of [`RUN`].
+    pub(super) absorb: unsafe fn(Total, *const u8, usize) -> Total,
+    /// The total of two.
+    pub(super) join: fn(Total, Total) -> Total,
+    /// Writes a total as an element of the output.
+    pub(super) finish: unsafe fn(Total, *mut u8),
+}
+
+/// A total of any reduction, in its bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Total([u64; 2]);
+
+impl Total {
+    fn pack<T: Copy>(total: T) -> Total {
+        const { assert!(size_of::<T>() <= 16 && align_of::<T>() <= 8) };
+        let mut bytes = [0u64; 2];
+        // SAFETY: the array is large enough and aligned, as was asserted.
+        unsafe { bytes.as_mut_ptr().cast::<T>().write(total) };
+        Total(bytes)
+    }
+
+    /// # Safety
+    /// The total must have been packed from a `T`.
+    unsafe fn unpack<T: Copy>(self) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.as_ptr().cast::<T>().read() }
+    }
+}
+
+impl Folding {
+    /// The reduction of elements of `dtype`; none for dtypes that it does not take.
+    pub(super) fn new(reduction: Reduction, dtype: Dtype) -> Option<Folding> {
+        Some(match reduction {
+            Reduction::Sum => dispatch!(all, dtype, T => Self::of::<SumOf<T>>()),
+            Reduction::Prod => dispatch!(all, dtype, T => Self::of::<ProdOf<T>>()),
+            Reduction::Min => dispatch!(all, dtype, T => Self::of::<MinOf<T>>()),
+            Reduction::Max => dispatch!(all, dtype, T => Self::of::<MaxOf<T>>()),
+            Reduction::All if dtype == Dtype::Bool => Self::of::<AllOf>(),
+            Reduction::Any if dtype == Dtype::Bool => Self::of::<AnyOf>(),
+            Reduction::All | Reduction::Any => return None,
+        })
+    }
+
+    fn of<F: Fold>() -> Folding {
+        unsafe fn absorb<F: Fold>(total: Total, start: *const u8, len: usize) -> Total {
+            // SAFETY: the caller passes `len` elements, and a total of this reduction.
+            Total::pack(unsafe { long_run::<F>(total.unpack(), start.cast(), len, 1) })
+        }
+        fn join<F: Fold>(a: Total, b: Total) -> Total {
+            // SAFETY: totals of one folding are of one type.
+            Total::pack(unsafe { F::join(a.unpack(), b.unpack()) })
+        }
+        unsafe fn finish<F: Fold>(total: Total, output: *mut u8) {
+            // SAFETY: the caller passes an element of the output, and a total of this reduction.
+            unsafe { output.cast::<F::Out>().write(F::finish(total.unpack())) };
+        }
+        Folding {
+            zero: Total::pack(F::ZERO),
+            absorb: absorb::<F>,
+            join: join::<F>,
+            finish: finish::<F>,
+        }
+    }
+}
+
+/// How many parts share the reduction of each of `kept` contiguous rows of `len` elements.
+pub(super) fn parts_of_rows(kept: usize, len: usize) -> usize {
+    if kept >= num_threads() || kept * len < 2 * RUN {
+        1
+    } else {
+        len.min(num_threads() * 4)
+    }
+}
 
 struct Pointers<F: Fold> {
     input: *const F::In,
@@ -159,19 +245,20 @@ struct Pointers<F: Fold> {
 // SAFETY: threads read the input and write disjoint elements of the output.
 unsafe impl<F: Fold> Sync for Pointers<F> {}
 
-fn fold<F: Fold>(reduce: &Reduce, call: &mut Call) -> Result<()> {
+fn fold<F: Fold>(given: Option<&Operand>, reduce: &Reduce, call: &mut Call) -> Result<()> {
     let op = olivine_core::graph::Primitive::name(reduce);
     let strides = call.shape(0).contiguous_strides();
     let mut out = Output::<F::Out>::allocate(call, 0, op)?;
     if out.len() == 0 {
         return Ok(());
     }
-    let view = View::<F::In>::new(call.input(0), op)?;
+    let input = given.unwrap_or_else(|| call.input(0));
+    let view = View::<F::In>::new(input, op)?;
     if view.shape.elements() == 0 {
         out.slice().fill(F::finish(F::ZERO));
         return Ok(());
     }
-    let plan = Plan::new(reduce, call.input(0), &strides);
+    let plan = Plan::new(reduce, input, &strides);
     let pointers = Pointers::<F> {
         input: view.ptr.wrapping_offset(plan.start),
         output: out.ptr(),

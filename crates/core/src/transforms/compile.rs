@@ -1,0 +1,253 @@
+//! Owns compilation: a function is traced once for each signature, simplified, and replayed.
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::Tree;
+use crate::{
+    Array, Dtype, Error, Result, Shape,
+    graph::{Program, Spec},
+    random,
+};
+
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+thread_local! {
+    /// How many compiled functions are being traced on this thread.
+    static TRACING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Lets compiled functions run without being traced, from any thread, until [`enable_compile`].
+///
+/// It helps to find a mistake: a debugger then sees the function itself run, with values.
+pub fn disable_compile() {
+    ENABLED.store(false, Ordering::Relaxed);
+}
+
+/// Undoes [`disable_compile`].
+pub fn enable_compile() {
+    ENABLED.store(true, Ordering::Relaxed);
+}
+
+/// How a function is compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompileOptions {
+    /// Whether arguments of other shapes, but of the same ranks and dtypes, use the same trace.
+    ///
+    /// Sizes that the function takes from its arguments' shapes stay those of the first call; sizes
+    /// that operations work out follow the arguments. A trace that has no meaning for a shape is an
+    /// error.
+    pub shapeless: bool,
+}
+
+/// What a trace is kept under: structure, and dtypes and shapes, or ranks, of the arguments.
+#[derive(PartialEq, Eq, Hash)]
+struct Signature {
+    structure: Vec<u64>,
+    arrays: Vec<(Dtype, Shape)>,
+}
+
+impl Signature {
+    fn of(arguments: &[Array], structure: Vec<u64>, shapeless: bool) -> Self {
+        let shape = |x: &Array| {
+            if shapeless {
+                Shape::from([x.ndim()])
+            } else {
+                x.shape().clone()
+            }
+        };
+        let arrays = arguments.iter().map(|x| (x.dtype(), shape(x))).collect();
+        Signature { structure, arrays }
+    }
+}
+
+/// A traced function and a result to put its outputs into.
+struct Traced<R> {
+    program: Program,
+    result: R,
+    /// Whether the function draws random numbers: then the state is the last argument and output.
+    random: bool,
+}
+
+/// The function that does what `f` does, but traces it only once for arguments of the same shapes and
+/// dtypes, and then repeats what it recorded: equal operations once, unused ones not at all, and runs
+/// of scalar math, with a reduction at their end, in one pass over memory. The results are the same
+/// bits as `f`'s.
+///
+/// Arrays that `f` captures become part of what was recorded, and so does whatever else it does with
+/// values: they must not be asked for while it is traced, which is an error. A function with a state
+/// takes it by [`compile_with_state`]. Draws of random numbers without a key go on from call to call.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, compile, Array};
+/// let gelu = compile(|x: &Array| x.multiply(x.multiply(1.702)?.sigmoid()?));
+/// assert_eq!(gelu(&array!([0.0, 1.0]))?.to_vec::<f32>()?, [0.0, 0.8457958]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn compile<T: Tree, R: Tree>(f: impl Fn(&T) -> Result<R>) -> impl Fn(&T) -> Result<R> {
+    compile_with(CompileOptions::default(), f)
+}
+
+/// As [`compile`], with options.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, compile_with, Array, CompileOptions};
+/// use std::cell::Cell;
+/// let traces = Cell::new(0);
+/// let f = compile_with(CompileOptions { shapeless: true }, |x: &Array| {
+///     traces.set(traces.get() + 1);
+///     x.add(1.0)?.sum(..)
+/// });
+/// assert_eq!(f(&array!([1.0, 2.0]))?.item::<f32>()?, 5.0);
+/// assert_eq!(f(&array!([1.0, 2.0, 3.0]))?.item::<f32>()?, 9.0);
+/// assert_eq!(traces.get(), 1);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn compile_with<T: Tree, R: Tree>(
+    options: CompileOptions,
+    f: impl Fn(&T) -> Result<R>,
+) -> impl Fn(&T) -> Result<R> {
+    let cache: Mutex<HashMap<Signature, Arc<Traced<R>>>> = Mutex::default();
+    move |argument| {
+        if !ENABLED.load(Ordering::Relaxed) || TRACING.get() > 0 {
+            return f(argument);
+        }
+        let arguments = argument.leaves();
+        let mut structure = Vec::new();
+        argument.structure(&mut structure);
+        let signature = Signature::of(&arguments, structure, options.shapeless);
+        let lock = || cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&signature).cloned();
+        let traced = match known {
+            Some(traced) => traced,
+            None => {
+                let traced = Arc::new(trace(options, &f, argument, &arguments)?);
+                if !traced.program.captures_traced() {
+                    lock().insert(signature, traced.clone());
+                }
+                traced
+            }
+        };
+        traced.call(arguments)
+    }
+}
+
+/// As [`compile_with`], for a function that changes a state: arrays that it reads and replaces, such as
+/// parameters and what an optimiser keeps.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, compile_with_state, Array, CompileOptions};
+/// let count = compile_with_state(CompileOptions::default(), |total: &mut Array, x: &Array| {
+///     *total = total.add(x)?;
+///     total.multiply(2)
+/// });
+/// let mut total = array!(1);
+/// assert_eq!(count(&mut total, &array!(3))?.item::<i32>()?, 8);
+/// assert_eq!(total.item::<i32>()?, 4);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn compile_with_state<S: Tree + Clone, T: Tree + Clone, R: Tree>(
+    options: CompileOptions,
+    f: impl Fn(&mut S, &T) -> Result<R>,
+) -> impl Fn(&mut S, &T) -> Result<R> {
+    let pure = compile_with(options, move |(state, argument): &(S, T)| {
+        let mut state = state.clone();
+        let result = f(&mut state, argument)?;
+        Ok((state, result))
+    });
+    move |state, argument| {
+        let (next, result) = pure(&(state.clone(), argument.clone()))?;
+        *state = next;
+        Ok(result)
+    }
+}
+
+/// Counts a trace as running until it is dropped.
+struct Tracing;
+
+impl Tracing {
+    fn start() -> Self {
+        TRACING.set(TRACING.get() + 1);
+        Tracing
+    }
+}
+
+impl Drop for Tracing {
+    fn drop(&mut self) {
+        TRACING.set(TRACING.get() - 1);
+    }
+}
+
+fn trace<T: Tree, R: Tree>(
+    options: CompileOptions,
+    f: &impl Fn(&T) -> Result<R>,
+    argument: &T,
+    arguments: &[Array],
+) -> Result<Traced<R>> {
+    let _tracing = Tracing::start();
+    let mut specs: Vec<Spec> = arguments.iter().map(|x| x.spec().clone()).collect();
+    specs.push(Spec::new([2], Dtype::Uint32));
+    let mut result = None;
+    let mut random = false;
+    let mut program = Program::record("compile", specs, |placeholders| {
+        let (state, placeholders) = placeholders
+            .split_last()
+            .expect("the random state is the last argument");
+        let mut leaves = placeholders.iter();
+        let traced = argument.map(&mut |_| {
+            leaves.next().cloned().ok_or_else(|| Error::Argument {
+                op: "compile",
+                reason: "an argument does not have the same arrays each time".to_owned(),
+            })
+        })?;
+        let (value, next) = random::traced(state.clone(), || f(&traced))?;
+        let mut outputs = value.leaves();
+        random = !Arc::ptr_eq(&next.node, &state.node);
+        if random {
+            outputs.push(next);
+        }
+        // The structure is what is kept: the arrays in it hold the whole trace.
+        let empty = Array::scalar(0u8);
+        result = Some(value.map(&mut |_| Ok(empty.clone()))?);
+        Ok(outputs)
+    })?;
+    if !random {
+        program.inputs.pop();
+    }
+    program.shapeless = options.shapeless;
+    program.fold()?;
+    program.simplify();
+    let result = result.expect("tracing has called the function");
+    Ok(Traced {
+        program,
+        result,
+        random,
+    })
+}
+
+impl<R: Tree> Traced<R> {
+    fn call(&self, mut arguments: Vec<Array>) -> Result<R> {
+        if self.random {
+            arguments.push(random::state());
+        }
+        let mut outputs = self.program.call(&arguments)?;
+        if let Some(state) = outputs.pop_if(|_| self.random) {
+            random::set_state(&state)?;
+        }
+        let mut outputs = outputs.into_iter();
+        self.result.map(&mut |_| {
+            Ok(outputs
+                .next()
+                .expect("a tree visits the same leaves every time"))
+        })
+    }
+}
