@@ -30,10 +30,11 @@ pub use ops::{
     compare::Tolerance,
     concatenate::{concatenate, stack},
     cumulative::Walk,
+    custom::{CustomFunction, depends},
     fast, random,
 };
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{
-    CompileOptions, Tree, compile, compile_with, compile_with_state, disable_compile,
+    CompileOptions, Tree, checkpoint, compile, compile_with, compile_with_state, disable_compile,
     enable_compile, grad, jvp, stop_gradient, value_and_grad, vjp, vmap,
 };

@@ -47,11 +47,16 @@ impl Vjp<'_> {
             .collect()
     }
 
+    /// The cotangents of all outputs.
+    pub fn filled(&self) -> Result<Vec<Array>> {
+        filled(self.cotangents, self.outputs)
+    }
+
     /// The gradients found by differentiating `f`, the same meaning in simpler operations.
     ///
     /// It is the rule of fused gradients, which are rarely differentiated again.
     pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Gradients> {
-        let cotangents = filled(self.cotangents, self.outputs)?;
+        let cotangents = self.filled()?;
         let (_, gradients) = crate::vjp(f, self.inputs, &cotangents)?;
         let wanted = gradients.into_iter().zip(self.wanted);
         Ok(wanted
@@ -150,9 +155,14 @@ impl Jvp<'_> {
         Ok(per_output.collect())
     }
 
+    /// The tangents of all inputs.
+    pub fn filled(&self) -> Result<Vec<Array>> {
+        filled(self.tangents, self.inputs)
+    }
+
     /// The tangents found by differentiating `f`, the same meaning in simpler operations.
     pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Tangents> {
-        let tangents = filled(self.tangents, self.inputs)?;
+        let tangents = self.filled()?;
         let (_, tangents) = crate::jvp(f, self.inputs, &tangents)?;
         Ok(tangents.into_iter().map(Some).collect())
     }

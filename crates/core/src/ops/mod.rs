@@ -44,6 +44,8 @@ op_modules! {
     concatenate,
     /// Arrays made from nothing.
     creation,
+    /// Functions with rules given by hand.
+    custom,
     /// Short compositions of scalar functions.
     derived,
     /// Diagonals.

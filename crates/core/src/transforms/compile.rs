@@ -9,9 +9,9 @@ use std::{
     },
 };
 
-use super::Tree;
+use super::{Tree, checkpoint::filled};
 use crate::{
-    Array, Dtype, Error, Result, Shape,
+    Array, Dtype, Result, Shape,
     graph::{Program, Spec},
     random,
 };
@@ -21,6 +21,27 @@ static ENABLED: AtomicBool = AtomicBool::new(true);
 thread_local! {
     /// How many compiled functions are being traced on this thread.
     static TRACING: Cell<u32> = const { Cell::new(0) };
+
+    /// Whether a function is being traced on this thread to be stored in a file.
+    static EXPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a function is being traced to be stored, and so must consist of plain operations.
+pub(crate) fn exporting() -> bool {
+    EXPORTING.get()
+}
+
+/// Runs `f` as part of a function that is traced to be stored.
+pub(crate) fn export<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            EXPORTING.set(self.0);
+        }
+    }
+    let _restore = Restore(EXPORTING.replace(true));
+    let _tracing = Tracing::start();
+    f()
 }
 
 /// Lets compiled functions run without being traced, from any thread, until [`enable_compile`].
@@ -126,15 +147,14 @@ pub fn compile_with<T: Tree, R: Tree>(
         let signature = Signature::of(&arguments, structure, options.shapeless);
         let lock = || cache.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().get(&signature).cloned();
-        let traced = match known {
-            Some(traced) => traced,
-            None => {
-                let traced = Arc::new(trace(options, &f, argument, &arguments)?);
-                if !traced.program.captures_traced() {
-                    lock().insert(signature, traced.clone());
-                }
-                traced
+        let traced = if let Some(traced) = known {
+            traced
+        } else {
+            let traced = Arc::new(trace(options, &f, argument, &arguments)?);
+            if !traced.program.captures_traced() {
+                lock().insert(signature, traced.clone());
             }
+            traced
         };
         traced.call(arguments)
     }
@@ -202,13 +222,7 @@ fn trace<T: Tree, R: Tree>(
         let (state, placeholders) = placeholders
             .split_last()
             .expect("the random state is the last argument");
-        let mut leaves = placeholders.iter();
-        let traced = argument.map(&mut |_| {
-            leaves.next().cloned().ok_or_else(|| Error::Argument {
-                op: "compile",
-                reason: "an argument does not have the same arrays each time".to_owned(),
-            })
-        })?;
+        let traced = filled(argument, placeholders)?;
         let (value, next) = random::traced(state.clone(), || f(&traced))?;
         let mut outputs = value.leaves();
         random = !Arc::ptr_eq(&next.node, &state.node);
@@ -243,11 +257,6 @@ impl<R: Tree> Traced<R> {
         if let Some(state) = outputs.pop_if(|_| self.random) {
             random::set_state(&state)?;
         }
-        let mut outputs = outputs.into_iter();
-        self.result.map(&mut |_| {
-            Ok(outputs
-                .next()
-                .expect("a tree visits the same leaves every time"))
-        })
+        filled(&self.result, &outputs)
     }
 }

@@ -1,12 +1,14 @@
 //! Owns function transforms: programs over recorded graphs.
 
-mod compile;
+mod checkpoint;
+pub(crate) mod compile;
 mod jvp;
 pub(crate) mod tape;
 mod tree;
 mod vjp;
 mod vmap;
 
+pub use checkpoint::checkpoint;
 pub use compile::{
     CompileOptions, compile, compile_with, compile_with_state, disable_compile, enable_compile,
 };

@@ -55,7 +55,9 @@ impl<T: Tree> Tree for Vec<T> {
 
     fn structure(&self, words: &mut Vec<u64>) {
         words.push(self.len() as u64);
-        self.iter().for_each(|tree| tree.structure(words));
+        for tree in self {
+            tree.structure(words);
+        }
     }
 }
 
@@ -66,7 +68,9 @@ impl<T: Tree> Tree for Option<T> {
 
     fn structure(&self, words: &mut Vec<u64>) {
         words.push(u64::from(self.is_some()));
-        self.iter().for_each(|tree| tree.structure(words));
+        if let Some(tree) = self {
+            tree.structure(words);
+        }
     }
 }
 
@@ -79,7 +83,9 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
     }
 
     fn structure(&self, words: &mut Vec<u64>) {
-        self.iter().for_each(|tree| tree.structure(words));
+        for tree in self {
+            tree.structure(words);
+        }
     }
 }
 

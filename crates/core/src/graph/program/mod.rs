@@ -13,7 +13,10 @@ use super::{Inputs, Node, Op, Spec, Specs, TraceScope, outputs_of};
 use crate::{
     Array, Error, Result, Shape, Stream,
     ops::view::View,
-    transforms::tape::{Key, steps_between},
+    transforms::{
+        compile::export,
+        tape::{Key, steps_between},
+    },
 };
 
 /// Where a value in a program comes from.
@@ -73,7 +76,7 @@ impl Program {
         f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
     ) -> Result<Program> {
         let specs = examples.iter().map(|x| x.spec().clone()).collect();
-        let program = Self::record("export", specs, f)?;
+        let program = export(|| Self::record("export", specs, f))?;
         program.fold()?;
         Ok(program)
     }

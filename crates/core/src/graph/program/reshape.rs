@@ -160,7 +160,7 @@ fn follow_group(
     // The first axis that is not of size one takes up the change.
     let free = to.iter().position(|&size| size != 1).unwrap_or(0);
     let fixed: usize = to.iter().skip(free + 1).product();
-    if to.is_empty() || fixed == 0 || now % fixed != 0 {
+    if to.is_empty() || fixed == 0 || !now.is_multiple_of(fixed) {
         return None;
     }
     for (axis, &size) in to.iter().enumerate() {

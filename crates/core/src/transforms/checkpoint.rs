@@ -1,0 +1,156 @@
+//! Owns recomputation: a function's results between its ends are made again when gradients need them.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+use super::{LeafAxes, Tree, compile::exporting};
+use crate::{
+    Array, Error, Result, depends,
+    graph::{Batched, Gradients, Jvp, Primitive, Program, Spec, Specs, Tangents, Vjp, Vmap},
+};
+
+/// A function of arrays, done as one operation: nothing from inside it outlives its evaluation.
+#[derive(Clone)]
+struct Checkpoint {
+    program: Arc<Program>,
+}
+
+impl fmt::Debug for Checkpoint {
+    /// Names the program by where it is, so that only equal ones look equal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checkpoint({:?})", Arc::as_ptr(&self.program))
+    }
+}
+
+impl Serialize for Checkpoint {
+    fn serialize<S: Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+        Err(<S::Error as ser::Error>::custom(
+            "exported functions hold no checkpoints",
+        ))
+    }
+}
+
+impl<'a> Deserialize<'a> for Checkpoint {
+    fn deserialize<D: Deserializer<'a>>(_: D) -> std::result::Result<Self, D::Error> {
+        Err(<D::Error as de::Error>::custom(
+            "exported functions hold no checkpoints",
+        ))
+    }
+}
+
+impl Checkpoint {
+    fn new(specs: Vec<Spec>, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Checkpoint> {
+        let program = Program::record("checkpoint", specs, f)?;
+        if program.captures_traced() {
+            let reason =
+                "the function captures an array that a running transform traces; pass it as \
+                          part of the argument"
+                    .to_owned();
+            return Err(Error::Argument {
+                op: "checkpoint",
+                reason,
+            });
+        }
+        Ok(Checkpoint {
+            program: Arc::new(program),
+        })
+    }
+}
+
+#[typetag::serde]
+impl Primitive for Checkpoint {
+    fn name(&self) -> &'static str {
+        "checkpoint"
+    }
+
+    fn infer(&self, _: &[Array]) -> Result<Specs> {
+        let program = &self.program;
+        Ok(program
+            .outputs
+            .iter()
+            .map(|&slot| program.spec(slot).clone())
+            .collect())
+    }
+
+    fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
+        let cotangents = vjp.filled()?;
+        // Nothing is computed again before its gradient is asked for.
+        let inputs = depends(vjp.inputs, &cotangents)?;
+        let (_, gradients) = crate::vjp(|x| self.program.call(x), &inputs, &cotangents)?;
+        let wanted = gradients.into_iter().zip(vjp.wanted);
+        Ok(wanted
+            .map(|(gradient, &wanted)| wanted.then_some(gradient))
+            .collect())
+    }
+
+    fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.through(|inputs| self.program.call(inputs))
+    }
+
+    fn vmap(&self, vmap: &Vmap) -> Result<Batched> {
+        let axes: Vec<Option<i64>> = vmap
+            .batched
+            .iter()
+            .map(|&batched| batched.then_some(0))
+            .collect();
+        let specs = vmap
+            .inputs
+            .iter()
+            .map(|x| Spec::new(x.shape(), x.dtype()))
+            .collect();
+        let each = |x: &Vec<Array>| self.program.call(x);
+        let batched =
+            Checkpoint::new(specs, |x| crate::vmap(each, LeafAxes(axes), 0)(&x.to_vec()))?;
+        Array::apply(batched, vmap.inputs.iter().cloned())
+    }
+
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        self.program.call(inputs)
+    }
+}
+
+/// The function that does what `f` does but keeps nothing from inside it for gradients, which compute
+/// it again instead: less memory, for one more evaluation.
+///
+/// Gradients reach `f` through its argument alone, so everything that is differentiated belongs there;
+/// capturing an array that a running transform traces is an error.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, checkpoint, grad, Array};
+/// let f = checkpoint(|x: &Array| x.sin()?.exp());
+/// let slope = grad(|x: &Array| f(x))(&array!(0.0))?;
+/// assert_eq!(slope.item::<f32>()?, 1.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn checkpoint<T: Tree, R: Tree>(f: impl Fn(&T) -> Result<R>) -> impl Fn(&T) -> Result<R> {
+    move |argument| {
+        if exporting() {
+            return f(argument);
+        }
+        let leaves = argument.leaves();
+        let specs = leaves.iter().map(|leaf| leaf.spec().clone()).collect();
+        let mut result = None;
+        let checkpoint = Checkpoint::new(specs, |x| {
+            let value = f(&filled(argument, x)?)?;
+            let outputs = value.leaves();
+            let empty = Array::scalar(0u8);
+            result = Some(value.map(&mut |_| Ok(empty.clone()))?);
+            Ok(outputs)
+        })?;
+        let result = result.expect("tracing has called the function");
+        filled(&result, &Array::apply(checkpoint, leaves)?)
+    }
+}
+
+/// The tree with other arrays.
+pub(super) fn filled<T: Tree>(tree: &T, arrays: &[Array]) -> Result<T> {
+    let mut arrays = arrays.iter();
+    tree.map(&mut |_| {
+        arrays.next().cloned().ok_or_else(|| Error::Argument {
+            op: "tree",
+            reason: "it does not have the same arrays each time".to_owned(),
+        })
+    })
+}
