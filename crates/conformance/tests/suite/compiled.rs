@@ -3,10 +3,14 @@
 use olivine_conformance::{Report, Tensor, layout::Layout, report};
 use olivine_core::{
     Array, CompileOptions, Dtype, Error, compile_with,
-    ops::{OpInfo, Sample},
+    graph::Program,
+    ops::{Gradient, OpInfo, Sample},
 };
 
-use crate::values::{dtypes, inputs, text};
+use crate::{
+    gradients::{Point, of_gradient},
+    values::{dtypes, inputs, text},
+};
 
 /// Whether two evaluated arrays are the same: shape, dtype and every bit, but for kinds of NaN.
 pub(crate) fn same(got: &Array, wanted: &Array) -> Result<(), String> {
@@ -90,6 +94,64 @@ fn check(op: &OpInfo, sample: &Sample, dtype: Dtype, layout: Layout) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The program of a sample, as another process would read it.
+fn read_back(program: &Program) -> Result<Program, String> {
+    let text = serde_json::to_string(program).map_err(|error| error.to_string())?;
+    let mut read: Program = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    read.constants.clone_from(&program.constants);
+    read.check().map_err(crate::values::text)?;
+    Ok(read)
+}
+
+fn exported(op: &OpInfo, sample: &Sample, dtype: Dtype) -> Result<(), String> {
+    let arrays: Vec<Array> = inputs(op, sample, dtype)
+        .iter()
+        .map(Tensor::to_array)
+        .collect::<Result<_, _>>()
+        .map_err(text)?;
+    let mut program = Program::trace(&arrays, |x| (sample.call)(x)).map_err(text)?;
+    program.tidy();
+    let wanted = (sample.call)(&arrays).map_err(text)?;
+    let mut read = read_back(&program)?;
+    all_same(&read.call(&arrays).map_err(text)?, &wanted)?;
+    // Simplified, it can be written again.
+    read.simplify();
+    all_same(&read_back(&read)?.call(&arrays).map_err(text)?, &wanted)
+}
+
+#[test]
+fn exported_operations_give_the_same_bits() {
+    let mut report = Report::default();
+    for op in report::ops() {
+        for (i, sample) in (op.samples)().iter().enumerate() {
+            for dtype in dtypes(op, sample) {
+                let name = format!("{} #{i} ({}) {dtype}", op.name, sample.label);
+                report.case(name, exported(op, sample, dtype));
+            }
+        }
+    }
+    report.finish(2000);
+}
+
+#[test]
+fn exported_gradients_give_the_same_bits() {
+    let mut report = Report::default();
+    for op in of_gradient(Gradient::Smooth) {
+        for (i, sample) in (op.samples)().iter().enumerate() {
+            let outcome = || {
+                let point = Point::new(op, sample, Dtype::Float32).map_err(text)?;
+                let arrays = point.arrays().map_err(text)?;
+                let mut program = Program::trace(&arrays, |x| point.gradients(x)).map_err(text)?;
+                program.simplify();
+                let wanted = point.gradients(&arrays).map_err(text)?;
+                all_same(&read_back(&program)?.call(&arrays).map_err(text)?, &wanted)
+            };
+            report.case(format!("{} #{i} ({})", op.name, sample.label), outcome());
+        }
+    }
+    report.finish(200);
 }
 
 #[test]

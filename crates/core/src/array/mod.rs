@@ -269,6 +269,11 @@ impl Array {
         Ok(self.shape()[self.shape().axis(axis, "dim")?])
     }
 
+    /// A number that this array has in common only with its clones, while they live.
+    pub fn id(&self) -> usize {
+        Arc::as_ptr(&self.node) as usize + self.index as usize
+    }
+
     /// The stream its operation was placed on.
     pub fn stream(&self) -> Stream {
         self.node.stream

@@ -1,5 +1,6 @@
 //! Owns the graph: nodes, the operations they record, and their evaluation.
 
+mod dot;
 mod eval;
 mod node;
 mod program;
@@ -11,6 +12,7 @@ use std::{any::Any, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+pub use dot::to_dot;
 pub(crate) use eval::copy_now;
 pub use eval::{async_eval, eval};
 pub(crate) use node::{Inputs, Node, Pending, TraceScope};

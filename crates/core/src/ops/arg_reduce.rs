@@ -25,6 +25,9 @@ impl Primitive for ArgReduce {
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
         let x = &inputs[0];
+        if self.axis >= x.ndim() {
+            return Err(Error::Axis { op: self.name(), axis: self.axis as i64, rank: x.ndim() });
+        }
         if x.shape()[self.axis] == 0 {
             let reason = format!("axis {} of shape {} is empty", self.axis, x.shape());
             return Err(Error::Shape { op: self.name(), reason });

@@ -22,6 +22,9 @@ pub type JvpRule = dyn Fn(&[Array], &[Array]) -> Result<Vec<Array>> + Send + Syn
 pub type VmapRule =
     dyn Fn(&[Array], &[Option<usize>]) -> Result<(Vec<Array>, Vec<Option<usize>>)> + Send + Sync;
 
+/// A function of several arrays.
+type Function = dyn Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync;
+
 /// The rules that a function was given.
 #[derive(Clone, Default)]
 struct Rules {
@@ -64,21 +67,22 @@ impl<'a> Deserialize<'a> for Custom {
     }
 }
 
-impl Custom {
-    fn check(&self, what: &str, got: &[Array], like: &[Array]) -> Result<()> {
-        let fits = got.len() == like.len()
-            && got.iter().zip(like).all(|(got, like)| got.shape() == like.shape());
-        if fits {
-            return Ok(());
-        }
-        let list = |arrays: &[Array]| {
-            let shapes: Vec<String> = arrays.iter().map(|x| x.shape().to_string()).collect();
-            shapes.join(", ")
-        };
-        let reason = format!("{what} gave shapes {} where {} belong", list(got), list(like));
-        Err(Error::Argument { op: "custom_function", reason })
+/// Checks that what a rule gave has the shapes of what it belongs to.
+fn check(what: &str, got: &[Array], like: &[Array]) -> Result<()> {
+    let fits = got.len() == like.len()
+        && got.iter().zip(like).all(|(got, like)| got.shape() == like.shape());
+    if fits {
+        return Ok(());
     }
+    let list = |arrays: &[Array]| {
+        let shapes: Vec<String> = arrays.iter().map(|x| x.shape().to_string()).collect();
+        shapes.join(", ")
+    };
+    let reason = format!("{what} gave shapes {} where {} belong", list(got), list(like));
+    Err(Error::Argument { op: "custom_function", reason })
+}
 
+impl Custom {
     /// The arguments' part, and the results' part, of what belongs to all inputs.
     fn apart<'a, T>(&self, all: &'a [T]) -> (&'a [T], &'a [T]) {
         all.split_at(self.arguments)
@@ -143,7 +147,7 @@ impl Primitive for Custom {
             return Ok(none.into_iter().chain(vjp.cotangents.iter().cloned()).collect());
         };
         let gradients = rule(arguments, &vjp.filled()?, vjp.outputs)?;
-        self.check("the vjp rule", &gradients, arguments)?;
+        check("the vjp rule", &gradients, arguments)?;
         let rest = vjp.inputs.len() - self.arguments;
         Ok(gradients.into_iter().map(Some).chain(std::iter::repeat_n(None, rest)).collect())
     }
@@ -157,7 +161,7 @@ impl Primitive for Custom {
             return Ok(self.apart(jvp.tangents).1.iter().cloned().collect());
         };
         let tangents = rule(arguments, &jvp.filled()?[..self.arguments])?;
-        self.check("the jvp rule", &tangents, jvp.outputs)?;
+        check("the jvp rule", &tangents, jvp.outputs)?;
         Ok(tangents.into_iter().map(Some).collect())
     }
 
@@ -178,7 +182,7 @@ impl Primitive for Custom {
         let moved: Batched = moved.collect::<Result<_>>()?;
         let like: Vec<Array> =
             (self.arguments..vmap.inputs.len()).map(|i| vmap.input(i)).collect();
-        self.check("the vmap rule", &moved, &like)?;
+        check("the vmap rule", &moved, &like)?;
         Ok(moved)
     }
 
@@ -201,7 +205,7 @@ impl Primitive for Custom {
 /// ```
 #[derive(Clone)]
 pub struct CustomFunction {
-    f: Arc<dyn Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync>,
+    f: Arc<Function>,
     rules: Rules,
 }
 

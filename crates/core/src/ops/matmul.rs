@@ -22,6 +22,16 @@ impl Primitive for Matmul {
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
         let (a, b) = (&inputs[0], &inputs[1]);
+        let rank = a.ndim();
+        let fits = rank >= 2
+            && b.ndim() == rank
+            && a.shape()[..rank - 2] == b.shape()[..rank - 2]
+            && a.shape()[rank - 1] == b.shape()[rank - 2]
+            && a.dtype() == b.dtype();
+        if !fits {
+            let (left, right) = (a.shape().clone(), b.shape().clone());
+            return Err(Error::InnerDimensions { op: self.name(), left, right });
+        }
         let shape = a.shape().with_axis(a.ndim() - 1, b.shape()[b.ndim() - 1]);
         Ok([Spec { shape, dtype: a.dtype() }].into())
     }

@@ -70,11 +70,19 @@ impl Primitive for Reduce {
         let x = &inputs[0];
         let mut shape = x.shape().clone();
         for &axis in &self.axes {
+            if axis >= x.ndim() {
+                return Err(Error::Axis { op: self.name(), axis: axis as i64, rank: x.ndim() });
+            }
             if shape[axis] == 0 && matches!(self.reduction, Reduction::Min | Reduction::Max) {
                 let reason = format!("axis {axis} of shape {} is empty", x.shape());
                 return Err(Error::Shape { op: self.name(), reason });
             }
             shape = shape.with_axis(axis, 1);
+        }
+        let truth = matches!(self.reduction, Reduction::All | Reduction::Any);
+        if truth && x.dtype() != Dtype::Bool {
+            let reason = "it takes truth values; convert with astype first";
+            return Err(Error::Dtype { op: self.name(), dtype: x.dtype(), reason });
         }
         let dtype = match self.reduction {
             Reduction::Sum | Reduction::Prod => accumulated(x.dtype()),

@@ -25,6 +25,9 @@ impl Primitive for Softmax {
             let reason = "exponentials are compared, and complex numbers have no order";
             return Err(Error::Dtype { op: self.name(), dtype, reason });
         }
+        if inputs[0].ndim() == 0 {
+            return Err(Error::Axis { op: self.name(), axis: -1, rank: 0 });
+        }
         Ok([inputs[0].spec().clone()].into())
     }
 

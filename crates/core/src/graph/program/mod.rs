@@ -130,9 +130,14 @@ impl Program {
     /// Does the same with fewer steps: equal ones once, unused ones not at all, and runs of scalar
     /// math, with a reduction at their end, as one. The results stay the same, bit for bit.
     pub fn simplify(&mut self) {
+        self.tidy();
+        self.fuse();
+    }
+
+    /// As [`Program::simplify`], but leaves each operation as it is.
+    pub fn tidy(&mut self) {
         self.share();
         self.prune();
-        self.fuse();
     }
 
     /// The slot of an array; one that is not known is a constant.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_float, fused, kinds};
+use super::{
+    Family, Gradient, Input, OpInfo, Sample, accumulator, check_cotangent, check_float, fused, kinds,
+};
 use crate::{
     Array, Dtype, Error, Result, Shape,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
@@ -184,6 +186,13 @@ impl Primitive for ScaledDotProductAttention {
             let reason = format!("sinks of shape {sinks} do not fit {heads} heads");
             return Err(Error::Shape { op: OP, reason });
         }
+        if let (Some(mask), _) = self.parameters(inputs) {
+            let scores = q.shape().with_axis(3, k.shape()[2]);
+            if *mask.shape() != scores {
+                let reason = format!("a mask of shape {} for scores {scores}", mask.shape());
+                return Err(Error::Shape { op: OP, reason });
+            }
+        }
         let shape = q.shape().with_axis(3, v.shape()[3]);
         Ok([Spec { shape, dtype: q.dtype() }].into())
     }
@@ -226,6 +235,11 @@ impl Primitive for ScaledDotProductAttentionVjp {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let (given, last) = inputs.split_at(inputs.len() - 2);
+        let output = self.forward.infer(given)?.remove(0);
+        for like in last {
+            check_cotangent(self.name(), like, output.clone())?;
+        }
         Ok(inputs[..3].iter().map(|input| input.spec().clone()).collect())
     }
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Gradient, Input, OpInfo, Sample, accumulator, check_norm, fused, kinds};
+use super::{
+    Family, Gradient, Input, OpInfo, Sample, accumulator, check_cotangent, check_norm, fused, kinds,
+};
 use crate::{
     Array, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
@@ -102,7 +104,8 @@ impl Primitive for LayerNormVjp {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        let (_cotangent, inputs) = inputs.split_last().expect("the cotangent is the last input");
+        let (cotangent, inputs) = inputs.split_last().expect("the cotangent is the last input");
+        check_cotangent(self.name(), cotangent, self.forward.infer(inputs)?[0].clone())?;
         Ok(inputs.iter().map(|input| input.spec().clone()).collect())
     }
 

@@ -15,7 +15,7 @@ pub use rms_norm::{RmsNorm, RmsNormVjp, rms_norm};
 pub use rope::{Rope, RopeFrequencies, RopeOffset, RopeOptions, rope};
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
-use crate::{Array, Dtype, Error, Result, graph::Primitive};
+use crate::{Array, Dtype, Error, Result, graph::{Primitive, Spec}};
 
 /// Records a fused operation, or what it means where there is `float64`: that is rare enough for
 /// backends to have no kernel for it.
@@ -41,6 +41,16 @@ fn check_float(op: &'static str, dtype: Dtype) -> Result<()> {
     }
     let reason = "it takes real floating-point arrays; convert with astype first";
     Err(Error::Dtype { op, dtype, reason })
+}
+
+/// Checks that a cotangent is like the output that it belongs to.
+fn check_cotangent(op: &'static str, cotangent: &Array, output: Spec) -> Result<()> {
+    if *cotangent.spec() == output {
+        return Ok(());
+    }
+    let (given, due) = (cotangent.shape(), output.shape);
+    let reason = format!("a cotangent of shape {given} for an output of shape {due}");
+    Err(Error::Shape { op, reason })
 }
 
 /// Checks that `x` has a last axis and that a parameter of a norm is a vector of its size.

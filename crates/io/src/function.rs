@@ -1,0 +1,385 @@
+//! Owns files of traced functions: a safetensors file whose tensors are what the functions captured,
+//! and whose metadata has their steps as JSON under the key `olivine_function`.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use olivine_core::{Array, graph::Program};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, FileProblem, Metadata, Result, SafeTensors, load_safetensors, save_safetensors,
+};
+
+/// Where the metadata has the functions.
+const KEY: &str = "olivine_function";
+
+/// The version of the format. Files of other versions are refused.
+const VERSION: u32 = 1;
+
+/// What the metadata holds.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    traces: Vec<StoredTrace>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTrace {
+    /// The names of the last arguments, which may be given by name.
+    keywords: Vec<String>,
+    /// The tensor of each constant.
+    constants: Vec<String>,
+    program: Program,
+}
+
+/// Traces a function for one or more signatures and writes a file that another process can call.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Exporter, import_function};
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("scale.safetensors");
+/// let weight = array!([2.0, 3.0]);
+/// let mut exporter = Exporter::new(|x| Ok(vec![x[0].multiply(&weight)?]));
+/// exporter.trace(&[array!([0.0, 0.0])])?;
+/// exporter.trace(&[array!([[0.0, 0.0]])])?;
+/// exporter.save(&path)?;
+/// let scale = import_function(&path)?;
+/// assert_eq!(scale.call(&[array!([1.0, 1.0])])?[0].to_vec::<f32>()?, [2.0, 3.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Exporter<F> {
+    f: F,
+    shapeless: bool,
+    traces: Vec<(Vec<String>, Program)>,
+}
+
+impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
+    /// Prepares to export `f`.
+    pub fn new(f: F) -> Self {
+        Exporter {
+            f,
+            shapeless: false,
+            traces: Vec::new(),
+        }
+    }
+
+    /// Lets the file's functions take arguments of other shapes, of the same ranks and dtypes.
+    pub fn shapeless(mut self) -> Self {
+        self.shapeless = true;
+        self
+    }
+
+    /// Traces the function for arguments like `examples`, whose values do not matter.
+    pub fn trace(&mut self, examples: &[Array]) -> Result<()> {
+        self.trace_named(examples, &[])
+    }
+
+    /// As [`Exporter::trace`], with arguments after the others that have names.
+    pub fn trace_named(&mut self, examples: &[Array], named: &[(&str, Array)]) -> Result<()> {
+        let mut named: Vec<_> = named.to_vec();
+        named.sort_by(|a, b| a.0.cmp(b.0));
+        let all: Vec<Array> = examples
+            .iter()
+            .chain(named.iter().map(|(_, x)| x))
+            .cloned()
+            .collect();
+        let mut program = Program::trace(&all, &self.f)?;
+        program.shapeless = self.shapeless;
+        program.tidy();
+        let keywords = named.into_iter().map(|(name, _)| name.to_owned()).collect();
+        self.traces.push((keywords, program));
+        Ok(())
+    }
+
+    /// Writes the file, whole or not at all.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        // Signatures share the arrays that they captured.
+        let mut names: HashMap<usize, String> = HashMap::new();
+        let mut tensors: Vec<(String, &Array)> = Vec::new();
+        let mut traces = Vec::new();
+        for (keywords, program) in &self.traces {
+            let mut constants = Vec::new();
+            for constant in &program.constants {
+                let name = names.entry(constant.id()).or_insert_with(|| {
+                    let name = format!("constant.{}", tensors.len());
+                    tensors.push((name.clone(), constant));
+                    name
+                });
+                constants.push(name.clone());
+            }
+            let (keywords, program) = (keywords.clone(), program.clone());
+            traces.push(StoredTrace {
+                keywords,
+                constants,
+                program,
+            });
+        }
+        let text = serde_json::to_string(&Stored {
+            version: VERSION,
+            traces,
+        })
+        .map_err(|error| malformed(path, error.to_string()))?;
+        save_safetensors(path, tensors, &Metadata::from([(KEY.to_owned(), text)]))
+    }
+}
+
+/// Traces `f` for arguments like `examples` and writes a file that another process can call.
+///
+/// What `f` captures goes into the file. Evaluating an argument inside `f` is an error; the rules of
+/// custom functions are left behind.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{export_function, import_function};
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("norm.safetensors");
+/// export_function(&path, |x| Ok(vec![x[0].square()?.sum(..)?.sqrt()?]), &[array!([0.0, 0.0])])?;
+/// let norm = import_function(&path)?;
+/// assert_eq!(norm.call(&[array!([3.0, 4.0])])?[0].item::<f32>()?, 5.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn export_function(
+    path: impl AsRef<Path>,
+    f: impl Fn(&[Array]) -> olivine_core::Result<Vec<Array>>,
+    examples: &[Array],
+) -> Result<()> {
+    let mut exporter = Exporter::new(f);
+    exporter.trace(examples)?;
+    exporter.save(path)
+}
+
+/// A function that was read from a file.
+pub struct ImportedFunction {
+    path: PathBuf,
+    traces: Vec<(Vec<String>, Program)>,
+}
+
+/// Reads a file that [`export_function`] or an [`Exporter`] wrote; captured arrays view it in place.
+pub fn import_function(path: impl AsRef<Path>) -> Result<ImportedFunction> {
+    let path = path.as_ref();
+    read(path, &load_safetensors(path)?)
+}
+
+impl ImportedFunction {
+    /// Reads a file that is in memory already.
+    pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self> {
+        read(Path::new("<bytes>"), &SafeTensors::from_bytes(bytes)?)
+    }
+
+    /// The results for arguments, by the first trace that takes their shapes and dtypes.
+    pub fn call(&self, arguments: &[Array]) -> Result<Vec<Array>> {
+        self.call_named(arguments, &[])
+    }
+
+    /// As [`ImportedFunction::call`], with arguments by name.
+    pub fn call_named(&self, arguments: &[Array], named: &[(&str, Array)]) -> Result<Vec<Array>> {
+        let mut named: Vec<_> = named.to_vec();
+        named.sort_by(|a, b| a.0.cmp(b.0));
+        let all: Vec<Array> = arguments
+            .iter()
+            .chain(named.iter().map(|(_, x)| x))
+            .cloned()
+            .collect();
+        for (keywords, program) in &self.traces {
+            let same = keywords.len() == named.len()
+                && keywords
+                    .iter()
+                    .zip(&named)
+                    .all(|(keyword, (name, _))| keyword == name);
+            if same && program.accepts(&all) {
+                return Ok(program.call(&all)?);
+            }
+        }
+        let given: Vec<String> = all
+            .iter()
+            .map(|x| format!("{} {}", x.dtype(), x.shape()))
+            .collect();
+        let reason = format!(
+            "no function in {} takes ({}); it has {}",
+            self.path.display(),
+            given.join(", "),
+            self.signatures().join(" and ")
+        );
+        let op = "call";
+        Err(olivine_core::Error::Argument { op, reason }.into())
+    }
+
+    /// What arguments the file's functions take: dtypes, shapes and names.
+    pub fn signatures(&self) -> Vec<String> {
+        let signature = |(keywords, program): &(Vec<String>, Program)| {
+            let first = program.inputs.len() - keywords.len();
+            let each = program.inputs.iter().enumerate().map(|(i, spec)| {
+                let shape = if program.shapeless {
+                    format!("of rank {}", spec.shape.rank())
+                } else {
+                    spec.shape.to_string()
+                };
+                match i.checked_sub(first) {
+                    Some(k) => format!("{}={} {shape}", keywords[k], spec.dtype),
+                    None => format!("{} {shape}", spec.dtype),
+                }
+            });
+            format!("({})", each.collect::<Vec<_>>().join(", "))
+        };
+        self.traces.iter().map(signature).collect()
+    }
+}
+
+fn malformed(path: &Path, reason: String) -> Error {
+    let problem = FileProblem::Malformed { reason };
+    Error::File {
+        file: path.to_owned(),
+        problem,
+    }
+}
+
+fn read(path: &Path, file: &SafeTensors) -> Result<ImportedFunction> {
+    let fail = |reason: String| malformed(path, reason);
+    let text = file.metadata().get(KEY).ok_or_else(|| {
+        fail(format!(
+            "no functions: the metadata lacks `{KEY}`; write it with export_function"
+        ))
+    })?;
+    // The version is read alone, since another version's traces may look different.
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let version: Version = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+    if version.version != VERSION {
+        let version = version.version;
+        return Err(fail(format!(
+            "functions of version {version}, and this is version {VERSION}; export them again"
+        )));
+    }
+    let stored: Stored = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+    let mut traces = Vec::new();
+    for StoredTrace {
+        keywords,
+        constants,
+        mut program,
+    } in stored.traces
+    {
+        program.constants = constants
+            .iter()
+            .map(|name| file.array(name))
+            .collect::<Result<_>>()?;
+        if keywords.len() > program.inputs.len() {
+            return Err(fail("more names than arguments".to_owned()));
+        }
+        program.check().map_err(|error| fail(error.to_string()))?;
+        program.simplify();
+        traces.push((keywords, program));
+    }
+    Ok(ImportedFunction {
+        path: path.to_owned(),
+        traces,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use olivine_core::{CompileOptions, array, compile_with, random};
+
+    use super::*;
+
+    type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn a_shapeless_function_takes_other_shapes_and_names_choose_a_trace() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("f");
+        let mut exporter = Exporter::new(|x: &[Array]| match x {
+            [x] => Ok(vec![x.softmax(-1)?]),
+            [x, scale] => Ok(vec![x.multiply(scale)?]),
+            _ => Ok(vec![]),
+        })
+        .shapeless();
+        exporter.trace(&[array!([0.0, 0.0])])?;
+        exporter.trace_named(&[array!([0.0, 0.0])], &[("scale", array!(0.0))])?;
+        exporter.save(&path)?;
+        let f = import_function(&path)?;
+        let x = random::normal([7])?;
+        assert_eq!(
+            f.call(&[x.clone()])?[0].to_vec::<f32>()?,
+            x.softmax(-1)?.to_vec::<f32>()?
+        );
+        let twice = f.call_named(&[x.clone()], &[("scale", array!(2.0))])?;
+        assert_eq!(twice[0].to_vec::<f32>()?, x.multiply(2.0)?.to_vec::<f32>()?);
+        let error = f
+            .call(&[array!([[1.0]])])
+            .err()
+            .expect("a matrix is not taken")
+            .to_string();
+        assert!(
+            error.contains("float32 of rank 1, scale=float32 of rank 0"),
+            "{error}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn compiled_functions_and_draws_can_be_exported() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("f");
+        let inner = compile_with(CompileOptions::default(), |x: &Array| x.exp()?.add(1.0));
+        let draw = |x: &[Array]| {
+            let noise = random::Uniform::new([3]).key(&x[0]).sample()?;
+            Ok(vec![inner(&noise)?])
+        };
+        export_function(&path, draw, &[random::key(1)])?;
+        let key = random::key(8);
+        let got = import_function(&path)?.call(&[key.clone()])?;
+        assert_eq!(got[0].to_vec::<f32>()?, draw(&[key])?[0].to_vec::<f32>()?);
+        Ok(())
+    }
+
+    #[test]
+    fn broken_files_are_errors() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("f");
+        let f = |x: &[Array]| Ok(vec![x[0].sum(0)?.matmul(array!([[1.0], [2.0]]))?.exp()?]);
+        export_function(&path, f, &[array!([[1.0, 2.0]])])?;
+        let file = std::fs::read(&path)?;
+        assert!(ImportedFunction::from_bytes(file.clone()).is_ok());
+        let text = String::from_utf8_lossy(&file).into_owned();
+        let at = text.find(KEY).expect("the metadata is there");
+        let end = text.rfind('}').expect("the header is there");
+        // Every digit and some letters of the description, changed one by one.
+        let mut refused = 0;
+        for i in at + KEY.len()..end {
+            let mut broken = file.clone();
+            broken[i] = match broken[i] {
+                b'9' => b'1',
+                digit @ b'0'..=b'8' => digit + 1,
+                letter @ b'a'..=b'y' => letter + 1,
+                _ => continue,
+            };
+            if let Ok(f) = ImportedFunction::from_bytes(broken) {
+                // Another function may have come out, but not one that fails to hold together.
+                let _ = f.call(&[array!([[1.0, 2.0]])]).map(|y| y[0].eval());
+            } else {
+                refused += 1;
+            }
+        }
+        assert!(refused > 50, "{refused} broken files were refused");
+        let version = br#"version\":"#;
+        let at = file
+            .windows(version.len())
+            .position(|bytes| bytes == version);
+        let mut newer = file.clone();
+        newer[at.expect("the version is there") + version.len()] = b'7';
+        let error = ImportedFunction::from_bytes(newer)
+            .err()
+            .expect("it is of another version");
+        assert!(error.to_string().contains("version 7"), "{error}");
+        Ok(())
+    }
+}
