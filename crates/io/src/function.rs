@@ -2,6 +2,7 @@
 //! and whose metadata has their steps as JSON under the key `olivine_function`.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
     path::{Path, PathBuf},
 };
@@ -156,6 +157,7 @@ pub fn export_function(
 }
 
 /// A function that was read from a file.
+#[derive(Debug)]
 pub struct ImportedFunction {
     path: PathBuf,
     traces: Vec<(Vec<String>, Program)>,
@@ -174,16 +176,20 @@ impl ImportedFunction {
     }
 
     /// The results for arguments, by the first trace that takes their shapes and dtypes.
-    pub fn call(&self, arguments: &[Array]) -> Result<Vec<Array>> {
+    pub fn call<A: Borrow<Array>>(&self, arguments: &[A]) -> Result<Vec<Array>> {
         self.call_named(arguments, &[])
     }
 
     /// As [`ImportedFunction::call`], with arguments by name.
-    pub fn call_named(&self, arguments: &[Array], named: &[(&str, Array)]) -> Result<Vec<Array>> {
+    pub fn call_named<A: Borrow<Array>>(
+        &self,
+        arguments: &[A],
+        named: &[(&str, Array)],
+    ) -> Result<Vec<Array>> {
         let mut named: Vec<_> = named.to_vec();
         named.sort_by(|a, b| a.0.cmp(b.0));
+        let arguments = arguments.iter().map(Borrow::borrow);
         let all: Vec<Array> = arguments
-            .iter()
             .chain(named.iter().map(|(_, x)| x))
             .cloned()
             .collect();
@@ -308,15 +314,14 @@ mod tests {
         let f = import_function(&path)?;
         let x = random::normal([7])?;
         assert_eq!(
-            f.call(&[x.clone()])?[0].to_vec::<f32>()?,
+            f.call(&[&x])?[0].to_vec::<f32>()?,
             x.softmax(-1)?.to_vec::<f32>()?
         );
-        let twice = f.call_named(&[x.clone()], &[("scale", array!(2.0))])?;
+        let twice = f.call_named(&[&x], &[("scale", array!(2.0))])?;
         assert_eq!(twice[0].to_vec::<f32>()?, x.multiply(2.0)?.to_vec::<f32>()?);
         let error = f
             .call(&[array!([[1.0]])])
-            .err()
-            .expect("a matrix is not taken")
+            .expect_err("a matrix is not taken")
             .to_string();
         assert!(
             error.contains("float32 of rank 1, scale=float32 of rank 0"),
@@ -336,7 +341,7 @@ mod tests {
         };
         export_function(&path, draw, &[random::key(1)])?;
         let key = random::key(8);
-        let got = import_function(&path)?.call(&[key.clone()])?;
+        let got = import_function(&path)?.call(&[&key])?;
         assert_eq!(got[0].to_vec::<f32>()?, draw(&[key])?[0].to_vec::<f32>()?);
         Ok(())
     }
@@ -376,9 +381,7 @@ mod tests {
             .position(|bytes| bytes == version);
         let mut newer = file.clone();
         newer[at.expect("the version is there") + version.len()] = b'7';
-        let error = ImportedFunction::from_bytes(newer)
-            .err()
-            .expect("it is of another version");
+        let error = ImportedFunction::from_bytes(newer).expect_err("it is of another version");
         assert!(error.to_string().contains("version 7"), "{error}");
         Ok(())
     }

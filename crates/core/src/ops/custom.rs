@@ -1,6 +1,6 @@
 //! Owns functions whose rules for transforms are given by hand, and `depends`.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use smallvec::SmallVec;
@@ -199,7 +199,7 @@ impl Primitive for Custom {
 /// // A step, whose gradient is let through as if it were the identity.
 /// let step = CustomFunction::new(|x: &[Array]| Ok(vec![x[0].greater(0.0)?.astype(x[0].dtype())?]))
 ///     .with_vjp(|_, cotangents, _| Ok(cotangents.to_vec()));
-/// let slope = grad(|x: &Array| step.call(&[x.clone()])?[0].multiply(3.0))(&array!(0.5))?;
+/// let slope = grad(|x: &Array| step.call(&[x])?[0].multiply(3.0))(&array!(0.5))?;
 /// assert_eq!(slope.item::<f32>()?, 3.0);
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
@@ -248,8 +248,9 @@ impl CustomFunction {
     }
 
     /// The results for arguments.
-    pub fn call(&self, arguments: &[Array]) -> Result<Vec<Array>> {
-        let results = (self.f)(arguments)?;
+    pub fn call<A: Borrow<Array>>(&self, arguments: &[A]) -> Result<Vec<Array>> {
+        let arguments: Vec<Array> = arguments.iter().map(|x| x.borrow().clone()).collect();
+        let results = (self.f)(&arguments)?;
         if exporting() {
             return Ok(results);
         }
