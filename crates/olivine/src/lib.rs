@@ -29,9 +29,9 @@ pub mod nn {
 pub mod prelude {
     pub use crate::nn::{Layer, Module};
     pub use olivine_core::{
-        Array, Axes, Device, Dtype, Ellipsis, Error, IntoOperand, NewAxis, Result, Shape, Stream,
-        Tree, array, async_eval, concatenate, eval, fast, grad, keep, random, stack, step,
-        stop_gradient, value_and_grad, vjp,
+        Array, Axes, CompileOptions, CustomFunction, Device, Dtype, Ellipsis, Error, IntoOperand,
+        NewAxis, Result, Shape, Stream, Tree, array, async_eval, checkpoint, compile, concatenate,
+        eval, fast, grad, jvp, keep, random, stack, step, stop_gradient, value_and_grad, vjp, vmap,
     };
 }
 

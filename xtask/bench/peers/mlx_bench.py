@@ -160,6 +160,7 @@ SETUPS = {
     "exp_16m": pointwise(mx.exp),
     "gelu_16m": pointwise(gelu),
     "gelu_fused_16m": pointwise(mx.compile(gelu)),
+    "squared_error_16m": pointwise(mx.compile(lambda x, y: mx.mean(mx.square(x - y))), 2),
     "sum_16m": pointwise(mx.sum),
     "softmax_4096": softmax,
     "rms_norm_4096": rms_norm,

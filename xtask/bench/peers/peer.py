@@ -6,6 +6,7 @@ What every benchmark measures, the same in each peer and in Olivine; float32 thr
 - `add_16m`, `exp_16m`, `sum_16m`: over 2**24 standard normal values.
 - `gelu_16m`: `0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))`, spelled out op by op, over 2**24 values.
 - `gelu_fused_16m`: the same function by the library's best fused means.
+- `squared_error_16m`: the mean squared difference of two vectors of 2**24 values, by the library's best fused means.
 - `softmax_4096`, `rms_norm_4096`: over the last axis of a 4096 by 4096 matrix; RMS norm with weight, eps 1e-5.
 - `sdpa_decode`: attention, 1 batch, 32 query heads, 8 key-value heads, 128 wide, 1 query over 1024 keys, scale 128**-0.5.
 - `sdpa_prefill`: the same with 1024 queries and a causal mask.

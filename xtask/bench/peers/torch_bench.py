@@ -163,6 +163,7 @@ SETUPS = {
     "exp_16m": pointwise(torch.exp),
     "gelu_16m": pointwise(gelu),
     "gelu_fused_16m": pointwise(lambda x: F.gelu(x, approximate="tanh")),
+    "squared_error_16m": pointwise(F.mse_loss, 2),
     "sum_16m": pointwise(torch.sum),
     "softmax_4096": softmax,
     "rms_norm_4096": rms_norm,

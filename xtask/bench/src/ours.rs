@@ -48,9 +48,15 @@ pub(crate) const ALL: &[Bench] = &[
         pointwise(Array::exp)
     }),
     bench("gelu_16m", "tanh GELU, op by op", 1, || pointwise(gelu)),
-    bench("gelu_fused_16m", "tanh GELU, the library's own", 1, || {
-        pointwise(olivine::nn::gelu_tanh)
+    bench("gelu_fused_16m", "tanh GELU, compiled", 1, || {
+        pointwise(compile(olivine::nn::gelu_tanh))
     }),
+    bench(
+        "squared_error_16m",
+        "mean squared difference, compiled",
+        1,
+        squared_error,
+    ),
     bench("sum_16m", "sum of an f32 vector", 1, || {
         pointwise(|x| x.sum(..))
     }),
@@ -150,6 +156,12 @@ fn gelu(x: &Array) -> Result<Array> {
     let scale = (2.0 / std::f64::consts::PI).sqrt();
     x.multiply(0.5)?
         .multiply(inner.multiply(scale)?.tanh()?.add(1.0)?)
+}
+
+fn squared_error() -> Result<Work> {
+    let pair = (normal([LARGE])?, normal([LARGE])?);
+    let error = compile(|(x, y): &(Array, Array)| x.subtract(y)?.square()?.mean(..));
+    Ok(work(move || error(&pair)))
 }
 
 fn attention(queries: usize) -> Result<Work> {
