@@ -1,11 +1,11 @@
 //! Checks that random expressions give the same bits however they are evaluated: one operation at
-//! a time, all at once, or asynchronously on another stream.
+//! a time, all at once, asynchronously on another stream, or compiled.
 //!
 //! `OLIVINE_SEED=n` runs the one expression of that seed.
 
 use olivine_conformance::{Rng, Tensor, fill::fill, layout::Layout};
 use olivine_core::{
-    Array, Device, Dtype, Error, Stream, async_eval, eval,
+    Array, Device, Dtype, Error, Stream, async_eval, compile, eval,
     ops::{Domain, Family, Input, OpInfo, Sample, ops},
 };
 
@@ -135,11 +135,20 @@ impl Program {
 
     /// Records the whole expression and returns the wanted arrays; nothing else holds a handle.
     fn record(&self, samples: &[(&OpInfo, Sample)]) -> Result<Vec<Array>, Error> {
-        let mut arrays: Vec<Array> = self
-            .leaves
-            .iter()
-            .map(|(tensor, layout)| layout.lay(tensor))
-            .collect::<Result<_, _>>()?;
+        self.record_on(self.laid()?, samples)
+    }
+
+    fn laid(&self) -> Result<Vec<Array>, Error> {
+        let leaves = self.leaves.iter();
+        leaves.map(|(tensor, layout)| layout.lay(tensor)).collect()
+    }
+
+    fn record_on(
+        &self,
+        leaves: Vec<Array>,
+        samples: &[(&OpInfo, Sample)],
+    ) -> Result<Vec<Array>, Error> {
+        let mut arrays = leaves;
         for step in &self.steps {
             let given: Vec<Array> = step.inputs.iter().map(|&i| arrays[i].clone()).collect();
             let results = (samples[step.sample].1.call)(&given)?;
@@ -233,6 +242,9 @@ fn run(seed: u64, samples: &[(&OpInfo, Sample)], side: Stream) -> Result<usize, 
     let elsewhere = side.scope(|| program.record(samples)).map_err(text)?;
     async_eval(&elsewhere).wait().map_err(text)?;
     program.compare(&elsewhere, "on another stream", samples)?;
+    let compiled = compile(|leaves: &Vec<Array>| program.record_on(leaves.clone(), samples));
+    let leaves = program.laid().map_err(text)?;
+    program.compare(&compiled(&leaves).map_err(text)?, "compiled", samples)?;
     Ok(program.steps.len())
 }
 
