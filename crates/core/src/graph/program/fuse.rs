@@ -148,8 +148,6 @@ impl Program {
     fn leads(&self, groups: &Groups, from: usize, target: usize) -> bool {
         let mut seen = vec![false; self.steps.len()];
         let mut stack = vec![from];
-        // Nothing before the target's first step can read from it.
-        let first = groups.members[target].first().copied().unwrap_or(0);
         while let Some(group) = stack.pop() {
             for &step in &groups.members[group] {
                 for slot in &self.steps[step].inputs {
@@ -166,13 +164,8 @@ impl Program {
                         }
                         continue;
                     }
-                    if groups.members[next]
-                        .last()
-                        .is_some_and(|&last| last > first)
-                    {
-                        seen[next] = true;
-                        stack.push(next);
-                    }
+                    seen[next] = true;
+                    stack.push(next);
                 }
             }
         }
