@@ -1,6 +1,10 @@
 //! Owns what can go wrong with array files: every error names the file, and the tensor if it is one's.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use olivine_core::Dtype;
 
@@ -51,6 +55,21 @@ pub enum Error {
     Array(#[from] olivine_core::Error),
 }
 
+impl Error {
+    pub(crate) fn io(path: &Path, action: &'static str, error: io::Error) -> Error {
+        Error::Io {
+            file: path.to_owned(),
+            action,
+            source: Arc::new(error),
+        }
+    }
+
+    pub(crate) fn file(path: &Path, problem: FileProblem) -> Error {
+        let file = path.to_owned();
+        Error::File { file, problem }
+    }
+}
+
 /// What is wrong with a file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +82,107 @@ pub enum FileProblem {
     TooShort {
         /// The file's size.
         bytes: usize,
+    },
+    /// Neither its name nor its first bytes tell the format.
+    #[error(
+        "the format is not known; name the file .npy, .npz, .safetensors or .gguf, or use the \
+        function of its format"
+    )]
+    UnknownFormat,
+    /// The format holds something else than what was given.
+    #[error("{format} holds {holds}; {fix}")]
+    WrongContents {
+        /// The format.
+        format: &'static str,
+        /// What it holds.
+        holds: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// It is a file of another format.
+    #[error("not {format}: it begins with other bytes")]
+    NotThisFormat {
+        /// The format that was expected.
+        format: &'static str,
+    },
+    /// The format's version is not known.
+    #[error("version {version} of {format} is not known; {fix}")]
+    UnsupportedVersion {
+        /// The format.
+        format: &'static str,
+        /// The version that the file states.
+        version: String,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// It ends too early.
+    #[error(
+        "truncated: {what} takes {needed} bytes where {available} are left; copy or download the \
+        file again"
+    )]
+    Truncated {
+        /// What does not fit.
+        what: &'static str,
+        /// The bytes it takes.
+        needed: u64,
+        /// The bytes that are left.
+        available: u64,
+    },
+    /// Arrays cannot hold its elements.
+    #[error("arrays cannot hold elements of type {dtype}; {fix}")]
+    UnsupportedDtype {
+        /// The type as the file spells it.
+        dtype: String,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// It has more axes than any real array.
+    #[error("{rank} axes are over the limit of {limit}")]
+    TooManyAxes {
+        /// The number of axes.
+        rank: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// Its element count does not fit in memory addresses.
+    #[error("shape {shape:?} has too many elements")]
+    TooLarge {
+        /// The shape as the file states it.
+        shape: Vec<u64>,
+    },
+    /// A truth value is neither 0 nor 1.
+    #[error("element {index} is {value}, which is no truth value")]
+    NotBool {
+        /// The element's position in the order of the file.
+        index: usize,
+        /// The byte found there.
+        value: u8,
+    },
+    /// Memory for a copy ran out.
+    #[error("no memory for {bytes} bytes")]
+    OutOfMemory {
+        /// The bytes that were needed.
+        bytes: usize,
+    },
+    /// The archive around the arrays is damaged, or uses what no array file does.
+    #[error("the zip archive cannot be read: {reason}")]
+    Archive {
+        /// Why.
+        reason: String,
+    },
+    /// A number that describes the file has a value that cannot be.
+    #[error("{what} is malformed: {reason}")]
+    MalformedField {
+        /// What.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// The array's values could not be computed.
+    #[error("{reason}")]
+    Evaluation {
+        /// Why.
+        reason: String,
     },
     /// The header would be larger than any real one.
     #[error("the header's length of {length} bytes is over the limit of {limit}")]
@@ -195,6 +315,19 @@ pub enum TensorProblem {
         /// The byte found there.
         value: u8,
     },
+    /// The format cannot store its dtype.
+    #[error("{format} cannot store {dtype}; {fix}")]
+    NotStorable {
+        /// The format.
+        format: &'static str,
+        /// The array's dtype.
+        dtype: Dtype,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The file of this name inside an archive is not what it should be.
+    #[error("{0}")]
+    Member(FileProblem),
     /// Memory for a copy ran out.
     #[error("no memory for {bytes} bytes of {dtype}")]
     OutOfMemory {

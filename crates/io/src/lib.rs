@@ -6,11 +6,26 @@ use olivine_cpu as _;
 
 mod error;
 mod function;
+mod gguf;
+mod load;
+mod npy;
+mod npz;
 mod safetensors;
+mod source;
+mod write;
 
 pub use error::{Error, FileProblem, Result, TensorProblem};
 pub use function::{Exporter, ImportedFunction, export_function, import_function};
-pub use safetensors::{Metadata, SafeTensors, TensorInfo, load_safetensors, save_safetensors};
+pub use gguf::{
+    Gguf, GgufInfo, GgufMetadata, GgufValue, GgufValues, Packed, load_gguf, save_gguf, write_gguf,
+};
+pub use load::{Contents, Format, Loaded, load, load_source, save};
+pub use npy::{load_npy, read_npy, save_npy, write_npy};
+pub use npz::{Compression, Npz, load_npz, savez, savez_compressed, write_npz};
+pub use safetensors::{
+    Metadata, SafeTensors, TensorInfo, load_safetensors, save_safetensors, write_safetensors,
+};
+pub use source::Source;
 
 // Files store little-endian numbers and arrays view them in place.
 const _: () = assert!(

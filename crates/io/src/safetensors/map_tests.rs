@@ -7,6 +7,7 @@ use super::{
     samples::*,
     *,
 };
+use crate::FileProblem;
 
 #[test]
 fn a_mapped_file_is_viewed_without_a_copy() {

@@ -12,25 +12,24 @@ mod mutation_tests;
 #[cfg(test)]
 mod read_tests;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(all(test, not(miri)))]
 mod save_tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    ptr::NonNull,
-    sync::Arc,
+    io::Read,
+    path::Path,
 };
 
-use memmap2::Mmap;
-use olivine_core::{Array, Buffer, Dtype, HostBuffer, Shape};
+use olivine_core::{Array, Dtype, Shape};
 
 use self::header::{Entry, Problem};
-pub use self::save::save_safetensors;
-use crate::{Error, FileProblem, Result, TensorProblem};
+pub use self::save::{save_safetensors, write_safetensors};
+use crate::{
+    Error, Result, TensorProblem,
+    source::{Place, Source},
+};
 
 /// What a file says about itself, by key.
 pub type Metadata = BTreeMap<String, String>;
@@ -39,11 +38,7 @@ pub type Metadata = BTreeMap<String, String>;
 ///
 /// Arrays keep the file's memory alive; this handle may be dropped before them.
 pub struct SafeTensors {
-    path: PathBuf,
-    /// The whole file.
-    memory: Arc<dyn Buffer>,
-    /// The file behind the memory, if there is one.
-    file: Option<File>,
+    source: Source,
     entries: Vec<Entry>,
     by_name: HashMap<String, usize>,
     metadata: Metadata,
@@ -84,32 +79,7 @@ pub struct TensorInfo<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load_safetensors(path: impl AsRef<Path>) -> Result<SafeTensors> {
-    let path = path.as_ref();
-    let failed = |action| {
-        move |error| Error::Io {
-            file: path.to_owned(),
-            action,
-            source: Arc::new(error),
-        }
-    };
-    let invalid = |problem| Error::File {
-        file: path.to_owned(),
-        problem,
-    };
-    // Asked before opening, because opening a pipe waits for its writer.
-    let facts = std::fs::metadata(path).map_err(failed("open"))?;
-    if !facts.is_file() {
-        return Err(invalid(FileProblem::NotRegular));
-    }
-    if facts.len() < header::PREFIX as u64 {
-        let bytes = facts.len() as usize;
-        return Err(invalid(FileProblem::TooShort { bytes }));
-    }
-    let file = File::open(path).map_err(failed("open"))?;
-    // SAFETY: the map is read-only and private to us. That others leave the file alone cannot be
-    // enforced; it is asked for above, as every program that maps files must.
-    let map = unsafe { Mmap::map(&file) }.map_err(failed("map"))?;
-    SafeTensors::new(path.to_owned(), map, Some(file))
+    SafeTensors::new(Source::open(path)?)
 }
 
 impl SafeTensors {
@@ -126,35 +96,30 @@ impl SafeTensors {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<SafeTensors> {
-        SafeTensors::new(PathBuf::from("<bytes>"), bytes, None)
+        SafeTensors::new(Source::from_bytes(bytes))
     }
 
-    fn new(
-        path: PathBuf,
-        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
-        file: Option<File>,
-    ) -> Result<SafeTensors> {
-        let owner = Arc::new(bytes);
-        let bytes: &[u8] = (*owner).as_ref();
-        let header = header::parse(bytes).map_err(|problem| match problem {
-            Problem::File(problem) => Error::File {
-                file: path.clone(),
-                problem,
-            },
-            Problem::Tensor(tensor, problem) => Error::Tensor {
-                file: path.clone(),
-                tensor,
-                problem,
-            },
+    /// Reads a safetensors file from a reader, to its end.
+    ///
+    /// ```
+    /// use olivine_io::SafeTensors;
+    /// let file: &[u8] = b"\x02\0\0\0\0\0\0\0{}";
+    /// assert!(SafeTensors::from_reader(file)?.is_empty());
+    /// # Ok::<(), olivine_io::Error>(())
+    /// ```
+    pub fn from_reader(reader: impl Read) -> Result<SafeTensors> {
+        SafeTensors::new(Source::from_reader(reader)?)
+    }
+
+    /// Reads a safetensors file from what was opened.
+    pub fn new(source: Source) -> Result<SafeTensors> {
+        let header = header::parse(source.bytes()).map_err(|problem| match problem {
+            Problem::File(problem) => source.invalid(problem),
+            Problem::Tensor(tensor, problem) => source.invalid_tensor(&tensor, problem),
         })?;
-        let start = NonNull::from(bytes).cast();
-        // SAFETY: the slice borrows from what the owner holds, which nobody can reach to change.
-        let memory = unsafe { HostBuffer::share(start, bytes.len(), Box::new(owner.clone())) };
         let names = header.entries.iter().enumerate();
         Ok(SafeTensors {
-            path,
-            memory,
-            file,
+            source,
             by_name: names.map(|(i, entry)| (entry.name.clone(), i)).collect(),
             entries: header.entries,
             metadata: header.metadata,
@@ -183,7 +148,7 @@ impl SafeTensors {
 
     /// The file's path; `<bytes>` if it was given as bytes.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.source.path()
     }
 
     /// What the file states about a tensor, if it has one of this name.
@@ -221,74 +186,26 @@ impl SafeTensors {
             let dtype = stored.name;
             self.invalid(&entry.name, TensorProblem::UnsupportedDtype { dtype })
         })?;
-        let address = self.memory.host().as_ptr() as usize + entry.begin;
-        let (buffer, offset) = if dtype == Dtype::Bool || !address.is_multiple_of(dtype.size()) {
-            (self.copy(entry, dtype)?, 0)
-        } else {
-            (self.memory.clone(), entry.begin)
+        let place = Place {
+            begin: entry.begin,
+            shape: entry.shape.clone(),
+            dtype,
+            swapped: false,
         };
-        // SAFETY: the header's check gave the tensor as many bytes as its shape and dtype take.
-        // Every pattern of bits is a valid number, and truth values were checked in `copy`.
-        Ok(unsafe { Array::from_buffer(buffer, offset, entry.shape.clone(), dtype) }?)
-    }
-
-    /// Reads a tensor into memory of its own, aligned for every dtype.
-    fn copy(&self, entry: &Entry, dtype: Dtype) -> Result<Arc<dyn Buffer>> {
-        let bytes = entry.bytes;
-        let mut words: Vec<u64> = Vec::new();
-        words
-            .try_reserve_exact(bytes.div_ceil(8))
-            .map_err(|_| self.invalid(&entry.name, TensorProblem::OutOfMemory { bytes, dtype }))?;
-        words.resize(bytes.div_ceil(8), 0);
-        let start = NonNull::from(words.as_mut_slice()).cast::<u8>();
-        // SAFETY: the words are initialised, at least `bytes` bytes long, and borrowed by nobody
-        // else while this slice is in use.
-        let target = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), bytes) };
-        self.read(entry, target).map_err(|error| Error::Io {
-            file: self.path.clone(),
-            action: "read",
-            source: Arc::new(error),
-        })?;
-        if dtype == Dtype::Bool
-            && let Some(index) = target.iter().position(|&byte| byte > 1)
-        {
-            let value = target[index];
-            return Err(self.invalid(&entry.name, TensorProblem::NotBool { index, value }));
-        }
-        // SAFETY: the vector is moved but its words stay in place, and nobody else can reach them.
-        Ok(unsafe { HostBuffer::share(start, bytes, Box::new(words)) })
-    }
-
-    /// Copies a tensor's bytes. From the file if possible: pages of the map that were touched would
-    /// stay resident beside the copy.
-    fn read(&self, entry: &Entry, target: &mut [u8]) -> io::Result<()> {
-        #[cfg(unix)]
-        if let Some(file) = &self.file {
-            return std::os::unix::fs::FileExt::read_exact_at(file, target, entry.begin as u64);
-        }
-        // SAFETY: the header's check found the tensor's bytes inside the file, whose memory is
-        // readable while we hold it.
-        let source = unsafe {
-            let start = self.memory.host().as_ptr().add(entry.begin);
-            std::slice::from_raw_parts(start, entry.bytes)
-        };
-        target.copy_from_slice(source);
-        Ok(())
+        self.source
+            .array(&place)
+            .map_err(|problem| problem.of_tensor(&self.source, &entry.name, dtype))
     }
 
     fn invalid(&self, tensor: &str, problem: TensorProblem) -> Error {
-        Error::Tensor {
-            file: self.path.clone(),
-            tensor: tensor.to_owned(),
-            problem,
-        }
+        self.source.invalid_tensor(tensor, problem)
     }
 }
 
 impl std::fmt::Debug for SafeTensors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SafeTensors")
-            .field("path", &self.path)
+            .field("path", &self.path())
             .field("tensors", &self.entries.len())
             .finish_non_exhaustive()
     }

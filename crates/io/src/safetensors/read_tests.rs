@@ -4,14 +4,16 @@ use std::sync::OnceLock;
 
 use olivine_core::Dtype;
 
+use std::sync::Arc;
+
 use super::{samples::*, *};
 
 /// The addresses of a file's memory and of an array's first element.
 pub(super) fn addresses(file: &SafeTensors, array: &Array) -> (std::ops::Range<usize>, usize) {
-    let start = file.memory.host().as_ptr() as usize;
+    let start = file.source.memory.host().as_ptr() as usize;
     let data = array.data().unwrap();
     let first = data.buffer.host().as_ptr() as usize + data.offset;
-    (start..start + file.memory.bytes(), first)
+    (start..start + file.source.memory.bytes(), first)
 }
 
 pub(super) fn sample() -> Vec<u8> {
@@ -98,7 +100,7 @@ fn all_kinds_of_bytes_can_be_opened() {
     let embedded: &'static [u8] = EMBEDDED.get_or_init(sample);
     let file = SafeTensors::from_bytes(embedded).unwrap();
     check_sample(&file);
-    let start = file.memory.host().as_ptr();
+    let start = file.source.memory.host().as_ptr();
     assert!(
         std::ptr::eq(start, embedded.as_ptr()),
         "static bytes are not copied"

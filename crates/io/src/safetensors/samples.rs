@@ -8,7 +8,7 @@ use super::SafeTensors;
 use crate::{Error, FileProblem, TensorProblem};
 
 /// A file of this header and data, whether they fit each other or not.
-pub(super) fn file(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
+pub(crate) fn file(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
     let header = header.as_ref();
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(header);
@@ -17,7 +17,7 @@ pub(super) fn file(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
 }
 
 /// The same, with the header padded so that data is aligned.
-pub(super) fn aligned_file(header: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn aligned_file(header: &str, data: &[u8]) -> Vec<u8> {
     file(
         format!("{header:width$}", width = header.len().next_multiple_of(8)),
         data,
@@ -25,12 +25,12 @@ pub(super) fn aligned_file(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// The description of one tensor.
-pub(super) fn tensor(name: &str, dtype: &str, shape: &[u64], range: [u64; 2]) -> String {
+pub(crate) fn tensor(name: &str, dtype: &str, shape: &[u64], range: [u64; 2]) -> String {
     format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":{range:?}}}"#)
 }
 
 /// A header of several descriptions.
-pub(super) fn header(entries: &[String]) -> String {
+pub(crate) fn header(entries: &[String]) -> String {
     format!("{{{}}}", entries.join(","))
 }
 
@@ -66,12 +66,12 @@ impl AsRef<[u8]> for Aligned {
 }
 
 /// Opens bytes that lie at an aligned address.
-pub(super) fn open(bytes: &[u8]) -> crate::Result<SafeTensors> {
+pub(crate) fn open(bytes: &[u8]) -> crate::Result<SafeTensors> {
     SafeTensors::from_bytes(Aligned::new(bytes, 0))
 }
 
 /// What is wrong with a file as a whole.
-pub(super) fn file_problem(bytes: &[u8]) -> FileProblem {
+pub(crate) fn file_problem(bytes: &[u8]) -> FileProblem {
     match open(bytes).expect_err("the file is wrong") {
         Error::File { file, problem } => {
             assert_eq!(file.to_str(), Some("<bytes>"));
@@ -82,7 +82,7 @@ pub(super) fn file_problem(bytes: &[u8]) -> FileProblem {
 }
 
 /// Which tensor of a file is wrong, and why.
-pub(super) fn tensor_problem(bytes: &[u8]) -> (String, TensorProblem) {
+pub(crate) fn tensor_problem(bytes: &[u8]) -> (String, TensorProblem) {
     match open(bytes).expect_err("the file is wrong") {
         Error::Tensor {
             tensor, problem, ..
@@ -92,7 +92,7 @@ pub(super) fn tensor_problem(bytes: &[u8]) -> (String, TensorProblem) {
 }
 
 /// An array over the test's own memory; unlike `Array::from_slice` it needs no backend.
-pub(super) fn array<T: Element>(values: &[T], shape: &[usize]) -> Array {
+pub(crate) fn array<T: Element>(values: &[T], shape: &[usize]) -> Array {
     // SAFETY: elements are numbers and truth values, which have no padding.
     let bytes =
         unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
@@ -105,7 +105,7 @@ pub(super) fn array<T: Element>(values: &[T], shape: &[usize]) -> Array {
 }
 
 /// The bytes of an array's elements in row-major order, whatever its dtype.
-pub(super) fn bytes_of(array: &Array) -> Vec<u8> {
+pub(crate) fn bytes_of(array: &Array) -> Vec<u8> {
     let data = array.data().unwrap();
     assert!(olivine_core::shape::is_contiguous(
         array.shape(),
@@ -119,7 +119,7 @@ pub(super) fn bytes_of(array: &Array) -> Vec<u8> {
 }
 
 /// A row-major array of any dtype with elements that differ.
-pub(super) fn any_array(dtype: Dtype, shape: &[usize]) -> Array {
+pub(crate) fn any_array(dtype: Dtype, shape: &[usize]) -> Array {
     let count: usize = shape.iter().product();
     olivine_core::dispatch!(all, dtype, T => {
         let bytes = (0..count * size_of::<T>()).map(|i| match dtype {

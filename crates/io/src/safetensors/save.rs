@@ -1,25 +1,18 @@
 //! Owns writing safetensors files: whole or not at all.
 
-use std::{
-    borrow::Borrow,
-    fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-    process,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{borrow::Borrow, io::Write, path::Path};
 
-use olivine_core::{Array, shape::is_contiguous};
+use olivine_core::Array;
 use serde_json::{Map, Value, json};
 
 use super::{
     Metadata,
     header::{MAX_HEADER, METADATA, PREFIX, stored_name},
 };
-use crate::{Error, FileProblem, Result, TensorProblem};
+use crate::{
+    Error, FileProblem, Result, TensorProblem,
+    write::{atomically, write_elements},
+};
 
 /// Arrays view the data in place only if it starts at a multiple of this.
 const ALIGNMENT: usize = 8;
@@ -52,6 +45,36 @@ pub fn save_safetensors<N: Into<String>, A: Borrow<Array>>(
     metadata: &Metadata,
 ) -> Result<()> {
     let path = path.as_ref();
+    let arrays = sorted(arrays);
+    let header = header(path, &arrays, metadata)?;
+    atomically(path, |writer| write_all(writer, path, &header, &arrays))
+}
+
+/// Writes a safetensors file to any writer, evaluating the arrays one by one.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Array;
+/// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+/// let mut bytes = Vec::new();
+/// write_safetensors(&mut bytes, [("a", Array::scalar(1i32))], &Metadata::new())?;
+/// assert_eq!(SafeTensors::from_bytes(bytes)?.array("a")?.item::<i32>()?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_safetensors<N: Into<String>, A: Borrow<Array>>(
+    mut writer: impl Write,
+    arrays: impl IntoIterator<Item = (N, A)>,
+    metadata: &Metadata,
+) -> Result<()> {
+    let path = Path::new("<writer>");
+    let arrays = sorted(arrays);
+    let header = header(path, &arrays, metadata)?;
+    write_all(&mut writer, path, &header, &arrays)
+}
+
+fn sorted<N: Into<String>, A: Borrow<Array>>(
+    arrays: impl IntoIterator<Item = (N, A)>,
+) -> Vec<(String, A)> {
     let mut arrays: Vec<(String, A)> = arrays
         .into_iter()
         .map(|(name, array)| (name.into(), array))
@@ -61,41 +84,22 @@ pub fn save_safetensors<N: Into<String>, A: Borrow<Array>>(
         let (a, b) = (a.borrow().dtype().size(), b.borrow().dtype().size());
         b.cmp(&a).then_with(|| left.cmp(right))
     });
-    let header = header(path, &arrays, metadata)?;
-    let mut temporary = Temporary::beside(path)?;
-    let failed = |action| {
-        move |error| Error::Io {
-            file: path.to_owned(),
-            action,
-            source: Arc::new(error),
-        }
-    };
-    let mut writer = BufWriter::with_capacity(1 << 20, &mut temporary.file);
-    writer.write_all(&header).map_err(failed("write"))?;
+    arrays
+}
+
+fn write_all<A: Borrow<Array>>(
+    writer: &mut dyn Write,
+    path: &Path,
+    header: &[u8],
+    arrays: &[(String, A)],
+) -> Result<()> {
+    writer
+        .write_all(header)
+        .map_err(|error| Error::io(path, "write", error))?;
     for (name, array) in arrays {
-        let tensor_failed = |error| Error::Tensor {
-            file: path.to_owned(),
-            tensor: name.clone(),
-            problem: TensorProblem::Evaluation(Arc::new(error)),
-        };
-        let array = array.borrow();
-        let mut data = array.data().map_err(tensor_failed)?;
-        if !is_contiguous(array.shape(), &data.strides) {
-            // A row-major copy, which lives for this round only.
-            let copy = array.contiguous().and_then(|copy| copy.data());
-            data = copy.map_err(tensor_failed)?;
-        }
-        // SAFETY: the data is evaluated and row-major, so its bytes follow each other; the buffer
-        // is held until they are written.
-        let bytes = unsafe {
-            let start = data.buffer.host().as_ptr().add(data.offset);
-            std::slice::from_raw_parts(start, array.nbytes())
-        };
-        writer.write_all(bytes).map_err(failed("write"))?;
+        write_elements(writer, array.borrow()).map_err(|problem| problem.of_tensor(path, name))?;
     }
-    writer.flush().map_err(failed("write"))?;
-    drop(writer);
-    temporary.rename_to(path).map_err(failed("write"))
+    Ok(())
 }
 
 /// The header's length and text, padded so that the data that follows is aligned.
@@ -146,69 +150,4 @@ fn header<A: Borrow<Array>>(
     header.extend(text.bytes());
     header.resize(PREFIX + length, b' ');
     Ok(header)
-}
-
-/// A file that is removed unless it is renamed.
-struct Temporary {
-    path: PathBuf,
-    file: File,
-    keep: bool,
-}
-
-impl Temporary {
-    /// Creates a file in the folder of `target`, because only there a rename is atomic.
-    fn beside(target: &Path) -> Result<Temporary> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let failed = |error| Error::Io {
-            file: target.to_owned(),
-            action: "write",
-            source: Arc::new(error),
-        };
-        if target.file_name().is_none() {
-            return Err(failed(io::ErrorKind::InvalidFilename.into()));
-        }
-        if target.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = target.with_file_name(format!(".olivine-{}-{number}.tmp", process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => {
-                    return Ok(Temporary {
-                        path,
-                        file,
-                        keep: false,
-                    });
-                }
-                // Left behind by an earlier process of the same number that was killed.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-    }
-
-    /// Puts the file on the disk, then in the target's place.
-    fn rename_to(mut self, target: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.path, target)?;
-        self.keep = true;
-        #[cfg(unix)]
-        {
-            let folder = target.parent().filter(|folder| *folder != Path::new(""));
-            // The file is complete either way; only whether a power cut undoes the rename is open,
-            // and some file systems cannot sync folders.
-            let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|f| f.sync_all());
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.keep {
-            // There is nobody to tell, and the error that brought us here matters more.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

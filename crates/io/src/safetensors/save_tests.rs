@@ -45,7 +45,7 @@ fn every_dtype_and_shape_comes_back() {
             "{name}"
         );
         assert_eq!(bytes_of(&found), bytes_of(array), "{name}");
-        let view = found.data().unwrap().buffer.host() == file.memory.host();
+        let view = found.data().unwrap().buffer.host() == file.source.memory.host();
         let wanted = array.dtype() != Dtype::Bool;
         assert!(
             view == wanted || array.size() == 0,

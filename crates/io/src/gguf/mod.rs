@@ -1,0 +1,255 @@
+//! Owns GGUF files: arrays, packed and plain, and typed metadata.
+
+mod blocks;
+mod header;
+mod packed;
+mod save;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, io::Read, path::Path};
+
+use olivine_core::{Array, Dtype, Shape, f16};
+
+use self::{
+    blocks::LARGEST_BLOCK,
+    header::{Entry, Problem},
+};
+pub use self::{
+    save::{save_gguf, write_gguf},
+    value::{GgufMetadata, GgufValue, GgufValues},
+};
+use crate::{
+    Result, TensorProblem,
+    source::{Place, Source, filled},
+};
+
+/// An open GGUF file, whose arrays are made when asked for.
+///
+/// Arrays keep the file's memory alive if they view it; this handle may be dropped before them.
+pub struct Gguf {
+    source: Source,
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    metadata: GgufMetadata,
+}
+
+/// What a GGUF file states about one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GgufInfo<'a> {
+    /// The sizes of its axes; the file has them in the opposite order.
+    pub shape: &'a Shape,
+    /// Its type as GGUF calls it, such as `Q4_0`.
+    pub stored: &'static str,
+    /// The bytes it takes in the file.
+    pub bytes: usize,
+}
+
+/// A quantized tensor in the layout that `quantized_matmul` takes: groups of 32, mode `affine`.
+#[derive(Clone)]
+pub struct Packed {
+    /// The quantized weights, packed into `uint32`.
+    pub weight: Array,
+    /// What they are multiplied by: one `float16` for each group of 32.
+    pub scales: Array,
+    /// What is added then.
+    pub biases: Array,
+    /// The bits of a weight: 4 or 8.
+    pub bits: u32,
+}
+
+/// Opens a GGUF file by memory map.
+///
+/// Only header and metadata are read. Plain numbers (`F32`, `F16`, `BF16`, `F64`, `I8` to `I64`) view the map
+/// without a copy. See [`Gguf::arrays`] for quantized tensors.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Array;
+/// use olivine_io::{GgufMetadata, GgufValue, load_gguf, save_gguf};
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("model.gguf");
+/// let metadata = GgufMetadata::from([("general.name".into(), GgufValue::from("tiny"))]);
+/// save_gguf(&path, [("w", Array::scalar(2.0f32))], &metadata)?;
+///
+/// let file = load_gguf(&path)?;
+/// assert_eq!(file.metadata()["general.name"].as_str(), Some("tiny"));
+/// assert_eq!(file.array("w")?.item::<f32>()?, 2.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn load_gguf(path: impl AsRef<Path>) -> Result<Gguf> {
+    Gguf::new(Source::open(path)?)
+}
+
+impl Gguf {
+    /// Reads a GGUF file from what was opened.
+    pub fn new(source: Source) -> Result<Gguf> {
+        let header = header::parse(source.bytes()).map_err(|problem| match problem {
+            Problem::File(problem) => source.invalid(problem),
+            Problem::Tensor(tensor, problem) => source.invalid_tensor(&tensor, problem),
+        })?;
+        let names = header.entries.iter().enumerate();
+        Ok(Gguf {
+            by_name: names.map(|(i, entry)| (entry.name.clone(), i)).collect(),
+            entries: header.entries,
+            metadata: header.metadata,
+            source,
+        })
+    }
+
+    /// Reads a GGUF file that is in memory already.
+    pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Gguf> {
+        Gguf::new(Source::from_bytes(bytes))
+    }
+
+    /// Reads a GGUF file from a reader, to its end.
+    pub fn from_reader(reader: impl Read) -> Result<Gguf> {
+        Gguf::new(Source::from_reader(reader)?)
+    }
+
+    /// The names of the tensors as the file has them, in its order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// The number of tensors.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if the file has no tensors.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What the file says about itself.
+    pub fn metadata(&self) -> &GgufMetadata {
+        &self.metadata
+    }
+
+    /// The file's path; `<bytes>` or `<reader>` if it is no file.
+    pub fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// What the file states about a tensor, if it has one of this name.
+    pub fn info(&self, name: &str) -> Option<GgufInfo<'_>> {
+        let entry = &self.entries[*self.by_name.get(name)?];
+        Some(GgufInfo {
+            shape: &entry.shape,
+            stored: entry.stored.name(),
+            bytes: entry.bytes,
+        })
+    }
+
+    /// The tensor of this name as numbers: a quantized one is dequantized to `float16`.
+    ///
+    /// Fails if there is none, or if its type has no values that are known here.
+    pub fn array(&self, name: &str) -> Result<Array> {
+        let entry = self.entry(name)?;
+        match entry.stored.dtype() {
+            Some(dtype) => self.plain(entry, dtype),
+            None => self.dequantized(entry),
+        }
+    }
+
+    /// The tensor of this name in packed form; `None` unless its type is `Q4_0`, `Q4_1` or `Q8_0`.
+    pub fn packed(&self, name: &str) -> Result<Option<Packed>> {
+        let entry = self.entry(name)?;
+        packed::unpack(entry.stored, &entry.shape, self.bytes(entry))
+            .transpose()
+            .map_err(|problem| problem.of_tensor(&self.source, name, Dtype::Uint32))
+    }
+
+    /// All arrays with their names, in the order of the file.
+    ///
+    /// Types that have an equal packed form give three arrays: `Q4_0`, `Q4_1` and `Q8_0` tensors named
+    /// `NAME.weight` become `NAME.weight`, `NAME.scales` and `NAME.biases`, ready for
+    /// `quantized_matmul` with groups of 32 and 4 or 8 bits. All other quantized types are
+    /// dequantized to `float16`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// write_gguf(&mut bytes, [("a", Array::scalar(1i8)), ("b", Array::scalar(2i8))], &GgufMetadata::new())?;
+    /// let arrays = Gguf::from_bytes(bytes)?.arrays()?;
+    /// assert_eq!(arrays[1].0, "b");
+    /// assert_eq!(arrays[1].1.item::<i8>()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn arrays(&self) -> Result<Vec<(String, Array)>> {
+        let mut arrays = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            match self.packed(&entry.name)? {
+                Some(packed) => {
+                    let stem = entry.name.strip_suffix(".weight").unwrap_or(&entry.name);
+                    arrays.push((entry.name.clone(), packed.weight));
+                    arrays.push((format!("{stem}.scales"), packed.scales));
+                    arrays.push((format!("{stem}.biases"), packed.biases));
+                }
+                None => arrays.push((entry.name.clone(), self.array(&entry.name)?)),
+            }
+        }
+        Ok(arrays)
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        match self.by_name.get(name) {
+            Some(&i) => Ok(&self.entries[i]),
+            None => Err(self.source.invalid_tensor(name, TensorProblem::Missing)),
+        }
+    }
+
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        &self.source.bytes()[entry.begin..entry.begin + entry.bytes]
+    }
+
+    fn plain(&self, entry: &Entry, dtype: Dtype) -> Result<Array> {
+        let place = Place {
+            begin: entry.begin,
+            shape: entry.shape.clone(),
+            dtype,
+            swapped: false,
+        };
+        self.source
+            .array(&place)
+            .map_err(|problem| problem.of_tensor(&self.source, &entry.name, dtype))
+    }
+
+    fn dequantized(&self, entry: &Entry) -> Result<Array> {
+        let Some(unpack) = entry.stored.unpacker() else {
+            let dtype = entry.stored.name();
+            let problem = TensorProblem::UnsupportedDtype { dtype };
+            return Err(self.source.invalid_tensor(&entry.name, problem));
+        };
+        let (elements, block) = entry.stored.block();
+        let bytes = self.bytes(entry);
+        filled(entry.shape.clone(), Dtype::Float16, |target| {
+            let mut values = [0.0f32; LARGEST_BLOCK];
+            let values = &mut values[..elements];
+            for (block, target) in bytes
+                .chunks_exact(block)
+                .zip(target.chunks_exact_mut(2 * elements))
+            {
+                unpack(block, values);
+                for (&value, target) in values.iter().zip(target.chunks_exact_mut(2)) {
+                    target.copy_from_slice(&f16::from_f32(value).to_le_bytes());
+                }
+            }
+        })
+        .map_err(|problem| problem.of_tensor(&self.source, &entry.name, Dtype::Float16))
+    }
+}
+
+impl std::fmt::Debug for Gguf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gguf")
+            .field("path", &self.path())
+            .field("tensors", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
