@@ -34,17 +34,15 @@ fn the_product_of_a_hessian_and_a_vector_is_the_same_by_four_ways() -> Result<()
     let (x, v) = point()?;
     let back_over_back = grad(|x: &Array| grad(energy)(x)?.multiply(&v)?.sum(..))(&x)?;
     let slope = |x: &[Array]| Ok(vec![grad(energy)(&x[0])?]);
-    let (_, forward_over_back) = jvp(slope, &[x.clone()], &[v.clone()])?;
+    let (_, forward_over_back) = jvp(slope, &[&x], &[&v])?;
     let along = |x: &Array| {
         let f = |x: &[Array]| Ok(vec![energy(&x[0])?]);
-        Ok(jvp(f, &[x.clone()], &[v.clone()])?.1.remove(0))
+        Ok(jvp(f, &[x], &[&v])?.1.remove(0))
     };
     let back_over_forward = grad(along)(&x)?;
-    let hessian = vmap(
-        |e: &Array| Ok(jvp(slope, &[x.clone()], &[e.clone()])?.1.remove(0)),
-        0,
-        0,
-    )(&Array::identity(5, Dtype::Float64)?)?;
+    let hessian = vmap(|e: &Array| Ok(jvp(slope, &[&x], &[e])?.1.remove(0)), 0, 0)(
+        &Array::identity(5, Dtype::Float64)?,
+    )?;
     close(&forward_over_back[0], &back_over_back)?;
     close(&back_over_forward, &back_over_back)?;
     close(&hessian.matmul(&v)?, &back_over_back)?;
@@ -69,16 +67,14 @@ fn jacobians_by_rows_and_by_columns_are_the_same() -> Result<()> {
     let (x, _) = point()?;
     let w = random::normal([3, 5])?.astype(Dtype::Float64)?;
     let f = |x: &[Array]| Ok(vec![w.matmul(&x[0])?.tanh()?]);
-    let rows = vmap(
-        |u: &Array| Ok(vjp(f, &[x.clone()], &[u.clone()])?.1.remove(0)),
-        0,
-        0,
-    )(&Array::identity(3, Dtype::Float64)?)?;
-    let columns = vmap(
-        |e: &Array| Ok(jvp(f, &[x.clone()], &[e.clone()])?.1.remove(0)),
-        0,
-        1,
-    )(&Array::identity(5, Dtype::Float64)?)?;
+    let rows = vmap(|u: &Array| Ok(vjp(f, &[&x], &[u])?.1.remove(0)), 0, 0)(&Array::identity(
+        3,
+        Dtype::Float64,
+    )?)?;
+    let columns = vmap(|e: &Array| Ok(jvp(f, &[&x], &[e])?.1.remove(0)), 0, 1)(&Array::identity(
+        5,
+        Dtype::Float64,
+    )?)?;
     close(&rows, &columns)
 }
 
@@ -210,11 +206,7 @@ fn a_batch_with_a_gradient_of_every_parameter_runs_compiled() -> Result<()> {
 #[test]
 fn tangents_of_integers_do_not_count() -> Result<()> {
     let x = array!([1, 2]);
-    let (_, tangents) = jvp(
-        |x| Ok(vec![x[0].multiply(3)?]),
-        &[x.clone()],
-        &[x.ones_like()?],
-    )?;
+    let (_, tangents) = jvp(|x| Ok(vec![x[0].multiply(3)?]), &[&x], &[x.ones_like()?])?;
     assert_eq!(tangents[0].to_vec::<i32>()?, [0, 0]);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Owns forward-mode differentiation: it walks the recorded graph in the order it runs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Borrow, collections::HashMap, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -23,16 +23,18 @@ use crate::{
 /// assert_eq!(tangents[0].item::<f32>()?, 6.0);
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
-pub fn jvp(
+pub fn jvp<P: Borrow<Array>, T: Borrow<Array>>(
     f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
-    primals: &[Array],
-    tangents: &[Array],
+    primals: &[P],
+    tangents: &[T],
 ) -> Result<(Vec<Array>, Vec<Array>)> {
+    let primals: Vec<&Array> = primals.iter().map(Borrow::borrow).collect();
+    let tangents: Vec<&Array> = tangents.iter().map(Borrow::borrow).collect();
     if primals.len() != tangents.len() {
         let reason = format!("{} tangents for {} primals", tangents.len(), primals.len());
         return Err(Error::Argument { op: "jvp", reason });
     }
-    for (primal, tangent) in primals.iter().zip(tangents) {
+    for (primal, tangent) in primals.iter().zip(&tangents) {
         if primal.shape() != tangent.shape() {
             let (primal, given) = (primal.shape(), tangent.shape());
             let reason = format!("a tangent of shape {given} for a primal of shape {primal}");

@@ -1,6 +1,7 @@
 //! Owns reverse-mode differentiation: it walks the recorded graph backwards.
 
 use std::{
+    borrow::Borrow,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -29,16 +30,15 @@ use crate::{
 /// assert_eq!(gradients[0].item::<f32>()?, 6.0);
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
-pub fn vjp(
+pub fn vjp<P: Borrow<Array>, C: Borrow<Array>>(
     f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
-    primals: &[Array],
-    cotangents: &[Array],
+    primals: &[P],
+    cotangents: &[C],
 ) -> Result<(Vec<Array>, Vec<Array>)> {
     let scope = TraceScope::open();
-    let leaves: Vec<Array> = primals
-        .iter()
-        .map(|primal| primal.traced(&scope.0))
-        .collect();
+    let primals = primals.iter().map(Borrow::borrow);
+    let leaves: Vec<Array> = primals.map(|primal| primal.traced(&scope.0)).collect();
+    let cotangents: Vec<Array> = cotangents.iter().map(|x| x.borrow().clone()).collect();
     let outputs = f(&leaves)?;
     if outputs.len() != cotangents.len() {
         let reason = format!(
@@ -48,14 +48,14 @@ pub fn vjp(
         );
         return Err(Error::Argument { op: "vjp", reason });
     }
-    for (output, cotangent) in outputs.iter().zip(cotangents) {
+    for (output, cotangent) in outputs.iter().zip(&cotangents) {
         if output.shape() != cotangent.shape() {
             let (output, given) = (output.shape(), cotangent.shape());
             let reason = format!("a cotangent of shape {given} for an output of shape {output}");
             return Err(Error::Shape { op: "vjp", reason });
         }
     }
-    let gradients = backward(&leaves, &outputs, cotangents)?;
+    let gradients = backward(&leaves, &outputs, &cotangents)?;
     Ok((outputs, gradients))
 }
 
