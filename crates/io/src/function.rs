@@ -4,6 +4,7 @@
 use std::{
     borrow::Borrow,
     collections::HashMap,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, FileProblem, Metadata, Result, SafeTensors, load_safetensors, save_safetensors,
+    write::atomically,
 };
 
 /// Where the metadata has the functions.
@@ -290,6 +292,27 @@ fn read(path: &Path, file: &SafeTensors) -> Result<ImportedFunction> {
     })
 }
 
+/// Writes the graph of what is still to be computed for `arrays` to a file that Graphviz draws, for
+/// instance with `dot -Tsvg`; see [`olivine_core::graph::to_dot`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("graph.dot");
+/// olivine_io::export_to_dot(&path, &[olivine_core::array!([1.0]).exp()?])?;
+/// assert!(std::fs::read_to_string(&path)?.contains("exp"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn export_to_dot(path: impl AsRef<Path>, arrays: &[Array]) -> Result<()> {
+    let path = path.as_ref();
+    let text = olivine_core::graph::to_dot(arrays);
+    atomically(path, |writer| {
+        writer
+            .write_all(text.as_bytes())
+            .map_err(|error| Error::io(path, "write", error))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use olivine_core::{CompileOptions, array, compile_with, random};
@@ -343,6 +366,34 @@ mod tests {
         let key = random::key(8);
         let got = import_function(&path)?.call(&[&key])?;
         assert_eq!(got[0].to_vec::<f32>()?, draw(&[key])?[0].to_vec::<f32>()?);
+        Ok(())
+    }
+
+    #[test]
+    fn graphviz_draws_the_picture_of_a_graph_if_it_is_there() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("graph.dot");
+        let x = array!([1.0, 2.0]);
+        let y = x.add(1.0)?.softmax(-1)?;
+        export_to_dot(&path, &[y.clone(), y.split(2, 0)?.remove(1)])?;
+        let text = std::fs::read_to_string(&path)?;
+        assert_eq!(text.matches('{').count(), 1);
+        assert_eq!(text.matches('"').count() % 2, 0);
+        assert!(
+            text.contains("label=\"softmax\"") && text.contains("float32 (2,)"),
+            "{text}"
+        );
+        if let Ok(drawn) = std::process::Command::new("dot")
+            .arg("-Tsvg")
+            .arg(&path)
+            .output()
+        {
+            assert!(
+                drawn.status.success(),
+                "{}",
+                String::from_utf8_lossy(&drawn.stderr)
+            );
+        }
         Ok(())
     }
 

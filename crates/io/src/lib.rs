@@ -15,7 +15,7 @@ mod source;
 mod write;
 
 pub use error::{Error, FileProblem, Result, TensorProblem};
-pub use function::{Exporter, ImportedFunction, export_function, import_function};
+pub use function::{Exporter, ImportedFunction, export_function, export_to_dot, import_function};
 pub use gguf::{
     Gguf, GgufInfo, GgufMetadata, GgufValue, GgufValues, Packed, load_gguf, save_gguf, write_gguf,
 };
