@@ -80,12 +80,15 @@ impl Tolerance {
             {
                 sums
             }
-            Family::Indexing if op.name.starts_with("scatter_") => sums,
+            Family::Indexing if op.name.starts_with("scatter_") || op.name.starts_with("at.") => {
+                sums
+            }
             Family::Creation
             | Family::Shape
             | Family::Indexing
             | Family::Sorting
-            | Family::Elementwise => Tolerance::EXACT,
+            | Family::Elementwise
+            | Family::Query => Tolerance::EXACT,
             Family::Reduction | Family::Linear | Family::Fast | Family::Random => sums,
         }
     }

@@ -5,6 +5,7 @@
 use olivine_cpu as _;
 
 mod array;
+pub mod constants;
 mod device;
 mod dtype;
 mod error;
@@ -27,11 +28,21 @@ pub use error::{Error, Result};
 pub use graph::{async_eval, eval};
 pub use half::{bf16, f16};
 pub use ops::{
+    arrange::{Indexing, broadcast_arrays, broadcast_shapes, meshgrid},
+    at::At,
     compare::Tolerance,
-    concatenate::{concatenate, stack},
+    concatenate::{concatenate, concatenate as concat, stack},
     cumulative::Walk,
     custom::{CustomFunction, depends},
-    fast, random,
+    dtypes::{
+        DtypeCategory, DtypeKind, FloatInfo, IntegerInfo, can_cast, finfo, iinfo, isdtype,
+        issubdtype, result_type,
+    },
+    einsum::{EinsumPath, einsum, einsum_path},
+    fast,
+    numbers::Finite,
+    random,
+    unique::Unique,
 };
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{

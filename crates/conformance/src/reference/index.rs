@@ -85,7 +85,8 @@ pub(super) fn index(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> 
             }
             Some(result.cast(x.dtype))
         }
-        "scatter" | "scatter_add" | "scatter_multiply" | "scatter_maximum" | "scatter_minimum" => {
+        "scatter" | "scatter_add" | "scatter_multiply" | "scatter_maximum" | "scatter_minimum"
+        | "at.minimum" => {
             let axes = if args.label() == "nothing" {
                 vec![0]
             } else {
@@ -96,6 +97,62 @@ pub(super) fn index(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> 
             let mut result = x.clone();
             for (at, update) in places.into_iter().zip(&updates.values) {
                 result.values[at] = combine(op, result.values[at], *update);
+            }
+            Some(result.cast(x.dtype))
+        }
+        "slice" | "slice_update" if args.label() == "from" => {
+            let positions = inputs.last()?;
+            let first: Vec<usize> = match positions.values[..] {
+                [column, row] => vec![row.int() as usize, column.int() as usize],
+                [column] => vec![0, column.int() as usize],
+                _ => return None,
+            };
+            let place = |index: &[usize]| -> Vec<usize> {
+                index
+                    .iter()
+                    .zip(&first)
+                    .map(|(i, start)| i + start)
+                    .collect()
+            };
+            if op == "slice" {
+                let rows = if positions.rank() == 1 { 2 } else { 3 };
+                return Some(Tensor::build(x.dtype, [rows, 2], |index| {
+                    x.at(&place(index))
+                }));
+            }
+            let mut result = x.clone();
+            let update = &inputs[1];
+            let update = update.reshaped([update.values.len() / 2, 2]);
+            for index in indices(&update.shape) {
+                result.values[offset(&x.shape, &place(&index))] = update.at(&index);
+            }
+            Some(result)
+        }
+        _ if op.starts_with("at.") => {
+            let values = inputs.last()?;
+            let places: Vec<usize> = match args.label() {
+                "[a]" => places(x, &[0], &inputs[1..2], &lead(&inputs[1..2])),
+                "[mask]" => {
+                    let mask = inputs[1].values.iter().enumerate();
+                    mask.filter(|(_, on)| on.truth())
+                        .map(|(at, _)| at)
+                        .collect()
+                }
+                slice => {
+                    let cuts = cuts(slice, &x.shape)?;
+                    indices(&values.shape)
+                        .iter()
+                        .map(|index| {
+                            let place = cuts.iter().zip(index).map(|(cut, &i)| cut[i]);
+                            offset(&x.shape, &place.collect::<Vec<_>>())
+                        })
+                        .collect()
+                }
+            };
+            let mut result = x.clone();
+            for (i, at) in places.into_iter().enumerate() {
+                let value = values.values[if values.rank() == 0 { 0 } else { i }];
+                result.values[at] = combine(op, result.values[at], value);
             }
             Some(result.cast(x.dtype))
         }
@@ -278,10 +335,12 @@ fn combine(op: &str, old: Value, new: Value) -> Value {
         };
     match op {
         "scatter" => new,
-        "scatter_add" => arithmetic(|a, b| a + b, |a, b| a + b, |a, b| a + b),
-        "scatter_multiply" => arithmetic(|a, b| a * b, |a, b| a * b, |a, b| a * b),
-        "scatter_maximum" => extremum(old, new, Ordering::Greater),
-        "scatter_minimum" => extremum(old, new, Ordering::Less),
+        "at.divide" => arithmetic(|a, b| a / b, |a, b| a / b, |a, b| a / b),
+        "at.subtract" => arithmetic(|a, b| a - b, |a, b| a - b, |a, b| a - b),
+        "scatter_add" | "at.add" => arithmetic(|a, b| a + b, |a, b| a + b, |a, b| a + b),
+        "scatter_multiply" | "at.multiply" => arithmetic(|a, b| a * b, |a, b| a * b, |a, b| a * b),
+        "scatter_maximum" | "at.maximum" => extremum(old, new, Ordering::Greater),
+        "scatter_minimum" | "at.minimum" => extremum(old, new, Ordering::Less),
         _ => unreachable!("not a scatter: {op}"),
     }
 }

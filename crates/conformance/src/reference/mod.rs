@@ -4,13 +4,16 @@
 //! understood has no reference, and the suite fails for it.
 
 mod args;
+mod arrays;
 mod creation;
+mod einsum;
 mod fast;
 mod index;
 mod linear;
 mod order;
 mod products;
 mod random;
+mod recurrent;
 mod reduce;
 mod scalar;
 mod shape;
@@ -24,7 +27,14 @@ use crate::Tensor;
 /// The results of the operation `op` with the parameters in `label`; `None` if there is no
 /// reference for them.
 pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+    let op = olivine_core::ops::aliases::original(op);
     let args = Args::parse(label);
+    if let Some(several) = arrays::several(op, &args, inputs) {
+        return Some(several);
+    }
+    if let Some(recurrent) = recurrent::gated_delta(op, &args, inputs) {
+        return Some(recurrent);
+    }
     if op == "split" {
         return index::split(&args, inputs.first()?);
     }
@@ -49,6 +59,9 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| order::compare(op, &args, inputs))
         .or_else(|| order::repeat(op, &args, inputs))
         .or_else(|| random::random(op, &args, inputs))
-        .or_else(|| fast::fast(op, &args, inputs));
+        .or_else(|| fast::fast(op, &args, inputs))
+        .or_else(|| arrays::arrays(op, &args, inputs))
+        .or_else(|| einsum::einsum(op, label, inputs))
+        .or_else(|| recurrent::cross_entropy(op, inputs));
     one.map(|tensor| vec![tensor])
 }

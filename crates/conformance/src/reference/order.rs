@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use num_complex::Complex;
 use olivine_core::{Dtype, Kind};
 
 use super::{Args, scalar::extremum};
@@ -111,11 +112,16 @@ fn searchsorted(args: &Args, x: &Tensor) -> Option<Tensor> {
 /// Running sums, products and extrema.
 pub(super) fn cumulative(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> {
     let x = inputs.first()?;
-    if !matches!(op, "cumsum" | "cumprod" | "cummax" | "cummin") {
+    if !matches!(
+        op,
+        "cumsum" | "cumprod" | "cummax" | "cummin" | "logcumsumexp"
+    ) {
         return None;
     }
     let dtype = if op == "cumsum" && x.dtype == Dtype::Bool {
         Dtype::Int32
+    } else if op == "logcumsumexp" {
+        x.dtype.to_inexact()
     } else {
         x.dtype
     };
@@ -146,11 +152,15 @@ pub(super) fn cumulative(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Ten
 
 fn start(op: &str, dtype: Dtype) -> Value {
     let whole = !matches!(dtype.kind(), Kind::Float | Kind::Complex);
+    let both = |part| Value::Complex(Complex::new(part, part));
     match op {
         "cumsum" => Value::Int(0).stored(dtype),
+        "logcumsumexp" => Value::Real(f64::NEG_INFINITY).stored(dtype),
         "cumprod" => Value::Int(1).stored(dtype),
         "cummax" if whole => Value::Int(bounds(dtype).0),
         "cummin" if whole => Value::Int(bounds(dtype).1),
+        "cummax" if dtype == Dtype::Complex64 => both(f64::NEG_INFINITY),
+        "cummin" if dtype == Dtype::Complex64 => both(f64::INFINITY),
         "cummax" => Value::Real(f64::NEG_INFINITY),
         _ => Value::Real(f64::INFINITY),
     }
@@ -161,6 +171,17 @@ fn step(op: &str, a: Value, b: Value, dtype: Dtype) -> Value {
     match op {
         "cummax" => extremum(a, b, Ordering::Greater),
         "cummin" => extremum(a, b, Ordering::Less),
+        "logcumsumexp" => {
+            let (a, b) = (a.complex(), b.complex());
+            let (low, high) = if a.re < b.re { (a, b) } else { (b, a) };
+            let ratio = (low - high).exp();
+            match kind {
+                _ if low.re == f64::NEG_INFINITY && !high.re.is_nan() => Value::Complex(high),
+                Kind::Complex => Value::Complex(high + (ratio + 1.0).ln()),
+                _ if a.re == b.re => Value::Real(a.re + 2f64.ln()),
+                _ => Value::Real(high.re + (low.re - high.re).exp().ln_1p()),
+            }
+        }
         _ => match kind {
             Kind::Complex if sum => Value::Complex(a.complex() + b.complex()),
             Kind::Complex => Value::Complex(a.complex() * b.complex()),

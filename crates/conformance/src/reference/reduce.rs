@@ -59,6 +59,14 @@ pub(super) fn reduce(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor>
             "std" => Value::Real(variance(values, ddof).sqrt()),
             "argmin" => Value::Int(position(values, Ordering::Less)),
             "argmax" => Value::Int(position(values, Ordering::Greater)),
+            _ if result == Dtype::Complex64 => {
+                let high = values
+                    .iter()
+                    .map(|v| v.real())
+                    .fold(f64::NEG_INFINITY, f64::max);
+                let sum: Complex<f64> = values.iter().map(|v| (v.complex() - high).exp()).sum();
+                Value::Complex(sum.ln() + high)
+            }
             _ => Value::Real(log_sum_exp(values)),
         }
     };
@@ -182,6 +190,9 @@ fn log_sum_exp(values: &[Value]) -> f64 {
 }
 
 fn softmax(x: &Tensor, axes: &[usize]) -> Tensor {
+    if x.dtype == Dtype::Complex64 {
+        return complex_softmax(x, axes);
+    }
     let order: Vec<usize> = (0..x.rank()).filter(|i| !axes.contains(i)).collect();
     let groups: Vec<(f64, f64)> = groups(x, axes)
         .iter()
@@ -198,5 +209,15 @@ fn softmax(x: &Tensor, axes: &[usize]) -> Tensor {
         let at = |at: usize, &axis: &usize| at * x.shape[axis] + index[axis];
         let (high, total) = groups[order.iter().fold(0, at)];
         Value::Real((x.at(index).real() - high).exp() / total)
+    })
+}
+
+fn complex_softmax(x: &Tensor, axes: &[usize]) -> Tensor {
+    let order: Vec<usize> = (0..x.rank()).filter(|i| !axes.contains(i)).collect();
+    let total = |values: &Vec<Value>| values.iter().map(|v| v.complex().exp()).sum();
+    let totals: Vec<Complex<f64>> = groups(x, axes).iter().map(total).collect();
+    Tensor::build(x.dtype, x.shape.clone(), |index| {
+        let at = |at: usize, &axis: &usize| at * x.shape[axis] + index[axis];
+        Value::Complex(x.at(index).complex().exp() / totals[order.iter().fold(0, at)])
     })
 }

@@ -11,7 +11,7 @@ use olivine_core::{
 pub(crate) struct Point<'a> {
     pub(crate) sample: &'a Sample,
     pub(crate) inputs: Vec<Tensor>,
-    /// The results' cotangents; zeros for results that are not real numbers.
+    /// The results' cotangents; zeros for results that are not finite real numbers.
     pub(crate) cotangents: Vec<Tensor>,
     /// True if no result is rounded to fewer digits than `f64`.
     pub(crate) exact: bool,
@@ -34,10 +34,17 @@ impl<'a> Point<'a> {
         for result in point.call(&point.arrays()?)? {
             point.exact &= !result.dtype().is_float() || result.dtype() == Dtype::Float64;
             let smooth = result.dtype().is_float();
+            let values = Tensor::from_array(&result)?;
+            // What nothing comes to may be infinite; it does not change with the inputs.
+            let weight = |index: &[usize]| {
+                let weight = if smooth { rng.normal() } else { 0.0 };
+                let finite = values.at(index).real().is_finite();
+                Value::Real(if finite { weight } else { 0.0 })
+            };
             point.cotangents.push(Tensor::build(
                 result.dtype(),
                 result.shape().to_vec(),
-                |_| Value::Real(if smooth { rng.normal() } else { 0.0 }),
+                weight,
             ));
         }
         Ok(point)
@@ -177,6 +184,7 @@ pub(crate) fn dot(arrays: &[Array], weights: &[Tensor]) -> Result<f64, Error> {
             sum += values
                 .iter()
                 .zip(&weight.values)
+                .filter(|(_, w)| w.real() != 0.0)
                 .map(|(v, w)| v.real() * w.real())
                 .sum::<f64>();
         }

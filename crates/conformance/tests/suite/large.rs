@@ -120,3 +120,21 @@ fn large_arrays_have_the_value_of_the_reference() {
     }
     report.finish(400);
 }
+
+#[test]
+fn an_array_of_more_than_two_thousand_million_elements_is_indexed_to_its_end() -> Result<(), Error>
+{
+    const COUNT: usize = (1 << 31) + 17;
+    let ones = Array::full([COUNT], 1u8)?.contiguous()?;
+    // Nobody else holds the ones, so their memory is written to.
+    let x = ones.index_update(-1, 7)?;
+    drop(ones);
+    assert_eq!(x.argmax(..)?.item::<u32>()? as usize, COUNT - 1);
+    assert_eq!(x.sum(..)?.item::<u32>()? as usize, COUNT + 6);
+    let at = Array::from_slice(&[COUNT as i64 - 1, 0, -1, 1 << 31], [4])?;
+    assert_eq!(x.take(&at, 0)?.to_vec::<u8>()?, [7, 1, 7, 1]);
+    assert_eq!(x.index(COUNT as i64 - 2..)?.to_vec::<u8>()?, [1, 7]);
+    let rows = x.reshape([COUNT / 5, 5])?;
+    assert_eq!(rows.index((-1, 3..))?.to_vec::<u8>()?, [1, 7]);
+    Ok(())
+}

@@ -3,6 +3,7 @@
 
 mod compiled;
 mod decomposition;
+mod exotic;
 mod forward;
 mod fuzz;
 mod golden;

@@ -118,6 +118,10 @@ fn special_values_come_out_as_the_reference_has_them() {
         // Products that pass below the normal numbers depend on their order, which is not promised.
         let tiny = !op.name.contains("prod");
         for (i, sample) in (op.samples)().iter().enumerate() {
+            // The order of several products is free, and infinities show it.
+            if op.name == "einsum" && sample.inputs.len() > 2 {
+                continue;
+            }
             for dtype in dtypes(op, sample)
                 .into_iter()
                 .filter(|dtype| dtype.kind() == Kind::Float)

@@ -424,7 +424,9 @@ impl Array {
     ///
     /// The value is converted to this array's dtype and broadcast to the selection's shape. If
     /// arrays select an element several times, the last value stays. A lone array of `bool` selects
-    /// where it is true; the value must then be a single number.
+    /// where it is true, along the array's leading axes; the value then stands for each selected
+    /// element, or has one more axis with a value for each, in order. If there are too few, the
+    /// evaluation fails; more are not used.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -506,22 +508,35 @@ impl Array {
         self.slice_update_at(&part, plan.starts, plan.steps)
     }
 
-    /// Combines a single value with the elements whose leading axes `mask` selects.
+    /// Combines values with the elements whose leading axes `mask` selects: one for all of them, or
+    /// one after another in the order of the selected places.
     fn combine_where(&self, combine: Combine, mask: &Array, value: &Array) -> Result<Array> {
-        let fits = self.shape().starts_with(mask.shape()) && value.size() == 1;
-        if !fits {
+        if !self.shape().starts_with(mask.shape()) {
             let reason = format!(
-                "a mask of shape {} selects from shape {} only if it has its leading axes, and takes \
-                 a single value, not shape {}",
+                "a mask of shape {} selects from shape {} only if it has its leading axes",
                 mask.shape(),
-                self.shape(),
-                value.shape()
+                self.shape()
             );
             return Err(Error::Shape { op: OP, reason });
         }
+        let rest: Shape = self.shape()[mask.ndim()..].iter().copied().collect();
+        let several = value.ndim() == rest.rank() + 1 && value.shape()[0] != 1;
+        let value = if several {
+            let count = value.shape()[0];
+            if count == 0 && mask.size() > 0 {
+                let reason = "there are no values for the elements that a mask selects".to_owned();
+                return Err(Error::Shape { op: OP, reason });
+            }
+            // What is selected takes the value of its rank; the others take any.
+            let flat = mask.flatten(0, -1)?.astype(Dtype::Int64)?;
+            let rank = flat.multiply(flat.cumsum(0)?.subtract(1)?)?;
+            let values = value.broadcast_to(rest.insert_axis(0, count))?;
+            values.take(&rank, 0)?.reshape_to(self.shape().clone())
+        } else {
+            fitted(value, &rest)?
+        };
         let tail = std::iter::repeat_n(1, self.ndim() - mask.ndim());
         let mask = mask.reshape_to(mask.shape().iter().copied().chain(tail).collect());
-        let value = value.reshape_to(Shape::scalar());
         mask.select(combined(combine, self, &value)?, self)
     }
 }

@@ -19,6 +19,8 @@ pub enum Running {
     Max,
     /// The smallest so far; NaN from the first NaN on.
     Min,
+    /// The logarithm of the sum of exponentials so far, without overflow.
+    LogSumExp,
 }
 
 /// Each element becomes what all up to it, or all before it, come to.
@@ -79,6 +81,7 @@ impl Primitive for Cumulate {
             Running::Prod => "cumprod",
             Running::Max => "cummax",
             Running::Min => "cummin",
+            Running::LogSumExp => "logcumsumexp",
         }
     }
 
@@ -87,42 +90,30 @@ impl Primitive for Cumulate {
         if self.axis >= x.ndim() {
             return Err(Error::Axis { op: self.name(), axis: self.axis as i64, rank: x.ndim() });
         }
+        if self.running == Running::LogSumExp && !x.dtype().is_inexact() {
+            let reason = "it takes floating-point arrays";
+            return Err(Error::Dtype { op: self.name(), dtype: x.dtype(), reason });
+        }
         let counts = self.running == Running::Sum && x.dtype() == Dtype::Bool;
         let dtype = if counts { Dtype::Int32 } else { x.dtype() };
         Ok([Spec { shape: x.shape().clone(), dtype }].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
-        let (x, y, cotangent) = (&vjp.inputs[0], &vjp.outputs[0], vjp.cotangent());
-        let axis = self.axis as i64;
-        vjp.each(|_| match self.running {
-            Running::Sum => {
+        let (x, cotangent) = (&vjp.inputs[0], vjp.cotangent());
+        vjp.each(|_| {
+            if self.running == Running::Sum {
                 let back = Cumulate { reverse: !self.reverse, ..*self };
-                Array::apply_one(back, [cotangent.clone()]).map(Some)
+                return Array::apply_one(back, [cotangent.clone()]).map(Some);
             }
-            Running::Max | Running::Min if self.inclusive => {
-                // Each result comes from the nearest element at or before it that is equal to it.
-                let size = x.shape()[self.axis];
-                let mut shape = vec![1; x.ndim()];
-                shape[self.axis] = size;
-                let places = Array::arange(0, size as i64, 1i64)?.reshape(&shape[..])?;
-                let (none, nearest) = if self.reverse {
-                    (size as i64 - 1, Running::Min)
-                } else {
-                    (0, Running::Max)
-                };
-                let hits = x.equal(y)?.select(places, Array::scalar(none))?;
-                let from = Array::apply_one(Cumulate { running: nearest, ..*self }, [hits])?;
-                cotangent.zeros_like()?.scatter_add_axis(&from, cotangent, axis).map(Some)
+            if self.inclusive {
+                return self.inclusive_gradient(x, &vjp.outputs[0], cotangent).map(Some);
             }
-            Running::Max | Running::Min => Err(Error::NoGradient {
-                op: self.name(),
-                reason: "it is built only for extrema that count the element itself",
-            }),
-            Running::Prod => Err(Error::NoGradient {
-                op: self.name(),
-                reason: "take the exponential of the running sum of logarithms",
-            }),
+            // Without the element itself, each result is the one before it with it.
+            let whole = Cumulate { inclusive: true, ..*self };
+            let y = Array::apply_one(whole, [x.clone()])?;
+            let moved = cotangent.neighbour(self.axis, !self.reverse)?;
+            whole.inclusive_gradient(x, &y, &moved).map(Some)
         })
     }
 
@@ -136,6 +127,68 @@ impl Primitive for Cumulate {
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
         no_decomposition(self.name())
+    }
+}
+
+/// `exp(a - b)`, and zero where either is infinite.
+fn exp_difference(a: &Array, b: &Array) -> Result<Array> {
+    // Elements that are not used must not make their gradient NaN.
+    let finite = b.isfinite()?.logical_and(a.isfinite()?)?;
+    let difference = finite.select(a, 0)?.subtract(finite.select(b, 0)?)?;
+    finite.select(difference.exp()?, 0)
+}
+
+impl Cumulate {
+    /// The gradient of what counts the element itself.
+    fn inclusive_gradient(&self, x: &Array, y: &Array, cotangent: &Array) -> Result<Array> {
+        match self.running {
+            Running::Sum => Err(Error::Internal {
+                op: self.name(),
+                message: "sums have a rule of their own".to_owned(),
+            }),
+            Running::Prod => {
+                // An element's share is the product before it, times what the products from it on
+                // pass back to it. Nothing is divided by, so zeros are right.
+                let before = Array::apply_one(Cumulate { inclusive: false, ..*self }, [x.clone()])?;
+                let factors = x.neighbour(self.axis, !self.reverse)?;
+                before.multiply(cotangent.linear_scan(&factors, self.axis, !self.reverse)?)
+            }
+            Running::Max | Running::Min => {
+                // Each result comes from the nearest element at or before it that is equal to it.
+                let size = x.shape()[self.axis];
+                let mut shape = vec![1; x.ndim()];
+                shape[self.axis] = size;
+                let places = Array::arange(0, size as i64, 1i64)?.reshape(&shape[..])?;
+                let (none, nearest) = if self.reverse {
+                    (size as i64 - 1, Running::Min)
+                } else {
+                    (0, Running::Max)
+                };
+                let hits = x.equal(y)?.select(places, Array::scalar(none))?;
+                let from = Array::apply_one(Cumulate { running: nearest, ..*self }, [hits])?;
+                cotangent.zeros_like()?.scatter_add_axis(&from, cotangent, self.axis as i64)
+            }
+            Running::LogSumExp => {
+                // Each sum keeps a part of the one before it and gains a part from the element:
+                // both are exponentials of differences that are at most zero.
+                let size = x.shape()[self.axis];
+                if size == 0 {
+                    return Ok(cotangent.clone());
+                }
+                let (front, back) = (y.narrow(self.axis, 0, size - 1), y.narrow(self.axis, 1, size));
+                let mut widths = vec![(0, 0); x.ndim()];
+                let kept = if self.reverse {
+                    widths[self.axis] = (1, 0);
+                    exp_difference(&back, &front)?
+                } else {
+                    widths[self.axis] = (0, 1);
+                    exp_difference(&front, &back)?
+                };
+                let factors = kept.pad(&widths, 0)?;
+                let passed = cotangent.linear_scan(&factors, self.axis, !self.reverse)?;
+                passed.multiply(exp_difference(x, y)?)
+            }
+        }
     }
 }
 
@@ -176,20 +229,37 @@ impl Array {
     pub fn cummin(&self, walk: impl Into<Walk>) -> Result<Array> {
         self.cumulate(Running::Min, "cummin", walk.into())
     }
+
+    /// The logarithm of the running sum of exponentials along an axis, without overflow. Integers
+    /// become `float32`; halves are summed in `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Walk};
+    /// let x = Array::from_slice(&[1000.0f32, 1000.0], [2])?;
+    /// let y = x.logcumsumexp(Walk::along(0).reverse())?.to_vec::<f32>()?;
+    /// assert!((y[0] - 1000.6931).abs() < 1e-3 && y[1] == 1000.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn logcumsumexp(&self, walk: impl Into<Walk>) -> Result<Array> {
+        let dtype = self.dtype().to_inexact();
+        // The gradient takes differences of results, for which halves are too short.
+        let wide = if dtype.size() == 2 { Dtype::Float32 } else { dtype };
+        let sums = self.astype(wide)?.cumulate(Running::LogSumExp, "logcumsumexp", walk.into())?;
+        sums.astype(dtype)
+    }
 }
 
 pub(super) fn ops() -> Vec<OpInfo> {
     type Call = fn(&Array, Walk) -> Result<Array>;
-    fn samples(call: Call, exclusive: bool, domain: Domain) -> Vec<Sample> {
-        let mut walks = vec![
+    fn samples(call: Call, domain: Domain) -> Vec<Sample> {
+        let walks = [
             ("axis=0", Walk::along(0)),
             ("axis=-1", Walk::along(-1)),
             ("axis=1, reverse", Walk::along(1).reverse()),
+            ("axis=0, exclusive", Walk::along(0).exclusive()),
+            ("axis=1, reverse, exclusive", Walk::along(1).reverse().exclusive()),
         ];
-        if exclusive {
-            walks.push(("axis=0, exclusive", Walk::along(0).exclusive()));
-            walks.push(("axis=1, reverse, exclusive", Walk::along(1).reverse().exclusive()));
-        }
         let mut samples: Vec<Sample> = walks
             .into_iter()
             .map(|(label, walk)| {
@@ -208,35 +278,41 @@ pub(super) fn ops() -> Vec<OpInfo> {
         gradient,
         samples,
     };
-    let no_product = Gradient::None("take the exponential of the running sum of logarithms");
     vec![
         op(
             "cumsum",
             "The running sum.",
             "cumsum(x, axis=None, reverse=False, inclusive=True)",
             Gradient::Smooth,
-            || samples(Array::cumsum, true, Domain::Any),
+            || samples(Array::cumsum, Domain::Any),
         ),
         op(
             "cumprod",
             "The running product.",
             "cumprod(x, axis=None, reverse=False, inclusive=True)",
-            no_product,
-            || samples(Array::cumprod, true, Domain::Unit),
+            Gradient::Smooth,
+            || samples(Array::cumprod, Domain::Unit),
         ),
         op(
             "cummax",
             "The greatest element so far.",
             "cummax(x, axis=None, reverse=False, inclusive=True)",
             Gradient::Smooth,
-            || samples(Array::cummax, false, Domain::Distinct),
+            || samples(Array::cummax, Domain::Distinct),
         ),
         op(
             "cummin",
             "The smallest element so far.",
             "cummin(x, axis=None, reverse=False, inclusive=True)",
             Gradient::Smooth,
-            || samples(Array::cummin, false, Domain::Distinct),
+            || samples(Array::cummin, Domain::Distinct),
+        ),
+        op(
+            "logcumsumexp",
+            "The logarithm of the running sum of exponentials, without overflow.",
+            "logcumsumexp(x, axis=None, reverse=False, inclusive=True)",
+            Gradient::Smooth,
+            || samples(Array::logcumsumexp, Domain::Any),
         ),
     ]
 }

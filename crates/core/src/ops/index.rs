@@ -14,7 +14,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
         samples,
     };
     vec![
-        op("slice", "Every so many elements along axes.", "x[start:stop:step, ...]", || {
+        op("slice", "A part of an array.", "slice(x, start_indices, axes, slice_size)", || {
             let x = || [Input::any([5, 4])];
             vec![
                 Sample::new("[1:3, :]", x(), |x| x[0].index((1..3, ..))),
@@ -25,6 +25,12 @@ pub(super) fn ops() -> Vec<OpInfo> {
                 }),
                 Sample::new("[-2:, :-1]", x(), |x| x[0].index((-2.., ..-1))),
                 Sample::new("[9:, :]", x(), |x| x[0].index((9.., ..))),
+                Sample::new("from", [Input::any([5, 4]), Input::index([2], 3)], |x| {
+                    x[0].slice(&x[1], &[1, 0], [2, 2])
+                }),
+                Sample::new("from", [Input::any([5, 4]), Input::index([], 3)], |x| {
+                    x[0].slice(&x[1], &[1], [3, 2])
+                }),
             ]
         }),
         op("index", "The elements that positions, ranges and arrays select.", "x[...]", || {

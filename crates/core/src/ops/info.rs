@@ -29,6 +29,8 @@ pub enum Family {
     Fast,
     /// Random numbers.
     Random,
+    /// Facts about dtypes and shapes; nothing is computed.
+    Query,
 }
 
 /// The numbers a sample input is filled with.

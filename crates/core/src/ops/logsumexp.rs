@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds, softmax::complex_shift};
 use crate::{
-    Array, Axes, Error, Result, Shape,
+    Array, Axes, Dtype, Error, Result, Shape,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
     keep,
 };
@@ -70,6 +70,15 @@ impl Array {
         let x = self.astype(self.dtype().to_inexact())?;
         let axes = axes.into();
         let list = axes.resolve(x.ndim(), "logsumexp")?;
+        if x.dtype() == Dtype::Complex64 {
+            if let Some(axis) = list.iter().find(|&&axis| x.shape()[axis] == 0) {
+                let reason = format!("axis {axis} of shape {} is empty", x.shape());
+                return Err(Error::Shape { op: "logsumexp", reason });
+            }
+            let shift = complex_shift(&x, &list)?;
+            let sum = x.subtract(&shift)?.exp()?.sum(keep(&list[..]))?.log()?.add(shift)?;
+            return if axes.keeps_dims() { Ok(sum) } else { sum.squeeze(&list[..]) };
+        }
         let reduced = |i: &usize| list.contains(i);
         let shape: Shape = if axes.keeps_dims() {
             (0..x.ndim()).map(|i| if reduced(&i) { 1 } else { x.shape()[i] }).collect()
@@ -92,7 +101,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
         doc: "The logarithm of the sum of exponentials over axes, without overflow.",
         signature: "logsumexp(x, axis=None, keepdims=False)",
         family: Family::Reduction,
-        kinds: kinds::REAL,
+        kinds: kinds::ALL,
         gradient: Gradient::Smooth,
         samples: || {
             vec![

@@ -3,7 +3,10 @@
 //! The module list below is the only list of ops: each module contributes its [`OpInfo`] entries
 //! to [`ops`], from which documentation, tests and bindings are made.
 
+pub mod aliases;
+pub mod dynamic_slice;
 mod info;
+pub mod linear_scan;
 pub mod scalar;
 pub mod view;
 
@@ -24,6 +27,8 @@ macro_rules! op_modules {
                 let mut ops = scalar::ops();
                 ops.extend(view::ops());
                 $(ops.extend($module::ops());)*
+                let aliases = aliases::entries(&ops);
+                ops.extend(aliases);
                 ops
             });
             &OPS
@@ -38,6 +43,12 @@ op_modules! {
     arange,
     /// The positions of extrema.
     arg_reduce,
+    /// Fitting arrays to each other.
+    arrange,
+    /// Patterns of steps through memory.
+    as_strided,
+    /// Updates of selected elements.
+    at,
     /// Comparing arrays as wholes, and bounds.
     compare,
     /// Joining arrays.
@@ -50,6 +61,10 @@ op_modules! {
     derived,
     /// Diagonals.
     diagonal,
+    /// Facts about dtypes.
+    dtypes,
+    /// Einstein summation.
+    einsum,
     /// Fused building blocks of neural networks.
     fast,
     /// Running sums, products and extrema.
@@ -64,6 +79,8 @@ op_modules! {
     logsumexp,
     /// Matrix products.
     matmul,
+    /// Medians, and compositions with two results.
+    numbers,
     /// Random numbers.
     random,
     /// Borders.
@@ -72,6 +89,8 @@ op_modules! {
     products,
     /// Sums, products, extrema and truth over axes.
     reduce,
+    /// Bits as another dtype.
+    reinterpret,
     /// Repetition.
     repeat,
     /// Writing by position.
@@ -88,6 +107,8 @@ op_modules! {
     split,
     /// The identity that gradients do not pass.
     stop_gradient,
+    /// Distinct elements.
+    unique,
     /// Windows for signals.
     windows,
 }

@@ -37,7 +37,7 @@ pub struct Reduce {
 }
 
 /// The dtype of sums and products: narrow integers widen to 32 bits.
-fn accumulated(dtype: Dtype) -> Dtype {
+pub(crate) fn accumulated(dtype: Dtype) -> Dtype {
     match dtype {
         Dtype::Bool | Dtype::Int8 | Dtype::Int16 => Dtype::Int32,
         Dtype::Uint8 | Dtype::Uint16 => Dtype::Uint32,

@@ -68,12 +68,14 @@ pub struct ScatterAxis {
     pub combine: Combine,
 }
 
-/// The gradients of a scatter, given how to read at its positions and how to write there.
+/// The gradients of a scatter, given how to read at its positions, how to write there, and, for
+/// each update, the product of the others that meet the same element.
 fn gradients(
     combine: Combine,
     vjp: &Vjp,
     read: impl Fn(&Array) -> Result<Array>,
     write: impl Fn(&Array, &Array) -> Result<Array>,
+    others: impl Fn(&Array) -> Result<Array>,
 ) -> Result<Gradients> {
     let (x, y, cotangent) = (&vjp.inputs[0], &vjp.outputs[0], vjp.cotangent());
     let last = vjp.inputs.len() - 1;
@@ -106,10 +108,7 @@ fn gradients(
                 cotangent.multiply(factors)?
             }
             Combine::Multiply if i == last => {
-                return Err(Error::NoGradient {
-                    op: combine.name(),
-                    reason: "the gradient of the factors is not built; use scatter_add of logarithms",
-                });
+                read(&cotangent.multiply(x)?)?.multiply(others(updates)?)?
             }
             _ => return Ok(None),
         };
@@ -149,6 +148,21 @@ impl Primitive for Scatter {
             vjp,
             |x| x.gather(&positions, &axes),
             |x, updates| x.scattered(self.combine, &self.axes, indices, updates),
+            |updates| {
+                let mut keys = Array::scalar(0i64);
+                for (&axis, index) in self.axes.iter().zip(indices) {
+                    let size = vjp.inputs[0].shape()[axis];
+                    keys = keys.multiply(size)?.add(index.counted_from_start(size)?)?;
+                }
+                // One line of updates, whatever the shape of the positions.
+                let count = keys.size();
+                let rest = &updates.shape()[keys.ndim()..];
+                let lines = std::iter::once(count).chain(rest.iter().copied()).collect();
+                let column = std::iter::once(count).chain(std::iter::repeat_n(1, rest.len()));
+                let keys = keys.reshape_to(column.collect());
+                let others = updates.reshape_to(lines).product_of_others(&keys, 0)?;
+                Ok(others.reshape_to(updates.shape().clone()))
+            },
         )
     }
 
@@ -210,6 +224,10 @@ impl Primitive for ScatterAxis {
             vjp,
             |x| x.take_along_axis(indices, self.axis as i64),
             |x, updates| x.scattered_along(self.combine, self.axis, indices, updates),
+            |updates| {
+                let keys = indices.counted_from_start(vjp.inputs[0].shape()[self.axis])?;
+                updates.product_of_others(&keys, self.axis)
+            },
         )
     }
 
@@ -230,6 +248,12 @@ impl Primitive for ScatterAxis {
 }
 
 impl Array {
+    /// Positions on an axis of `size` elements counted from its start, as `int64`.
+    fn counted_from_start(&self, size: usize) -> Result<Array> {
+        let positions = self.astype(Dtype::Int64)?;
+        positions.less(0)?.select(positions.add(size)?, positions)
+    }
+
     /// Writes `updates`, of the shape a gather returns, at checked axes.
     pub(crate) fn scattered(
         &self,
@@ -391,7 +415,6 @@ pub(super) fn ops() -> Vec<OpInfo> {
             Sample::new("value", [Input::any([3, 4]), Input::index([3, 1], 4), Input::any([])], call),
         ]
     }
-    let no_factors = Gradient::None("the gradient of the factors is not built");
     let op = |name, doc, signature, gradient, samples| OpInfo {
         name,
         doc,
@@ -417,7 +440,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
             "scatter_multiply",
             "Multiplies slices at positions.",
             "scatter_multiply(x, indices, updates, axes)",
-            no_factors,
+            Smooth,
             || samples(Combine::Multiply),
         ),
         op(

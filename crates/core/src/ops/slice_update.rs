@@ -115,6 +115,16 @@ pub(super) fn ops() -> Vec<OpInfo> {
                 case("[1:3, 2:4]", [1, 2], [1, 1], [2, 2]),
                 case("[::2, ::-1]", [0, 3], [2, -1], [3, 4]),
                 case("nothing", [2, 0], [1, 1], [0, 4]),
+                Sample::new(
+                    "from",
+                    [Input::any([5, 4]), Input::any([2, 2]), Input::index([2], 3)],
+                    |x| x[0].slice_update(&x[1], &x[2], &[1, 0]),
+                ),
+                Sample::new(
+                    "from",
+                    [Input::any([5, 4]), Input::any([2]), Input::index([], 3)],
+                    |x| x[0].slice_update(&x[1], &x[2], &[1]),
+                ),
             ]
         },
     }]

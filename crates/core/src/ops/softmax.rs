@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
-    Array, Axes, Error, Result,
+    Array, Axes, Dtype, Error, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
     keep,
 };
@@ -22,7 +22,7 @@ impl Primitive for Softmax {
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
         let dtype = inputs[0].dtype();
         if !dtype.is_float() {
-            let reason = "exponentials are compared, and complex numbers have no order";
+            let reason = "it takes real floating-point arrays";
             return Err(Error::Dtype { op: self.name(), dtype, reason });
         }
         if inputs[0].ndim() == 0 {
@@ -70,6 +70,10 @@ impl Array {
     pub fn softmax(&self, axes: impl Into<Axes>) -> Result<Array> {
         let x = self.astype(self.dtype().to_inexact())?;
         let axes = axes.into().resolve(x.ndim(), "softmax")?;
+        if x.dtype() == Dtype::Complex64 {
+            let exp = x.subtract(complex_shift(&x, &axes)?)?.exp()?;
+            return exp.divide(exp.sum(keep(&axes[..]))?);
+        }
         if axes.is_empty() {
             return x.reshape([1])?.softmax(0)?.reshape(x.shape());
         }
@@ -95,13 +99,23 @@ impl Array {
     }
 }
 
+/// The greatest real part over axes, which stay with size one: what complex numbers are moved by so
+/// that their exponentials do not overflow. The results do not depend on it.
+pub(super) fn complex_shift(x: &Array, axes: &[usize]) -> Result<Array> {
+    if x.size() == 0 {
+        return Ok(Array::scalar(0.0f32));
+    }
+    let greatest = crate::stop_gradient(&x.real()?.max(keep(axes))?)?;
+    greatest.isfinite()?.select(&greatest, 0.0)
+}
+
 pub(super) fn ops() -> Vec<OpInfo> {
     vec![OpInfo {
         name: "softmax",
         doc: "Exponentials divided by their sum.",
         signature: "softmax(x, axis=None)",
         family: Family::Reduction,
-        kinds: kinds::REAL,
+        kinds: kinds::ALL,
         gradient: Gradient::Smooth,
         samples: || {
             vec![

@@ -156,7 +156,7 @@ impl View {
 
     /// The same view of another array of the same shape.
     pub(crate) fn of(&self, input: &Array, shape: &Shape) -> Array {
-        input.view(self.clone(), shape.clone())
+        input.viewed(self.clone(), shape.clone())
     }
 }
 
@@ -196,7 +196,7 @@ impl IntoReshape for Shape {
 }
 
 impl Array {
-    fn view(&self, view: View, shape: Shape) -> Array {
+    fn viewed(&self, view: View, shape: Shape) -> Array {
         Array::record(
             Op::View(view),
             [self.clone()],
@@ -226,7 +226,7 @@ impl Array {
         if shape == *self.shape() {
             self.clone()
         } else {
-            self.view(View::Reshape, shape)
+            self.viewed(View::Reshape, shape)
         }
     }
 
@@ -242,7 +242,7 @@ impl Array {
             .iter()
             .map(|&axis| self.shape()[usize::from(axis)])
             .collect();
-        self.view(View::Transpose(order), shape)
+        self.viewed(View::Transpose(order), shape)
     }
 
     /// Repeats axes of size one; the caller has checked that the shapes fit.
@@ -250,7 +250,7 @@ impl Array {
         if shape == self.shape() {
             self.clone()
         } else {
-            self.view(View::Broadcast, shape.clone())
+            self.viewed(View::Broadcast, shape.clone())
         }
     }
 
@@ -276,7 +276,7 @@ impl Array {
         if shape == *self.shape() && steps.iter().all(|&step| step == 1) {
             return self.clone();
         }
-        self.view(View::Slice { starts, steps }, shape)
+        self.viewed(View::Slice { starts, steps }, shape)
     }
 
     /// The same elements in row-major order under another shape; one size may be −1.

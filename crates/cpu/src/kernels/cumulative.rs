@@ -10,7 +10,10 @@ use super::{
     merge::Mergeable,
     movement::{Source, Target},
 };
-use crate::{pool::parallel_for, tensor::Loops};
+use crate::{
+    pool::parallel_for,
+    tensor::{Loops, wrong_dtype},
+};
 
 /// Lines that are walked together, so that the inner loop becomes vector code.
 const LANES: usize = 64;
@@ -21,8 +24,14 @@ pub(crate) fn run(cumulate: &Cumulate, call: &mut Call) -> Result<()> {
     if dtype == Dtype::Bool && cumulate.running == Running::Sum {
         return walk::<bool, i32>(cumulate, call, i32::from, 0, Mergeable::plus);
     }
+    if cumulate.running == Running::LogSumExp {
+        return dispatch!(inexact, dtype, T => {
+            let nothing = <T as Cumulated>::Wide::NOTHING;
+            walk::<T, T>(cumulate, call, Cumulated::widen, nothing, LogAdd::log_add)
+        }, else Err(wrong_dtype("logcumsumexp", dtype)));
+    }
     dispatch!(all, dtype, T => match cumulate.running {
-        Running::Sum => walk::<T, T>(cumulate, call, Cumulated::widen, T::NOTHING_SUMMED, Mergeable::plus),
+        Running::Sum | Running::LogSumExp => walk::<T, T>(cumulate, call, Cumulated::widen, T::NOTHING_SUMMED, Mergeable::plus),
         Running::Prod => walk::<T, T>(cumulate, call, Cumulated::widen, T::NOTHING_MULTIPLIED, Mergeable::times),
         Running::Max => walk::<T, T>(cumulate, call, Cumulated::widen, T::LEAST, Mergeable::greater),
         Running::Min => walk::<T, T>(cumulate, call, Cumulated::widen, T::GREATEST, Mergeable::lesser),
@@ -96,8 +105,59 @@ fn walk<I: Element, O: Cumulated>(
     Ok(())
 }
 
+/// Numbers whose exponentials can be summed without leaving logarithms.
+trait LogAdd {
+    /// The logarithm of zero.
+    const NOTHING: Self;
+    /// `log(exp(self) + exp(other))`.
+    fn log_add(self, other: Self) -> Self;
+}
+
+impl LogAdd for f64 {
+    const NOTHING: f64 = f64::NEG_INFINITY;
+    #[inline(always)]
+    fn log_add(self, other: f64) -> f64 {
+        if self.is_nan() || self == other {
+            // Two equal infinities have no difference.
+            return self + std::f64::consts::LN_2;
+        }
+        let (low, high) = if self < other {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        high + (low - high).exp().ln_1p()
+    }
+}
+
+impl LogAdd for f32 {
+    const NOTHING: f32 = f32::NEG_INFINITY;
+    #[inline(always)]
+    fn log_add(self, other: f32) -> f32 {
+        f64::from(self).log_add(f64::from(other)) as f32
+    }
+}
+
+impl LogAdd for Complex64 {
+    const NOTHING: Complex64 = Complex64::new(f32::NEG_INFINITY, 0.0);
+    #[inline(always)]
+    fn log_add(self, other: Complex64) -> Complex64 {
+        let (low, high) = if self.re < other.re {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        if low.re == f32::NEG_INFINITY {
+            return high;
+        }
+        let wide = |z: Complex64| num_complex::Complex::new(f64::from(z.re), f64::from(z.im));
+        let sum = wide(high) + ((wide(low) - wide(high)).exp() + 1.0).ln();
+        Complex64::new(sum.re as f32, sum.im as f32)
+    }
+}
+
 /// An element, the type its running value is kept in, and what nothing comes to.
-trait Cumulated: Element {
+pub(super) trait Cumulated: Element {
     type Wide: Mergeable + Send + Sync;
     const NOTHING_SUMMED: Self::Wide;
     const NOTHING_MULTIPLIED: Self::Wide;

@@ -3,17 +3,21 @@
 mod adamw;
 mod arange;
 mod arg_reduce;
+mod as_strided;
 mod attention;
 pub(crate) mod binary;
 pub(crate) mod cast;
 mod concatenate;
 pub(crate) mod copy;
 mod cumulative;
+mod dynamic_slice;
 pub(crate) mod elementwise;
 mod fused;
+mod gated_delta;
 mod gather;
 mod indices;
 mod layer_norm;
+mod linear_scan;
 mod logsumexp;
 mod matmul;
 mod merge;
@@ -21,6 +25,7 @@ mod movement;
 mod norm;
 mod random_bits;
 mod reduce;
+mod reinterpret;
 mod rms_norm;
 mod rope;
 mod row;
@@ -40,20 +45,24 @@ pub(crate) mod unary;
 use olivine_core::{
     KernelTable,
     fast::{
-        LayerNorm, LayerNormVjp, RmsNorm, RmsNormVjp, Rope, ScaledDotProductAttention,
-        ScaledDotProductAttentionVjp,
+        GatedDeltaUpdate, LayerNorm, LayerNormVjp, RmsNorm, RmsNormVjp, Rope,
+        ScaledDotProductAttention, ScaledDotProductAttentionVjp,
     },
     ops::{
         adamw::AdamW,
         arange::Arange,
         arg_reduce::ArgReduce,
+        as_strided::AsStrided,
         concatenate::Concatenate,
         cumulative::Cumulate,
+        dynamic_slice::{DynamicSlice, DynamicSliceUpdate},
         fused::Fused,
         gather::{Gather, GatherAxis},
+        linear_scan::LinearScan,
         logsumexp::LogSumExp,
         matmul::Matmul,
         reduce::Reduce,
+        reinterpret::Reinterpret,
         scatter::{Scatter, ScatterAxis},
         searchsorted::SearchSorted,
         slice_update::SliceUpdate,
@@ -69,18 +78,24 @@ pub(crate) fn table() -> KernelTable {
     table.add::<AdamW>(adamw::run);
     table.add::<Arange>(arange::run);
     table.add::<ArgReduce>(arg_reduce::run);
+    table.add::<AsStrided>(as_strided::run);
     table.add::<ArgSort>(sort::run_arg);
     table.add::<Concatenate>(concatenate::run);
     table.add::<Cumulate>(cumulative::run);
+    table.add::<DynamicSlice>(dynamic_slice::run);
+    table.add::<DynamicSliceUpdate>(dynamic_slice::run_update);
     table.add::<Fused>(fused::run);
+    table.add::<GatedDeltaUpdate>(|primitive, call| gated_delta::run(*primitive, call));
     table.add::<Gather>(gather::run);
     table.add::<GatherAxis>(gather::run_axis);
     table.add::<RandomBits>(random_bits::run);
     table.add::<LayerNorm>(|primitive, call| layer_norm::run(*primitive, call));
     table.add::<LayerNormVjp>(|primitive, call| layer_norm::run_vjp(*primitive, call));
+    table.add::<LinearScan>(linear_scan::run);
     table.add::<LogSumExp>(|_, call| logsumexp::run(call));
     table.add::<Matmul>(|_, call| matmul::run(call));
     table.add::<Reduce>(reduce::run);
+    table.add::<Reinterpret>(reinterpret::run);
     table.add::<RmsNorm>(|primitive, call| rms_norm::run(*primitive, call));
     table.add::<RmsNormVjp>(|primitive, call| rms_norm::run_vjp(*primitive, call));
     table.add::<Rope>(|primitive, call| rope::run(*primitive, call));

@@ -82,7 +82,7 @@ pub(crate) fn run(scatter: &Scatter, call: &mut Call) -> Result<()> {
 }
 
 /// A row-major copy of an operand that has gaps or another order.
-fn gapless(
+pub(super) fn gapless(
     call: &Call,
     operand: &Operand,
 ) -> Result<Option<std::sync::Arc<dyn olivine_core::Buffer>>> {

@@ -345,6 +345,10 @@ pub fn scaled_dot_product_attention(
         }
     }
     if let Some(sinks) = options.sinks {
+        if sinks.dtype().promote(dtype) != dtype {
+            let reason = "sinks are of a dtype that the output's can hold";
+            return Err(Error::Dtype { op: OP, dtype: sinks.dtype(), reason });
+        }
         inputs.push(sinks.astype(dtype)?);
     }
     fused(primitive, inputs)

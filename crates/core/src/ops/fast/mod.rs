@@ -2,6 +2,8 @@
 //! operations would, and carries those operations as its own slow meaning.
 
 mod attention;
+mod cross_entropy;
+mod gated_delta;
 mod layer_norm;
 mod rms_norm;
 mod rope;
@@ -10,12 +12,17 @@ pub use attention::{
     AttentionMask, AttentionOptions, ScaledDotProductAttention, ScaledDotProductAttentionVjp,
     scaled_dot_product_attention,
 };
+pub use cross_entropy::cross_entropy;
+pub use gated_delta::{GatedDelta, GatedDeltaUpdate, gated_delta_update};
 pub use layer_norm::{LayerNorm, LayerNormVjp, layer_norm};
 pub use rms_norm::{RmsNorm, RmsNormVjp, rms_norm};
 pub use rope::{Rope, RopeFrequencies, RopeOffset, RopeOptions, rope};
 
-use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
-use crate::{Array, Dtype, Error, Result, graph::{Primitive, Spec}};
+use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use crate::{
+    Array, Dtype, Error, Result,
+    graph::{Primitive, Spec},
+};
 
 /// Records a fused operation, or what it means where there is `float64`: that is rare enough for
 /// backends to have no kernel for it.
@@ -73,5 +80,5 @@ fn check_norm(op: &'static str, x: &Array, parameters: &[(&str, Option<&Array>)]
 }
 
 pub(super) fn ops() -> Vec<OpInfo> {
-    vec![attention::op(), layer_norm::op(), rms_norm::op(), rope::op()]
+    vec![attention::op(), cross_entropy::op(), gated_delta::op(), layer_norm::op(), rms_norm::op(), rope::op()]
 }
