@@ -47,7 +47,7 @@ fn index(ops: &[OpInfo]) -> String {
             let gradient = match op.gradient {
                 Gradient::Smooth => "yes",
                 Gradient::Zero => "zero",
-                Gradient::None(reason) => reason,
+                Gradient::Estimated(reason) | Gradient::None(reason) => reason,
             };
             let _ = writeln!(
                 text,

@@ -41,7 +41,7 @@ pub use ops::{
     einsum::{EinsumPath, einsum, einsum_path},
     fast,
     numbers::Finite,
-    random,
+    quantized, random,
     unique::Unique,
 };
 pub use shape::{Axes, Shape, keep};

@@ -12,6 +12,7 @@ mod index;
 mod linear;
 mod order;
 mod products;
+mod quantized;
 mod random;
 mod recurrent;
 mod reduce;
@@ -41,6 +42,9 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
     if op == "depends" {
         return Some(inputs[..1].to_vec());
     }
+    if op == "quantize" {
+        return quantized::quantize(&args, inputs.first()?);
+    }
     if op == "adamw" {
         return fast::adamw(inputs);
     }
@@ -58,6 +62,7 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| order::cumulative(op, &args, inputs))
         .or_else(|| order::compare(op, &args, inputs))
         .or_else(|| order::repeat(op, &args, inputs))
+        .or_else(|| quantized::quantized(op, &args, inputs))
         .or_else(|| random::random(op, &args, inputs))
         .or_else(|| fast::fast(op, &args, inputs))
         .or_else(|| arrays::arrays(op, &args, inputs))

@@ -9,6 +9,7 @@ mod fuzz;
 mod golden;
 mod gradients;
 mod large;
+mod quantized;
 mod structured;
 mod values;
 mod vmap;

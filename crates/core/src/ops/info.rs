@@ -90,6 +90,8 @@ pub enum Gradient {
     Smooth,
     /// It is zero wherever it exists.
     Zero,
+    /// It is a convention that differs from the slope, for this reason; tests of its own check it.
+    Estimated(&'static str),
     /// There is none, for this reason.
     None(&'static str),
 }

@@ -65,7 +65,6 @@ op_modules! {
     dtypes,
     /// Einstein summation.
     einsum,
-    /// Fused building blocks of neural networks.
     fast,
     /// Running sums, products and extrema.
     cumulative,
@@ -73,6 +72,8 @@ op_modules! {
     fused,
     /// Reading by position.
     gather,
+    /// Products of chosen matrices.
+    gather_mm,
     /// Indexing by positions, ranges and arrays.
     index,
     /// The logarithm of a sum of exponentials.
@@ -87,6 +88,8 @@ op_modules! {
     pad,
     /// Products of vectors and over chosen axes.
     products,
+    /// Numbers in few bits.
+    quantized,
     /// Sums, products, extrema and truth over axes.
     reduce,
     /// Bits as another dtype.

@@ -1,6 +1,7 @@
 //! Owns reverse-mode differentiation: it walks the recorded graph backwards.
 
 use std::{
+    any::Any,
     borrow::Borrow,
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -14,7 +15,8 @@ use super::{
 };
 use crate::{
     Array, Error, Result,
-    graph::{TraceScope, Vjp},
+    graph::{Op, TraceScope, Vjp},
+    ops::stop_gradient::StopGradient,
 };
 
 /// Differentiates a function of several arrays in reverse.
@@ -59,6 +61,15 @@ pub fn vjp<P: Borrow<Array>, C: Borrow<Array>>(
     Ok((outputs, gradients))
 }
 
+/// Whether no gradient is wanted of what lies before an operation.
+fn stops(op: &Op) -> bool {
+    let Op::Primitive(primitive) = op else {
+        return false;
+    };
+    let any: &dyn Any = primitive.as_ref();
+    any.is::<StopGradient>()
+}
+
 /// Walks back from `outputs` and returns the gradient of each leaf; zeros where none arrives.
 pub(crate) fn backward(
     leaves: &[Array],
@@ -66,12 +77,15 @@ pub(crate) fn backward(
     cotangents: &[Array],
 ) -> Result<Vec<Array>> {
     let steps = steps_between(leaves, outputs);
-    let on_path: HashSet<Key> = steps
-        .iter()
-        .map(|step| &step.node)
-        .chain(leaves.iter().map(|leaf| &leaf.node))
-        .map(Arc::as_ptr)
-        .collect();
+    let key = |array: &Array| Arc::as_ptr(&array.node);
+    // Gradients flow to numbers that can change a little.
+    let smooth = leaves.iter().filter(|leaf| leaf.dtype().is_inexact());
+    let mut on_path: HashSet<Key> = smooth.map(key).collect();
+    for Step { node, op, inputs } in &steps {
+        if !stops(op) && inputs.iter().any(|input| on_path.contains(&key(input))) {
+            on_path.insert(Arc::as_ptr(node));
+        }
+    }
     let mut gradients: HashMap<(Key, u32), Array> = HashMap::new();
     let accumulate = |gradients: &mut HashMap<(Key, u32), Array>, at: &Array, g: Array| {
         let key = (Arc::as_ptr(&at.node), at.index);

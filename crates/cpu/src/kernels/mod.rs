@@ -15,6 +15,7 @@ pub(crate) mod elementwise;
 mod fused;
 mod gated_delta;
 mod gather;
+mod gather_mm;
 mod indices;
 mod layer_norm;
 mod linear_scan;
@@ -23,6 +24,7 @@ mod matmul;
 mod merge;
 mod movement;
 mod norm;
+mod quantized;
 mod random_bits;
 mod reduce;
 mod reinterpret;
@@ -58,6 +60,7 @@ use olivine_core::{
         dynamic_slice::{DynamicSlice, DynamicSliceUpdate},
         fused::Fused,
         gather::{Gather, GatherAxis},
+        gather_mm::GatherMm,
         linear_scan::LinearScan,
         logsumexp::LogSumExp,
         matmul::Matmul,
@@ -69,6 +72,7 @@ use olivine_core::{
         softmax::Softmax,
         sort::{ArgSort, Sort},
     },
+    quantized::{Dequantize, FromFp8, GatherQmm, Quantize, QuantizedMatmul, RoundTo, ToFp8},
     random::RandomBits,
 };
 
@@ -88,6 +92,14 @@ pub(crate) fn table() -> KernelTable {
     table.add::<GatedDeltaUpdate>(|primitive, call| gated_delta::run(*primitive, call));
     table.add::<Gather>(gather::run);
     table.add::<GatherAxis>(gather::run_axis);
+    table.add::<GatherMm>(|_, call| gather_mm::run(call));
+    table.add::<Quantize>(quantized::quantize);
+    table.add::<Dequantize>(quantized::dequantize);
+    table.add::<RoundTo>(quantized::round_to);
+    table.add::<ToFp8>(|_, call| quantized::to_fp8(call));
+    table.add::<FromFp8>(|primitive, call| quantized::from_fp8(*primitive, call));
+    table.add::<QuantizedMatmul>(quantized::quantized_matmul);
+    table.add::<GatherQmm>(quantized::gather_qmm);
     table.add::<RandomBits>(random_bits::run);
     table.add::<LayerNorm>(|primitive, call| layer_norm::run(*primitive, call));
     table.add::<LayerNormVjp>(|primitive, call| layer_norm::run_vjp(*primitive, call));

@@ -8,6 +8,7 @@ mod vector;
 
 pub(super) use halves::widen;
 pub(super) use single::multiply;
+pub(super) use vector::dots;
 
 use std::ops::Range;
 
@@ -122,7 +123,7 @@ impl Sizes {
 }
 
 /// Element types and how one product of them is computed.
-trait Product: Element {
+pub(super) trait Product: Element {
     /// Writes the (m, n) product to row-major `out`, with several threads if `parallel`.
     ///
     /// # Safety

@@ -126,7 +126,7 @@ unsafe fn rows<T: Narrow>(
 
 per_isa! {
     /// Dot products of four rows with the first `wide` of four vectors, all of `k` elements.
-    fn dots<T: Narrow>(w: [*const T; 4], x: [*const f32; 4], wide: usize, k: usize) -> [[f32; 4]; 4] = dots_body;
+    pub(in crate::kernels) fn dots<T: Narrow>(w: [*const T; 4], x: [*const f32; 4], wide: usize, k: usize) -> [[f32; 4]; 4] = dots_body;
 }
 
 #[inline(always)]

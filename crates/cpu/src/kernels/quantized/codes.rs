@@ -1,0 +1,284 @@
+//! Owns codes: how their bits lie, and the numbers that they stand for.
+//!
+//! The codes of a row are one stream of bits, least significant first, so eight codes of `b` bits
+//! always fill `b` bytes.
+
+use olivine_core::quantized::{Quantization, QuantizationMode};
+
+use crate::isa::{Isa, per_isa};
+
+/// A sort of code.
+pub(super) trait Codes: Copy + 'static {
+    /// The bits of a code.
+    const BITS: usize;
+    /// Whether groups have a bias.
+    const BIASED: bool = false;
+    /// The number that a code stands for.
+    fn value(code: u32) -> f32;
+}
+
+/// Whole numbers from zero.
+#[derive(Clone, Copy)]
+pub(super) struct Whole<const BITS: usize>;
+
+impl<const B: usize> Codes for Whole<B> {
+    const BITS: usize = B;
+    const BIASED: bool = true;
+    #[inline(always)]
+    fn value(code: u32) -> f32 {
+        // Through a signed integer, for which every instruction set has a conversion.
+        code as i32 as f32
+    }
+}
+
+/// Floats with two bits of exponent and one of mantissa.
+#[derive(Clone, Copy)]
+pub(super) struct E2m1;
+
+impl Codes for E2m1 {
+    const BITS: usize = 4;
+    #[inline(always)]
+    fn value(code: u32) -> f32 {
+        // The bits moved to their place in an f32; the factor makes up for the other bias of the
+        // exponent, for subnormals too.
+        let magnitude = f32::from_bits((code & 7) << 22) * f32::from_bits((127 + 126) << 23);
+        f32::from_bits(magnitude.to_bits() | (code & 8) << 28)
+    }
+}
+
+/// Floats with four bits of exponent and three of mantissa, without infinities.
+#[derive(Clone, Copy)]
+pub(super) struct E4m3;
+
+impl Codes for E4m3 {
+    const BITS: usize = 8;
+    #[inline(always)]
+    fn value(code: u32) -> f32 {
+        let magnitude = f32::from_bits((code & 0x7f) << 20) * f32::from_bits((127 + 120) << 23);
+        let nan = if code & 0x7f == 0x7f { 0x7fc0_0000 } else { 0 };
+        f32::from_bits(magnitude.to_bits() | nan | (code & 0x80) << 24)
+    }
+}
+
+/// Calls `$body` with `$C` bound to the codes of a format; with a format that there is not, the
+/// other expression.
+macro_rules! with_codes {
+    ($scheme:expr, $C:ident => $body:expr, else $otherwise:expr) => {{
+        use olivine_core::quantized::QuantizationMode::{Affine, Mxfp4, Mxfp8, Nvfp4};
+        use $crate::kernels::quantized::codes::{E2m1, E4m3, Whole};
+        match ($scheme.mode(), $scheme.bits()) {
+            (Affine, 1) => {
+                type $C = Whole<1>;
+                $body
+            }
+            (Affine, 2) => {
+                type $C = Whole<2>;
+                $body
+            }
+            (Affine, 3) => {
+                type $C = Whole<3>;
+                $body
+            }
+            (Affine, 4) => {
+                type $C = Whole<4>;
+                $body
+            }
+            (Affine, 5) => {
+                type $C = Whole<5>;
+                $body
+            }
+            (Affine, 6) => {
+                type $C = Whole<6>;
+                $body
+            }
+            (Affine, 8) => {
+                type $C = Whole<8>;
+                $body
+            }
+            (Mxfp4 | Nvfp4, 4) => {
+                type $C = E2m1;
+                $body
+            }
+            (Mxfp8, 8) => {
+                type $C = E4m3;
+                $body
+            }
+            (Affine | Mxfp4 | Mxfp8 | Nvfp4, _) => $otherwise,
+        }
+    }};
+}
+pub(super) use with_codes;
+
+/// The scale that a byte stands for.
+pub(super) fn scale_of(byte: u8, mode: QuantizationMode) -> f32 {
+    match mode {
+        QuantizationMode::Nvfp4 => E4m3::value(u32::from(byte)),
+        QuantizationMode::Affine | QuantizationMode::Mxfp4 | QuantizationMode::Mxfp8 => power(byte),
+    }
+}
+
+/// The power of two that a byte stands for.
+pub(super) fn power(byte: u8) -> f32 {
+    // The smallest is subnormal.
+    f32::from_bits(if byte == 0 {
+        0x40_0000
+    } else {
+        u32::from(byte) << 23
+    })
+}
+
+/// Eight codes in `C::BITS` bytes.
+#[inline(always)]
+fn eight<C: Codes>(bytes: &[u8]) -> [u32; 8] {
+    let word =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let mask = (1u32 << C::BITS) - 1;
+    match C::BITS {
+        1 => std::array::from_fn(|i| u32::from(bytes[0]) >> i & mask),
+        2 => {
+            let word = u32::from(bytes[0]) | u32::from(bytes[1]) << 8;
+            std::array::from_fn(|i| word >> (2 * i) & mask)
+        }
+        3 => {
+            let word = u32::from(bytes[0]) | u32::from(bytes[1]) << 8 | u32::from(bytes[2]) << 16;
+            std::array::from_fn(|i| word >> (3 * i) & mask)
+        }
+        4 => {
+            let word = word(0);
+            std::array::from_fn(|i| word >> (4 * i) & mask)
+        }
+        5 | 6 => {
+            // Four codes from the first four bytes, four from the last four.
+            let (low, high) = (word(0), word(C::BITS - 4));
+            let skip = 4 * C::BITS - 8 * (C::BITS - 4);
+            std::array::from_fn(|i| {
+                let (word, shift) = if i < 4 {
+                    (low, C::BITS * i)
+                } else {
+                    (high, skip + C::BITS * (i - 4))
+                };
+                word >> shift & mask
+            })
+        }
+        _ => std::array::from_fn(|i| u32::from(bytes[i])),
+    }
+}
+
+per_isa! {
+    /// Reads whole groups of `group` codes, as many as there are scales.
+    pub(super) fn unpack<C: Codes>(
+        codes: &[u8], group: usize, scales: &[f32], biases: &[f32], to: &mut [f32],
+    ) = unpack_body;
+}
+
+#[inline(always)]
+fn unpack_body<S: Isa, C: Codes>(
+    codes: &[u8],
+    group: usize,
+    scales: &[f32],
+    biases: &[f32],
+    to: &mut [f32],
+) {
+    let groups = codes
+        .chunks_exact(group / 8 * C::BITS)
+        .zip(to.chunks_exact_mut(group));
+    for (i, (codes, to)) in groups.enumerate() {
+        let scale = scales[i];
+        let bias = if C::BIASED { biases[i] } else { 0.0 };
+        for (codes, to) in codes.chunks_exact(C::BITS).zip(to.chunks_exact_mut(8)) {
+            let values = eight::<C>(codes);
+            for (to, code) in to.iter_mut().zip(values) {
+                // Rounded twice on purpose: the same result on every machine.
+                let scaled = C::value(code) * scale;
+                *to = if C::BIASED { scaled + bias } else { scaled };
+            }
+        }
+    }
+}
+
+/// Reads codes one by one, into whatever they are wanted as.
+pub(super) fn unpack_each<C: Codes>(codes: &[u8], mut place: impl FnMut(usize, f32)) {
+    for (i, codes) in codes.chunks_exact(C::BITS).enumerate() {
+        for (j, code) in eight::<C>(codes).into_iter().enumerate() {
+            place(8 * i + j, C::value(code));
+        }
+    }
+}
+
+/// Appends codes to a stream of bits.
+pub(super) struct Packer<'a> {
+    words: std::slice::IterMut<'a, u32>,
+    held: u64,
+    bits: usize,
+    width: usize,
+}
+
+impl<'a> Packer<'a> {
+    /// Fills `words` with the codes of a format.
+    pub(super) fn new(words: &'a mut [u32], scheme: Quantization) -> Self {
+        Packer {
+            words: words.iter_mut(),
+            held: 0,
+            bits: 0,
+            width: scheme.bits(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, code: u32) {
+        self.held |= u64::from(code) << self.bits;
+        self.bits += self.width;
+        if self.bits >= 32 {
+            if let Some(word) = self.words.next() {
+                *word = (self.held as u32).to_le();
+            }
+            self.held >>= 32;
+            self.bits -= 32;
+        }
+    }
+}
+
+/// The nearest E4M3 float; ties go to even, what is too large becomes the largest.
+#[inline]
+pub(super) fn to_e4m3(value: f32) -> u8 {
+    let (sign, magnitude) = ((value.to_bits() >> 24 & 0x80) as u8, value.abs());
+    if magnitude.is_nan() {
+        return sign | 0x7f;
+    }
+    if magnitude < 1.0 / 64.0 {
+        // Subnormal: a multiple of 2^-9. Rounded up to eight it is the smallest normal number.
+        return sign | (magnitude * 512.0).round_ties_even() as u8;
+    }
+    let bits = magnitude.to_bits();
+    let rounded = (bits + 0x7_ffff + (bits >> 20 & 1)) >> 20;
+    sign | (rounded - (120 << 3)).min(0x7e) as u8
+}
+
+/// The nearest E2M1 float; of two equally near the one nearer to zero, which has no sign here.
+#[inline]
+pub(super) fn to_e2m1_down(value: f32) -> u32 {
+    const TIES: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
+    let magnitude = value.abs();
+    let code: u32 = TIES.iter().map(|&tie| u32::from(magnitude > tie)).sum();
+    if code == 0 {
+        0
+    } else {
+        code | value.to_bits() >> 28 & 8
+    }
+}
+
+/// The nearest E2M1 float; ties go to even.
+#[inline]
+pub(super) fn to_e2m1_even(value: f32) -> u32 {
+    let magnitude = value.abs();
+    let code = [
+        magnitude > 0.25,
+        magnitude >= 0.75,
+        magnitude > 1.25,
+        magnitude >= 1.75,
+        magnitude > 2.5,
+        magnitude >= 3.5,
+        magnitude > 5.0,
+    ];
+    code.into_iter().map(u32::from).sum::<u32>() | value.to_bits() >> 28 & 8
+}

@@ -1,0 +1,37 @@
+//! Owns kernels over numbers in few bits: packing, reading, and products with packed matrices.
+
+mod codes;
+mod convert;
+mod product;
+
+pub(super) use convert::{dequantize, from_fp8, quantize, round_to, to_fp8};
+pub(super) use product::{gather_qmm, places_of, quantized_matmul};
+
+use std::borrow::Cow;
+
+use olivine_core::{Element, Operand, Result};
+
+use crate::tensor::{Loops, View};
+
+/// The elements of an operand in row-major order: in place if they lie so, else copied.
+pub(super) fn dense<'a, T: Element>(
+    operand: &'a Operand,
+    op: &'static str,
+) -> Result<Cow<'a, [T]>> {
+    let view = View::<T>::new(operand, op)?;
+    let len = view.shape.elements();
+    if operand.is_contiguous() {
+        // SAFETY: the operand is evaluated, of dtype T, and its elements lie without gaps.
+        return Ok(Cow::Borrowed(unsafe {
+            std::slice::from_raw_parts(view.ptr, len)
+        }));
+    }
+    let loops = Loops::new(view.shape, [view.strides]);
+    let [step] = loops.inner_strides();
+    let mut copy = Vec::with_capacity(len);
+    loops.for_each_run(0..len, |[start], run| {
+        // SAFETY: the loops lead to elements of the operand.
+        copy.extend((0..run as isize).map(|i| unsafe { view.ptr.offset(start + i * step).read() }));
+    });
+    Ok(Cow::Owned(copy))
+}
