@@ -5,6 +5,7 @@
 
 mod args;
 mod arrays;
+mod blocks;
 mod creation;
 mod einsum;
 mod fast;
@@ -62,6 +63,7 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| order::cumulative(op, &args, inputs))
         .or_else(|| order::compare(op, &args, inputs))
         .or_else(|| order::repeat(op, &args, inputs))
+        .or_else(|| blocks::blocks(op, &args, inputs))
         .or_else(|| quantized::quantized(op, &args, inputs))
         .or_else(|| random::random(op, &args, inputs))
         .or_else(|| fast::fast(op, &args, inputs))

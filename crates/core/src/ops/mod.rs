@@ -51,6 +51,8 @@ op_modules! {
     at,
     /// Comparing arrays as wholes, and bounds.
     compare,
+    /// Matrix products with masked blocks.
+    block_masked_mm,
     /// Joining arrays.
     concatenate,
     /// Arrays made from nothing.
@@ -65,6 +67,7 @@ op_modules! {
     dtypes,
     /// Einstein summation.
     einsum,
+    /// Fused building blocks of neural networks.
     fast,
     /// Running sums, products and extrema.
     cumulative,
@@ -74,6 +77,8 @@ op_modules! {
     gather,
     /// Products of chosen matrices.
     gather_mm,
+    /// The Walsh–Hadamard transform.
+    hadamard,
     /// Indexing by positions, ranges and arrays.
     index,
     /// The logarithm of a sum of exponentials.
@@ -100,6 +105,8 @@ op_modules! {
     scatter,
     /// Positions in sorted vectors.
     searchsorted,
+    /// Matrix products of segments.
+    segmented_mm,
     /// Writing into a slice.
     slice_update,
     /// The softmax function.

@@ -34,6 +34,7 @@ mod row;
 mod scalar;
 mod scatter;
 mod searchsorted;
+mod segmented_mm;
 pub(crate) mod select;
 mod slice_update;
 mod softmax;
@@ -68,6 +69,7 @@ use olivine_core::{
         reinterpret::Reinterpret,
         scatter::{Scatter, ScatterAxis},
         searchsorted::SearchSorted,
+        segmented_mm::SegmentedMm,
         slice_update::SliceUpdate,
         softmax::Softmax,
         sort::{ArgSort, Sort},
@@ -117,6 +119,7 @@ pub(crate) fn table() -> KernelTable {
     });
     table.add::<Scatter>(scatter::run);
     table.add::<ScatterAxis>(scatter::run_axis);
+    table.add::<SegmentedMm>(|_, call| segmented_mm::run(call));
     table.add::<SearchSorted>(searchsorted::run);
     table.add::<SliceUpdate>(slice_update::run);
     table.add::<Softmax>(|_, call| softmax::run(call));
