@@ -6,6 +6,7 @@
 mod args;
 mod arrays;
 mod blocks;
+mod conv;
 mod creation;
 mod einsum;
 mod fast;
@@ -64,6 +65,7 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| order::compare(op, &args, inputs))
         .or_else(|| order::repeat(op, &args, inputs))
         .or_else(|| blocks::blocks(op, &args, inputs))
+        .or_else(|| conv::conv(op, &args, inputs))
         .or_else(|| quantized::quantized(op, &args, inputs))
         .or_else(|| random::random(op, &args, inputs))
         .or_else(|| fast::fast(op, &args, inputs))

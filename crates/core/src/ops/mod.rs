@@ -55,6 +55,8 @@ op_modules! {
     block_masked_mm,
     /// Joining arrays.
     concatenate,
+    /// Convolutions.
+    conv,
     /// Arrays made from nothing.
     creation,
     /// Functions with rules given by hand.

@@ -8,6 +8,7 @@ mod attention;
 pub(crate) mod binary;
 pub(crate) mod cast;
 mod concatenate;
+mod conv;
 pub(crate) mod copy;
 mod cumulative;
 mod dynamic_slice;
@@ -57,6 +58,7 @@ use olivine_core::{
         arg_reduce::ArgReduce,
         as_strided::AsStrided,
         concatenate::Concatenate,
+        conv::Conv,
         cumulative::Cumulate,
         dynamic_slice::{DynamicSlice, DynamicSliceUpdate},
         fused::Fused,
@@ -87,6 +89,7 @@ pub(crate) fn table() -> KernelTable {
     table.add::<AsStrided>(as_strided::run);
     table.add::<ArgSort>(sort::run_arg);
     table.add::<Concatenate>(concatenate::run);
+    table.add::<Conv>(conv::run);
     table.add::<Cumulate>(cumulative::run);
     table.add::<DynamicSlice>(dynamic_slice::run);
     table.add::<DynamicSliceUpdate>(dynamic_slice::run_update);
