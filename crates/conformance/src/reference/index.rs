@@ -85,8 +85,7 @@ pub(super) fn index(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> 
             }
             Some(result.cast(x.dtype))
         }
-        "scatter" | "scatter_add" | "scatter_multiply" | "scatter_maximum" | "scatter_minimum"
-        | "at.minimum" => {
+        "scatter" | "scatter_add" | "scatter_multiply" | "scatter_maximum" | "scatter_minimum" => {
             let axes = if args.label() == "nothing" {
                 vec![0]
             } else {
