@@ -39,7 +39,7 @@ pub use ops::{
         issubdtype, result_type,
     },
     einsum::{EinsumPath, einsum, einsum_path},
-    fast,
+    fast, fft, linalg,
     numbers::Finite,
     quantized, random,
     unique::Unique,

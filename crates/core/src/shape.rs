@@ -277,6 +277,11 @@ impl Axes {
         self.keep_dims
     }
 
+    /// The axes as they were given; `None` for all.
+    pub(crate) fn as_given(&self) -> Option<&[i64]> {
+        self.list.as_deref()
+    }
+
     /// The sorted, distinct axes of an array of `rank` axes.
     pub fn resolve(&self, rank: usize, op: &'static str) -> Result<SmallVec<[usize; 4]>> {
         let Some(list) = &self.list else {

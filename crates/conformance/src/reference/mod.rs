@@ -8,9 +8,12 @@ mod arrays;
 mod blocks;
 mod conv;
 mod creation;
+mod dense;
 mod einsum;
 mod fast;
+mod fourier;
 mod index;
+mod linalg;
 mod linear;
 mod order;
 mod products;
@@ -37,6 +40,12 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
     }
     if let Some(recurrent) = recurrent::gated_delta(op, &args, inputs) {
         return Some(recurrent);
+    }
+    if let Some(op) = op.strip_prefix("linalg.") {
+        return linalg::linalg(op, &args, inputs);
+    }
+    if let Some(op) = op.strip_prefix("fft.") {
+        return fourier::fourier(op, &args, inputs);
     }
     if op == "split" {
         return index::split(&args, inputs.first()?);

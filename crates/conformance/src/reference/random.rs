@@ -79,6 +79,14 @@ fn gumbel(count: usize) -> Vec<f64> {
         .collect()
 }
 
+fn laplace(count: usize) -> Vec<f64> {
+    let low = -1.0 + 2f32.powi(-24);
+    uniform(count, low, 1.0)
+        .into_iter()
+        .map(|u| f64::from(u).signum() * (-f64::from(u.abs())).ln_1p())
+        .collect()
+}
+
 /// A draw.
 pub(super) fn random(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> {
     let reals =
@@ -143,6 +151,29 @@ pub(super) fn random(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor>
             let (a, b) = (erf(-FRAC_1_SQRT_2) as f32, erf(2.0 * FRAC_1_SQRT_2) as f32);
             let draw = |u| (SQRT_2 * erfinv(f64::from(u))).clamp(-1.0, 2.0);
             reals([2, 3], uniform(6, a, b).into_iter().map(draw).collect())
+        }
+        ("laplace", "") => reals([2, 3], laplace(6)),
+        ("laplace", "loc, scale") => {
+            let drawn = laplace(12);
+            Some(Tensor::build(Dtype::Float32, [3, 4], |index| {
+                let (loc, scale) = (
+                    at_most_f32(&inputs[0], index),
+                    at_most_f32(&inputs[1], index),
+                );
+                let drawn = drawn[offset(&[3, 4], index)];
+                Value::Real(drawn * f64::from(scale) + f64::from(loc))
+            }))
+        }
+        ("multivariate_normal", "") => {
+            let (normal, mean) = (normal(12), &inputs[0]);
+            let root = super::linalg::square_root(&inputs[1]);
+            Some(Tensor::build(Dtype::Float32, [3, 2, 2], |index| {
+                let first = offset(&[3, 2], &index[..2]) * 2;
+                let spread: f64 = (0..2)
+                    .map(|i| normal[first + i] * root[i * 2 + index[2]])
+                    .sum();
+                Value::Real(f64::from(at_most_f32(mean, index)) + spread)
+            }))
         }
         ("gumbel", "") => reals([2, 3], gumbel(6)),
         ("bernoulli", "") => {

@@ -75,6 +75,8 @@ op_modules! {
     cumulative,
     /// Runs of scalar math in one call.
     fused,
+    /// Fourier transforms.
+    fft,
     /// Reading by position.
     gather,
     /// Products of chosen matrices.
@@ -83,6 +85,8 @@ op_modules! {
     hadamard,
     /// Indexing by positions, ranges and arrays.
     index,
+    /// Linear algebra.
+    linalg,
     /// The logarithm of a sum of exponentials.
     logsumexp,
     /// Matrix products.

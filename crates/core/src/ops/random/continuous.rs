@@ -1,4 +1,4 @@
-//! Owns the continuous distributions: uniform, normal, truncated normal and Gumbel.
+//! Owns the continuous distributions: uniform, normal, truncated normal, Gumbel and Laplace.
 
 use std::f64::consts::SQRT_2;
 
@@ -332,4 +332,84 @@ impl Gumbel {
 /// `float32` numbers of `shape` from the Gumbel distribution. See [`Gumbel`].
 pub fn gumbel(shape: impl Into<Shape>) -> Result<Array> {
     Gumbel::new(shape).sample()
+}
+
+/// A draw from the Laplace distribution: exponential on both sides of its mean.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random::{self, Laplace};
+/// let x = Laplace::new([10_000]).loc(3.0).scale(0.5).key(&random::key(0)).sample()?;
+/// assert!((x.mean(..)?.item::<f32>()? - 3.0).abs() < 0.05);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a draw does nothing until it is sampled"]
+pub struct Laplace {
+    uniform: Uniform,
+    dtype: Dtype,
+    loc: Option<Array>,
+    scale: Option<Array>,
+}
+
+impl Laplace {
+    /// Numbers of `shape` with mean 0 and scale 1, as `float32`.
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let uniform = Uniform::new(shape).low((-1.0f32).next_up());
+        Laplace { uniform, dtype: Dtype::Float32, loc: None, scale: None }
+    }
+
+    /// Sets the mean: a number, or an array that broadcasts to the shape.
+    pub fn loc(mut self, loc: impl IntoOperand) -> Self {
+        self.loc = Some(argument(loc));
+        self
+    }
+
+    /// Sets the scale, the mean distance from the mean: a number, or an array that broadcasts to
+    /// the shape.
+    pub fn scale(mut self, scale: impl IntoOperand) -> Self {
+        self.scale = Some(argument(scale));
+        self
+    }
+
+    /// Sets the dtype, a floating-point one.
+    pub fn dtype(mut self, dtype: Dtype) -> Self {
+        self.dtype = dtype;
+        self
+    }
+
+    /// Draws from `key` instead of this thread's state.
+    pub fn key(mut self, key: &Array) -> Self {
+        self.uniform = self.uniform.key(key);
+        self
+    }
+
+    /// The numbers. Fails for other dtypes and for parameters that do not fit the shape.
+    pub fn sample(self) -> Result<Array> {
+        let Laplace { uniform, dtype, loc, scale } = self;
+        if !dtype.is_float() {
+            let reason = "Laplace numbers come in floating-point dtypes";
+            return Err(Error::Dtype { op: "laplace", dtype, reason });
+        }
+        let side = uniform.sample()?;
+        let shape = side.shape().clone();
+        let x = side.sign()?.multiply(side.abs()?.negative()?.log1p()?)?;
+        let mut x = x.astype(dtype)?;
+        if let Some(scale) = scale {
+            x = parameter("laplace", &scale, dtype)?.multiply(x)?;
+        }
+        if let Some(loc) = loc {
+            x = parameter("laplace", &loc, dtype)?.add(x)?;
+        }
+        if *x.shape() != shape {
+            let reason = format!("the parameters do not broadcast to the shape {shape}");
+            return Err(Error::Shape { op: "laplace", reason });
+        }
+        Ok(x)
+    }
+}
+
+/// `float32` numbers of `shape` from the Laplace distribution. See [`Laplace`].
+pub fn laplace(shape: impl Into<Shape>) -> Result<Array> {
+    Laplace::new(shape).sample()
 }

@@ -18,6 +18,7 @@ mod bits;
 mod categorical;
 mod continuous;
 mod discrete;
+mod multivariate;
 mod samples;
 mod state;
 mod threefry;
@@ -25,9 +26,11 @@ mod threefry;
 pub use bits::{Bits, RandomBits};
 pub use categorical::{Categorical, categorical};
 pub use continuous::{
-    Gumbel, Normal, TruncatedNormal, Uniform, gumbel, normal, truncated_normal, uniform,
+    Gumbel, Laplace, Normal, TruncatedNormal, Uniform, gumbel, laplace, normal, truncated_normal,
+    uniform,
 };
 pub use discrete::{Bernoulli, Permutation, Randint, bernoulli, permutation, randint};
+pub use multivariate::{MultivariateNormal, multivariate_normal};
 pub(super) use samples::ops;
 pub(crate) use state::traced;
 pub use state::{key, seed, set_state, state};

@@ -1,11 +1,12 @@
 //! Owns what the list of ops says of random numbers.
 
 use super::{
-    Bernoulli, Bits, Categorical, Gumbel, Normal, Randint, TruncatedNormal, Uniform, key, split,
+    Bernoulli, Bits, Categorical, Gumbel, Laplace, MultivariateNormal, Normal, Randint,
+    TruncatedNormal, Uniform, key, split,
 };
 use crate::{
     Array, Dtype, Result,
-    ops::{Family, Gradient, Input, OpInfo, Sample, info::kinds},
+    ops::{Family, Gradient, Input, OpInfo, Sample, info::kinds, linalg::graded},
 };
 
 fn without_inputs(label: &str, call: fn() -> Result<Array>) -> Sample {
@@ -88,6 +89,40 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             "random.gumbel(shape=[], dtype=float32, key=None)",
             || vec![without_inputs("", || Gumbel::new([2, 3]).key(&key(1)).sample())],
         ),
+        OpInfo {
+            kinds: kinds::REAL,
+            gradient: Gradient::Smooth,
+            ..op(
+                "laplace",
+                "Numbers from the Laplace distribution.",
+                "random.laplace(shape=[], dtype=float32, loc=0.0, scale=1.0, key=None)",
+                || {
+                    vec![
+                        without_inputs("", || Laplace::new([2, 3]).key(&key(1)).sample()),
+                        Sample::new("loc, scale", [Input::any([4]), Input::any([3, 1])], |x| {
+                            Laplace::new([3, 4]).loc(&x[0]).scale(&x[1]).key(&key(1)).sample()
+                        }),
+                    ]
+                },
+            )
+        },
+        OpInfo {
+            kinds: kinds::REAL,
+            gradient: Gradient::Smooth,
+            ..op(
+                "multivariate_normal",
+                "Vectors whose numbers are normally distributed together.",
+                "random.multivariate_normal(mean, cov, shape=[], dtype=float32, key=None)",
+                || {
+                    let inputs = [Input::any([3, 1, 2]), Input::any([2, 2])];
+                    vec![Sample::new("", inputs, |x| {
+                        // Whole numbers of up to nine stay far from indefinite.
+                        let covariance = graded(&graded(&graded(&x[1])?)?)?;
+                        MultivariateNormal::new(&x[0], &covariance).shape([2]).key(&key(1)).sample()
+                    })]
+                },
+            )
+        },
         op(
             "bernoulli",
             "Truth values that are true with a probability.",
