@@ -1,6 +1,6 @@
 //! Owns fusion: scalar math of one shape becomes one step, with a reduction at its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use smallvec::SmallVec;
 
@@ -84,7 +84,10 @@ impl Program {
         self.prune();
     }
 
-    /// Which steps run together. A step joins what it reads from if that makes no circle.
+    /// Which steps run together: those of one level that read from each other.
+    ///
+    /// A path that leaves a run of scalar math and comes back raises the level, so groups of one
+    /// level never make a circle.
     fn groups(&self) -> Groups {
         let count = self.steps.len();
         let members = (0..count).map(|step| vec![step]).collect();
@@ -92,84 +95,100 @@ impl Program {
             parent: (0..count).collect(),
             members,
         };
+        let levels = self.levels();
+        // Where a group is full, what reads from it goes on at a higher place of the same level.
+        let mut places = vec![0u32; count];
         for at in 0..count {
-            if Scalar::of(&self.steps[at].op).is_none() {
+            let near: SmallVec<[usize; 3]> = self
+                .sources_of(at)
+                .filter(|&source| self.runs_with(source, at) && levels[source] == levels[at])
+                .collect();
+            let Some(place) = near.iter().map(|&source| places[source]).max() else {
+                continue;
+            };
+            let mut joined = vec![at];
+            for source in near.into_iter().filter(|&source| places[source] == place) {
+                let group = groups.of(source);
+                if !joined.contains(&group) {
+                    joined.push(group);
+                }
+            }
+            let size: usize = joined
+                .iter()
+                .map(|&group| groups.members[group].len())
+                .sum();
+            places[at] = place;
+            if size > LONGEST || self.width(&groups, &joined) > WIDEST {
+                places[at] += 1;
                 continue;
             }
-            for slot in &self.steps[at].inputs {
-                let Slot::Step(source, _) = *slot else {
-                    continue;
-                };
-                let source = source as usize;
-                let (into, own) = (groups.of(source), groups.of(at));
-                if into == own
-                    || Scalar::of(&self.steps[source].op).is_none()
-                    || self.steps[source].specs[0].shape != self.steps[at].specs[0].shape
-                    || self.steps[source].stream != self.steps[at].stream
-                    || groups.members[into].len() + groups.members[own].len() > LONGEST
-                    || self.reaches(&groups, own, into)
-                    || self.width(&groups, into, own) > WIDEST
-                {
-                    continue;
-                }
-                groups.join(into, own);
+            for &group in &joined[1..] {
+                let into = groups.of(at);
+                groups.join(group, into);
             }
         }
         self.join_reductions(&mut groups);
         groups
     }
 
-    /// The number of values that two groups together read from elsewhere.
-    fn width(&self, groups: &Groups, a: usize, b: usize) -> usize {
-        let steps = groups.members[a].iter().chain(&groups.members[b]);
-        let mut outside: Vec<Slot> = steps
-            .flat_map(|&step| &self.steps[step].inputs)
-            .filter(|slot| match slot {
-                Slot::Step(step, _) => ![a, b].contains(&groups.of(*step as usize)),
-                Slot::Input(_) | Slot::Constant(_) => true,
-            })
-            .copied()
-            .collect();
-        outside.sort_unstable_by_key(|slot| match *slot {
-            Slot::Input(i) => (0, i, 0),
-            Slot::Constant(i) => (1, i, 0),
-            Slot::Step(i, output) => (2, i, output),
-        });
-        outside.dedup();
-        outside.len()
+    /// The steps that a step reads from.
+    fn sources_of(&self, at: usize) -> impl Iterator<Item = usize> {
+        self.steps[at].inputs.iter().filter_map(|slot| match *slot {
+            Slot::Step(source, _) => Some(source as usize),
+            Slot::Input(_) | Slot::Constant(_) => None,
+        })
     }
 
-    /// Whether `from` reads from `target` by way of other groups, so that joining them would make
-    /// a circle, or `target` reads from `from`.
-    fn reaches(&self, groups: &Groups, from: usize, target: usize) -> bool {
-        self.leads(groups, from, target) || self.leads(groups, target, from)
+    /// Whether two steps are scalar math that one pass over memory can do.
+    fn runs_with(&self, source: usize, at: usize) -> bool {
+        let (source, at) = (&self.steps[source], &self.steps[at]);
+        Scalar::of(&source.op).is_some()
+            && Scalar::of(&at.op).is_some()
+            && source.specs[0].shape == at.specs[0].shape
+            && source.stream == at.stream
     }
 
-    fn leads(&self, groups: &Groups, from: usize, target: usize) -> bool {
-        let mut seen = vec![false; self.steps.len()];
-        let mut stack = vec![from];
-        while let Some(group) = stack.pop() {
-            for &step in &groups.members[group] {
-                for slot in &self.steps[step].inputs {
-                    let Slot::Step(source, _) = *slot else {
-                        continue;
-                    };
-                    let next = groups.of(source as usize);
-                    if next == group || seen[next] {
-                        continue;
-                    }
-                    if next == target {
-                        if group != from {
-                            return true;
-                        }
-                        continue;
-                    }
-                    seen[next] = true;
-                    stack.push(next);
-                }
+    /// For each step a level, such that reading from other than the same run raises it; as late as
+    /// what reads from a step allows, so that steps meet where they are used.
+    fn levels(&self) -> Vec<u32> {
+        let count = self.steps.len();
+        let mut levels = vec![0u32; count];
+        for at in 0..count {
+            let raised = |source: usize| levels[source] + u32::from(!self.runs_with(source, at));
+            levels[at] = self.sources_of(at).map(raised).max().unwrap_or(0);
+        }
+        let mut latest: Vec<Option<u32>> = vec![None; count];
+        let mut fixed = vec![false; count];
+        for slot in &self.outputs {
+            if let Slot::Step(at, _) = *slot {
+                fixed[at as usize] = true;
             }
         }
-        false
+        for at in (0..count).rev() {
+            if let Some(latest) = latest[at]
+                && !fixed[at]
+                && Scalar::of(&self.steps[at].op).is_some()
+            {
+                levels[at] = latest;
+            }
+            for source in self.sources_of(at) {
+                let bound = levels[at] - u32::from(!self.runs_with(source, at));
+                latest[source] = Some(latest[source].map_or(bound, |other| other.min(bound)));
+            }
+        }
+        levels
+    }
+
+    /// The number of values that groups together read from elsewhere.
+    fn width(&self, groups: &Groups, joined: &[usize]) -> usize {
+        let steps = joined.iter().flat_map(|&group| &groups.members[group]);
+        let outside = steps
+            .flat_map(|&step| &self.steps[step].inputs)
+            .filter(|slot| match slot {
+                Slot::Step(step, _) => !joined.contains(&groups.of(*step as usize)),
+                Slot::Input(_) | Slot::Constant(_) => true,
+            });
+        outside.collect::<HashSet<_>>().len()
     }
 
     /// Lets reductions over the last axes join the run that only they read.
