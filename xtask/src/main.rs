@@ -1,6 +1,7 @@
 //! Owns the development commands: `cargo xtask check | test | bench | gen | train-demo`.
 
 mod check;
+mod differential;
 mod generate;
 mod test;
 

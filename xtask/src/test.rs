@@ -4,13 +4,17 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::{Outcome, cargo, check::target_installed, run};
+use crate::{Outcome, cargo, check::target_installed, differential, run};
 
-/// Which tests to run. Without a flag: every test and doctest of the workspace.
+/// Which tests to run. Without a flag: every test and doctest of the workspace, and a comparison with
+/// the reference package, which is installed into the target folder.
 #[derive(Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     elsewhere: Elsewhere,
+    /// Which random cases the reference package is asked for.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
     /// Handed to `cargo test`, such as a filter.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
@@ -45,8 +49,22 @@ pub(crate) fn all(options: &Options) -> Outcome {
         Elsewhere { tsan: true, .. } => tsan(arguments),
         Elsewhere { miri: true, .. } => miri(arguments),
         Elsewhere { isa: true, .. } => each_isa(arguments),
-        Elsewhere { .. } => run(cargo(&["test", "--workspace"]).args(arguments)),
+        Elsewhere { .. } => here(arguments, options.seed),
     }
+}
+
+/// Every test; without a filter also those that compare with the reference package.
+fn here(arguments: &[String], seed: u64) -> Outcome {
+    let mut test = cargo(&["test", "--workspace"]);
+    test.args(arguments);
+    if !arguments.is_empty() {
+        return run(&mut test);
+    }
+    let Some(reference) = differential::prepare(seed)? else {
+        return run(&mut test);
+    };
+    run(test.env("OLIVINE_DIFFERENTIAL", &reference.cases))?;
+    reference.check_files()
 }
 
 /// The crates whose kernels and layouts differ between processors.
