@@ -3,7 +3,7 @@
 //! All functions work on the matrices in the last two axes; the axes before them are batches. They
 //! take `float32` and `float64`, some `complex64` too; halves are computed in `float32`. A matrix that
 //! holds an infinity or NaN gives NaN everywhere. Where a matrix has no result, because it is singular
-//! or not positive definite, evaluation fails with [`Error::Argument`].
+//! or not positive definite, evaluation fails with [`Error::Argument`](crate::Error::Argument).
 //!
 //! ```
 //! # use olivine_cpu as _;
