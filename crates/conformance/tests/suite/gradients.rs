@@ -1,11 +1,14 @@
 //! Checks gradients against central finite differences, in `f64`.
 
+use num_complex::Complex;
 use olivine_conformance::{Report, Rng, Tensor, Value, fill::fill, report};
 use olivine_core::{
     Array, Dtype, Error,
     ops::{Domain, Family, Gradient, OpInfo, Sample},
     vjp,
 };
+
+use crate::values::{dtypes, inputs};
 
 /// A sample as a differentiable function of its main inputs, at a point.
 pub(crate) struct Point<'a> {
@@ -304,6 +307,88 @@ fn gradients_agree_with_finite_differences() {
         }
     }
     report.finish(200);
+}
+
+/// Gradients of complex arrays against finite differences, in the few digits that complex64 has;
+/// `false` where differences over two distances disagree, so that they say nothing.
+fn complex_order(op: &OpInfo, sample: &Sample) -> Result<bool, String> {
+    let failed = |error: Error| format!("unexpected error: {error}");
+    let mut rng = Rng::named(&[op.name, &sample.label, "complex"]);
+    let mut random = |dtype: Dtype, shape: &[usize]| {
+        Tensor::build(dtype, shape.to_vec(), |_| match dtype {
+            Dtype::Complex64 => Value::Complex(Complex::new(rng.normal(), rng.normal())),
+            Dtype::Float32 => Value::Real(rng.normal()),
+            _ => Value::Int(0),
+        })
+    };
+    let inputs: Vec<Tensor> = inputs(op, sample, Dtype::Complex64);
+    let arrays = |tensors: &[Tensor]| -> Result<Vec<Array>, Error> {
+        tensors.iter().map(Tensor::to_array).collect()
+    };
+    let at = arrays(&inputs).map_err(failed)?;
+    let results = (sample.call)(&at).map_err(failed)?;
+    let cotangents: Vec<Tensor> = results
+        .iter()
+        .map(|y| random(y.dtype(), y.shape().dims()))
+        .collect();
+    let direction: Vec<Tensor> = inputs.iter().map(|x| random(x.dtype, &x.shape)).collect();
+    let given = arrays(&cotangents).map_err(failed)?;
+    let (_, gradients) = vjp(|x| (sample.call)(x), &at, &given).map_err(failed)?;
+    // The real part of the inner product, whose first factor is conjugated.
+    let inner = |arrays: &[Array], weights: &[Tensor]| -> Result<f64, Error> {
+        let mut sum = 0.0;
+        for (array, weight) in arrays.iter().zip(weights) {
+            if array.dtype().is_inexact() {
+                let values = Tensor::from_array(array)?.values;
+                let pairs = values.iter().zip(&weight.values);
+                sum += pairs
+                    .map(|(v, w)| (v.complex() * w.complex().conj()).re)
+                    .sum::<f64>();
+            }
+        }
+        Ok(sum)
+    };
+    let value = |step: f64| -> Result<f64, Error> {
+        let moved = inputs.iter().zip(&direction).map(|(x, d)| {
+            let values = x.values.iter().zip(&d.values);
+            let values = values.map(|(x, d)| match x {
+                Value::Int(_) => *x,
+                _ => Value::Complex(x.complex() + d.complex() * step),
+            });
+            Tensor::new(x.dtype, x.shape.clone(), values.collect::<Vec<_>>())
+        });
+        inner(
+            &(sample.call)(&arrays(&moved.collect::<Vec<_>>())?)?,
+            &cotangents,
+        )
+    };
+    let slope =
+        |step: f64| -> Result<f64, Error> { Ok((value(step)? - value(-step)?) / (2.0 * step)) };
+    let (far, near) = (slope(1e-2).map_err(failed)?, slope(5e-3).map_err(failed)?);
+    if close(far, near, 1e-2).is_err() {
+        return Ok(false);
+    }
+    close(inner(&gradients, &direction).map_err(failed)?, near, 3e-2).map(|()| true)
+}
+
+#[test]
+fn gradients_of_complex_arrays_agree_with_finite_differences() {
+    let mut report = Report::default();
+    for op in report::ops() {
+        if op.gradient != Gradient::Smooth || !op.accepts(Dtype::Complex64) {
+            continue;
+        }
+        for (i, sample) in (op.samples)().iter().enumerate() {
+            if dtypes(op, sample).contains(&Dtype::Complex64) {
+                let name = format!("{} #{i} ({})", op.name, sample.label);
+                match complex_order(op, sample) {
+                    Ok(false) => {}
+                    outcome => report.case(name, outcome.map(|_| ())),
+                }
+            }
+        }
+    }
+    report.finish(650);
 }
 
 #[test]

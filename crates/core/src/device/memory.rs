@@ -1,7 +1,9 @@
 //! Owns the memory counters and limits that users see; each backend's allocator keeps its own.
 
+use std::{borrow::Borrow, collections::BTreeMap};
+
 use super::{Device, backend};
-use crate::Result;
+use crate::{Array, Result};
 
 /// What an allocator has handed out, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,4 +43,25 @@ pub trait MemoryPool: Send + Sync {
 /// ```
 pub fn of(device: Device) -> Result<&'static dyn MemoryPool> {
     Ok(backend(device)?.memory())
+}
+
+/// The bytes of the buffers behind arrays, which are computed first; a buffer that several arrays view
+/// counts once, and in whole.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, memory};
+/// let x = array!([1.0, 2.0, 3.0, 4.0]);
+/// let both = memory::array_buffer_size(&[&x, &x.index(1..)?])?;
+/// assert_eq!(both, memory::array_buffer_size(&[&x])?);
+/// assert!(both >= 16);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn array_buffer_size<A: Borrow<Array>>(arrays: &[A]) -> Result<usize> {
+    let mut buffers = BTreeMap::new();
+    for array in arrays {
+        let data = array.borrow().data()?;
+        buffers.insert(data.buffer.host().as_ptr() as usize, data.buffer.bytes());
+    }
+    Ok(buffers.values().sum())
 }

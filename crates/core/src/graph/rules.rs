@@ -57,7 +57,7 @@ impl Vjp<'_> {
     /// It is the rule of fused gradients, which are rarely differentiated again.
     pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Gradients> {
         let cotangents = self.filled()?;
-        let (_, gradients) = crate::vjp(f, self.inputs, &cotangents)?;
+        let (_, gradients) = crate::transforms::pull_back(f, self.inputs, &cotangents)?;
         let wanted = gradients.into_iter().zip(self.wanted);
         Ok(wanted
             .map(|(gradient, &wanted)| wanted.then_some(gradient))

@@ -9,7 +9,7 @@ use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Error, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
-    transforms::{LeafAxes, compile::exporting},
+    transforms::{LeafAxes, compile::exporting, conjugate},
 };
 
 /// A reverse-mode rule: from arguments, cotangents and results to the arguments' gradients.
@@ -146,7 +146,11 @@ impl Primitive for Custom {
             let none = SmallVec::<[Option<Array>; 3]>::from_elem(None, self.arguments);
             return Ok(none.into_iter().chain(vjp.cotangents.iter().cloned()).collect());
         };
-        let gradients = rule(arguments, &vjp.filled()?, vjp.outputs)?;
+        // The rule is the user's, in the convention that users see.
+        let cotangents: Vec<Array> =
+            vjp.filled()?.iter().map(conjugate).collect::<Result<_>>()?;
+        let gradients = rule(arguments, &cotangents, vjp.outputs)?;
+        let gradients: Vec<Array> = gradients.iter().map(conjugate).collect::<Result<_>>()?;
         check("the vjp rule", &gradients, arguments)?;
         let rest = vjp.inputs.len() - self.arguments;
         Ok(gradients.into_iter().map(Some).chain(std::iter::repeat_n(None, rest)).collect())

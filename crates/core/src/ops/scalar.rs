@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
-    Array, Dtype, Error, IntoOperand, Kind, Result,
+    Array, Complex64, Dtype, Error, IntoOperand, Kind, Result,
     graph::{Gradients, Jvp, Op, Spec, Vjp},
 };
 
@@ -500,10 +500,32 @@ impl Array {
 }
 
 /// The gradients of a recorded operation that is not a primitive or a view.
+///
+/// As everywhere in rules, the gradient of a complex input is such that its product with a step, of
+/// which the real part counts, is that of the cotangent with the output's step; see [`crate::vjp`].
 pub(crate) fn vjp(op: &Op, vjp: &Vjp) -> Result<Gradients> {
     let cotangent = vjp.cotangent();
     let inputs = vjp.inputs;
     match op {
+        // The functions that are not complex-differentiable.
+        Op::Unary(Unary::Conjugate) => vjp.each(|_| cotangent.conjugate().map(Some)),
+        Op::Unary(Unary::Imag) if inputs[0].dtype() == Dtype::Complex64 => vjp.each(|_| {
+            let turn = Array::scalar(Complex64::new(0.0, -1.0));
+            cotangent.multiply(turn).map(Some)
+        }),
+        Op::Unary(Unary::Sign) if inputs[0].dtype() == Dtype::Complex64 => vjp.each(|_| {
+            let direction = &vjp.outputs[0];
+            let along = cotangent.multiply(direction)?.real()?;
+            across(
+                cotangent,
+                &direction.conjugate()?.multiply(along)?,
+                &inputs[0],
+            )
+            .map(Some)
+        }),
+        Op::Unary(Unary::Abs) if inputs[0].dtype() == Dtype::Complex64 => {
+            vjp.each(|_| cotangent.multiply(inputs[0].sign()?.conjugate()?).map(Some))
+        }
         Op::Unary(unary) => vjp.each(|_| {
             let gradient = unary
                 .partial(&inputs[0], &vjp.outputs[0])?
@@ -535,6 +557,13 @@ pub(crate) fn vjp(op: &Op, vjp: &Vjp) -> Result<Gradients> {
     }
 }
 
+/// A step of `z` without its part along `z`, as the direction of `z` sees it; zero at zero.
+fn across(step: &Array, along: &Array, z: &Array) -> Result<Array> {
+    let size = z.abs()?;
+    size.equal(0)?
+        .select(0, step.subtract(along)?.divide(size)?)
+}
+
 /// The tangent of a recorded operation that is not a primitive or a view.
 pub(crate) fn jvp(op: &Op, jvp: &Jvp) -> Result<Option<Array>> {
     let (inputs, output) = (jvp.inputs, &jvp.outputs[0]);
@@ -546,12 +575,19 @@ pub(crate) fn jvp(op: &Op, jvp: &Jvp) -> Result<Option<Array>> {
         Op::Unary(unary @ (Unary::Real | Unary::Imag)) => {
             tangent(0).map(|t| t.unary(*unary)).transpose()
         }
+        Op::Unary(Unary::Sign) if inputs[0].dtype() == Dtype::Complex64 => {
+            let Some(tangent) = tangent(0) else {
+                return Ok(None);
+            };
+            let along = output.conjugate()?.multiply(tangent)?.real()?;
+            across(tangent, &output.multiply(along)?, &inputs[0]).map(Some)
+        }
         Op::Unary(Unary::Abs) if inputs[0].dtype() == Dtype::Complex64 => {
             let Some(tangent) = tangent(0) else {
                 return Ok(None);
             };
-            let along = inputs[0].conjugate()?.multiply(tangent)?.real()?;
-            along.divide(output).map(Some)
+            let along = inputs[0].sign()?.conjugate()?.multiply(tangent)?;
+            along.real().map(Some)
         }
         Op::Unary(unary) => {
             let Some(tangent) = tangent(0) else {

@@ -77,7 +77,8 @@ impl Primitive for Checkpoint {
         let cotangents = vjp.filled()?;
         // Nothing is computed again before its gradient is asked for.
         let inputs = depends(vjp.inputs, &cotangents)?;
-        let (_, gradients) = crate::vjp(|x| self.program.call(x), &inputs, &cotangents)?;
+        let (_, gradients) =
+            crate::transforms::pull_back(|x| self.program.call(x), &inputs, &cotangents)?;
         let wanted = gradients.into_iter().zip(vjp.wanted);
         Ok(wanted
             .map(|(gradient, &wanted)| wanted.then_some(gradient))

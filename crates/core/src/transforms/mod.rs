@@ -14,6 +14,6 @@ pub use compile::{
 };
 pub use jvp::jvp;
 pub use tree::Tree;
-pub(crate) use vjp::backward;
 pub use vjp::{Objective, grad, stop_gradient, value_and_grad, vjp};
+pub(crate) use vjp::{backward, conjugate, pull_back};
 pub use vmap::{BatchAxes, LeafAxes, vmap};

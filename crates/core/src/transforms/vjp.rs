@@ -14,7 +14,7 @@ use super::{
     tape::{Key, Step, outputs_of, steps_between},
 };
 use crate::{
-    Array, Error, Result,
+    Array, Dtype, Error, Result,
     graph::{Op, TraceScope, Vjp},
     ops::stop_gradient::StopGradient,
 };
@@ -22,7 +22,9 @@ use crate::{
 /// Differentiates a function of several arrays in reverse.
 ///
 /// Returns the function's outputs at `primals` and, for each primal, the sum over outputs of the
-/// output's cotangent times its derivative. Cotangents have the shapes of the outputs.
+/// output's cotangent times its derivative. Cotangents have the shapes of the outputs. The gradient of
+/// a complex array has the slopes along its real and imaginary parts as its parts, so where the
+/// derivative is a complex number, its conjugate multiplies the cotangent.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -37,27 +39,45 @@ pub fn vjp<P: Borrow<Array>, C: Borrow<Array>>(
     primals: &[P],
     cotangents: &[C],
 ) -> Result<(Vec<Array>, Vec<Array>)> {
+    let cotangents = cotangents.iter().map(|x| conjugate(x.borrow()));
+    let cotangents: Vec<Array> = cotangents.collect::<Result<_>>()?;
+    let (outputs, gradients) = pull_back(f, primals, &cotangents)?;
+    let gradients = gradients.iter().map(conjugate);
+    Ok((outputs, gradients.collect::<Result<_>>()?))
+}
+
+/// The conjugate; real arrays are their own, and are not recorded again.
+pub(crate) fn conjugate(x: &Array) -> Result<Array> {
+    match x.dtype() {
+        Dtype::Complex64 => x.conjugate(),
+        _ => Ok(x.clone()),
+    }
+}
+
+/// As [`vjp`], in the convention of rules: a gradient's product with a step has the same real part as
+/// the cotangent's product with the step of the outputs. Rules are then free of conjugates.
+pub(crate) fn pull_back<P: Borrow<Array>>(
+    f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    primals: &[P],
+    cotangents: &[Array],
+) -> Result<(Vec<Array>, Vec<Array>)> {
     let scope = TraceScope::open();
     let primals = primals.iter().map(Borrow::borrow);
     let leaves: Vec<Array> = primals.map(|primal| primal.traced(&scope.0)).collect();
-    let cotangents: Vec<Array> = cotangents.iter().map(|x| x.borrow().clone()).collect();
     let outputs = f(&leaves)?;
     if outputs.len() != cotangents.len() {
-        let reason = format!(
-            "{} cotangents for {} outputs",
-            cotangents.len(),
-            outputs.len()
-        );
+        let (given, due) = (cotangents.len(), outputs.len());
+        let reason = format!("{given} cotangents for {due} outputs");
         return Err(Error::Argument { op: "vjp", reason });
     }
-    for (output, cotangent) in outputs.iter().zip(&cotangents) {
+    for (output, cotangent) in outputs.iter().zip(cotangents) {
         if output.shape() != cotangent.shape() {
             let (output, given) = (output.shape(), cotangent.shape());
             let reason = format!("a cotangent of shape {given} for an output of shape {output}");
             return Err(Error::Shape { op: "vjp", reason });
         }
     }
-    let gradients = backward(&leaves, &outputs, &cotangents)?;
+    let gradients = backward(&leaves, &outputs, cotangents)?;
     Ok((outputs, gradients))
 }
 
@@ -196,9 +216,8 @@ pub fn value_and_grad<T: Tree, O: Objective>(
         let one = Array::ones(loss.shape(), loss.dtype())?;
         let mut gradients = backward(&leaves, std::slice::from_ref(loss), &[one])?.into_iter();
         let gradient = argument.map(&mut |_| {
-            Ok(gradients
-                .next()
-                .expect("a tree visits the same leaves every time"))
+            let gradient = gradients.next();
+            conjugate(&gradient.expect("a tree visits the same leaves every time"))
         })?;
         Ok((value, gradient))
     }

@@ -166,7 +166,7 @@ fn transposed(
             })
             .collect()
     };
-    let (_, gradients) = crate::vjp(function, &primals, &cotangents)?;
+    let (_, gradients) = crate::transforms::pull_back(function, &primals, &cotangents)?;
     let mut gradients = gradients.into_iter();
     let per_input = vjp.wanted.iter();
     Ok(per_input.map(|&wanted| if wanted { gradients.next() } else { None }).collect())

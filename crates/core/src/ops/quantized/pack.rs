@@ -58,7 +58,7 @@ impl Primitive for Quantize {
             None => vjp.outputs[i].zeros_like(),
         };
         let parameters = |x: &[Array]| affine_parameters(&x[0], self.scheme);
-        let (_, gradients) = crate::vjp(parameters, vjp.inputs, &[filled(1)?, filled(2)?])?;
+        let (_, gradients) = crate::transforms::pull_back(parameters, vjp.inputs, &[filled(1)?, filled(2)?])?;
         Ok(gradients.into_iter().map(Some).collect())
     }
 
