@@ -5,7 +5,8 @@ use olivine_conformance::golden;
 use olivine_core::{
     Array, Axes, Dtype, Index, Result, concatenate,
     fast::{self, AttentionMask, AttentionOptions, RopeFrequencies, RopeOffset, RopeOptions},
-    keep,
+    fft::{self, Norm},
+    keep, linalg,
     ops::searchsorted::Side,
     ops::{
         self, Family, compare::Tolerance, cumulative::Walk, numbers::Finite, pad::Border,
@@ -139,6 +140,7 @@ pub(crate) fn call(op: &str, args: &Args, x: &[Array]) -> Option<Result<Vec<Arra
         .or_else(|| moving(op, args, x))
         .or_else(|| indexing(op, args, x))
         .or_else(|| multiplying(op, args, x))
+        .or_else(|| solving(op, args, x))
         .or_else(|| creating(op, args, x))
         .or_else(|| drawing(op, args, x))?;
     Some(one.map(|array| vec![array]))
@@ -326,6 +328,30 @@ fn multiplying(op: &str, args: &Args, x: &[Array]) -> Option<Result<Array>> {
         _ => return None,
     })
 }
+
+fn solving(op: &str, args: &Args, x: &[Array]) -> Option<Result<Array>> {
+    let transform = match op {
+        "fft.fft" => Some(fft::fft as Transform),
+        "fft.ifft" => Some(fft::ifft as Transform),
+        "fft.rfft" => Some(fft::rfft as Transform),
+        "fft.irfft" => Some(fft::irfft as Transform),
+        _ => None,
+    };
+    if let Some(transform) = transform {
+        let size = (!args.is_null("n")).then(|| args.size("n"));
+        return Some(transform(&x[0], size, args.int("axis"), Norm::Backward));
+    }
+    Some(match op {
+        "linalg.cholesky" => linalg::cholesky(&x[0], false),
+        "linalg.det" => linalg::det(&x[0]),
+        "linalg.inv" => linalg::inv(&x[0]),
+        "linalg.solve" => linalg::solve(&x[0], &x[1]),
+        _ => return None,
+    })
+}
+
+/// A Fourier transform along an axis.
+type Transform = fn(&Array, Option<usize>, i64, Norm) -> Result<Array>;
 
 fn creating(op: &str, args: &Args, x: &[Array]) -> Option<Result<Array>> {
     Some(match op {
