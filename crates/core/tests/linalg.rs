@@ -198,7 +198,7 @@ fn complex_decompositions_have_tangents() -> Result<()> {
 #[test]
 fn reverse_and_forward_rules_of_complex_values_agree() -> Result<()> {
     type Function = fn(&[Array]) -> Result<Vec<Array>>;
-    // The product of the cotangent with the tangent is the same either way.
+    // The inner product of the cotangent with the tangent is the same either way.
     let (a, direction) = (
         complex(3, 3)?,
         complex(3, 3)?.swapaxes(0, 1)?.multiply(0.2)?,
@@ -214,6 +214,7 @@ fn reverse_and_forward_rules_of_complex_values_agree() -> Result<()> {
         let (_, gradients) = vjp(f, from_ref(&a), from_ref(&weights))?;
         let forwards = tangents[0].multiply(&weights)?.sum(..)?.item::<f32>()?;
         let product = gradients[0]
+            .conjugate()?
             .multiply(&direction)?
             .sum(..)?
             .real()?
