@@ -70,6 +70,19 @@ impl Error {
     }
 }
 
+/// What is wrong with a header, before the file's name is known.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    File(FileProblem),
+    Tensor(String, TensorProblem),
+}
+
+impl From<FileProblem> for Problem {
+    fn from(problem: FileProblem) -> Self {
+        Problem::File(problem)
+    }
+}
+
 /// What is wrong with a file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ use std::{
 use memmap2::Mmap;
 use olivine_core::{Array, Buffer, Dtype, HostBuffer, Shape};
 
-use crate::{Error, FileProblem, Result, TensorProblem};
+use crate::{Error, FileProblem, Result, TensorProblem, error::Problem};
 
 /// The bytes of a file, whatever its format.
 ///
@@ -111,6 +111,14 @@ impl Source {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the buffer's memory is readable, unchanging, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.memory.host().as_ptr(), self.memory.bytes()) }
+    }
+
+    /// The error of a header that was refused.
+    pub(crate) fn refused(&self, problem: Problem) -> Error {
+        match problem {
+            Problem::File(problem) => self.invalid(problem),
+            Problem::Tensor(tensor, problem) => self.invalid_tensor(&tensor, problem),
+        }
     }
 
     pub(crate) fn invalid(&self, problem: FileProblem) -> Error {

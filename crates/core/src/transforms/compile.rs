@@ -99,7 +99,8 @@ struct Traced<R> {
 /// The function that does what `f` does, but traces it only once for arguments of the same shapes and
 /// dtypes, and then repeats what it recorded: equal operations once, unused ones not at all, and runs
 /// of scalar math, with a reduction at their end, in one pass over memory. The results are the same
-/// bits as `f`'s.
+/// bits as `f`'s, with one exception: of several results of one pass all lie row-major in memory if they
+/// would not all lie alike, and a sum that follows adds in the order of memory.
 ///
 /// Arrays that `f` captures become part of what was recorded, and so does whatever else it does with
 /// values: they must not be asked for while it is traced, which is an error. A function with a state

@@ -1,10 +1,10 @@
 //! Owns forward-mode differentiation: it walks the recorded graph in the order it runs.
 
-use std::{borrow::Borrow, collections::HashMap, sync::Arc};
+use std::{borrow::Borrow, collections::HashMap};
 
 use smallvec::SmallVec;
 
-use super::tape::{Key, Step, outputs_of, steps_between};
+use super::tape::{Key, Step, key, outputs_of, steps_between};
 use crate::{
     Array, Error, Result,
     graph::{Jvp, TraceScope},
@@ -81,8 +81,4 @@ pub fn jvp<P: Borrow<Array>, T: Borrow<Array>>(
     });
     let tangents = tangents.collect::<Result<_>>()?;
     Ok((outputs, tangents))
-}
-
-fn key(array: &Array) -> (Key, u32) {
-    (Arc::as_ptr(&array.node), array.index)
 }

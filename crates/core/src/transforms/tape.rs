@@ -11,6 +11,11 @@ pub(crate) use crate::graph::outputs_of;
 
 pub(crate) type Key = *const Node;
 
+/// What tells an array from others while its node is held.
+pub(crate) fn key(array: &Array) -> (Key, u32) {
+    (Arc::as_ptr(&array.node), array.index)
+}
+
 /// One traced node on the way from the leaves to the outputs.
 pub(crate) struct Step {
     pub(crate) node: Arc<Node>,

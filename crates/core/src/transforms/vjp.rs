@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::{
     Tree,
-    tape::{Key, Step, outputs_of, steps_between},
+    tape::{Key, Step, key, outputs_of, steps_between},
 };
 use crate::{
     Array, Dtype, Error, Result,
@@ -97,43 +97,42 @@ pub(crate) fn backward(
     cotangents: &[Array],
 ) -> Result<Vec<Array>> {
     let steps = steps_between(leaves, outputs);
-    let key = |array: &Array| Arc::as_ptr(&array.node);
+    let place = |array: &Array| Arc::as_ptr(&array.node);
     // Gradients flow to numbers that can change a little.
     let smooth = leaves.iter().filter(|leaf| leaf.dtype().is_inexact());
-    let mut on_path: HashSet<Key> = smooth.map(key).collect();
+    let mut on_path: HashSet<Key> = smooth.map(place).collect();
     for Step { node, op, inputs } in &steps {
-        if !stops(op) && inputs.iter().any(|input| on_path.contains(&key(input))) {
+        if !stops(op) && inputs.iter().any(|input| on_path.contains(&place(input))) {
             on_path.insert(Arc::as_ptr(node));
         }
     }
     let mut gradients: HashMap<(Key, u32), Array> = HashMap::new();
     let accumulate = |gradients: &mut HashMap<(Key, u32), Array>, at: &Array, g: Array| {
-        let key = (Arc::as_ptr(&at.node), at.index);
-        let sum = match gradients.remove(&key) {
+        let at = key(at);
+        let sum = match gradients.remove(&at) {
             Some(sum) => sum.add(&g)?,
             None => g,
         };
-        gradients.insert(key, sum);
+        gradients.insert(at, sum);
         Ok::<_, Error>(())
     };
     for (output, cotangent) in outputs.iter().zip(cotangents) {
-        if on_path.contains(&Arc::as_ptr(&output.node)) {
+        if on_path.contains(&place(output)) {
             accumulate(&mut gradients, output, cotangent.astype(output.dtype())?)?;
         }
     }
     for Step { node, op, inputs } in steps.iter().rev() {
-        let key = Arc::as_ptr(node);
-        let count = node.specs.len() as u32;
-        let cotangents: SmallVec<[Option<Array>; 1]> = (0..count)
-            .map(|index| gradients.remove(&(key, index)))
+        let outputs = outputs_of(node);
+        let cotangents: SmallVec<[Option<Array>; 1]> = outputs
+            .iter()
+            .map(|output| gradients.remove(&key(output)))
             .collect();
         if cotangents.iter().all(Option::is_none) {
             continue;
         }
-        let outputs = outputs_of(node);
         let wanted: SmallVec<[bool; 4]> = inputs
             .iter()
-            .map(|input| on_path.contains(&Arc::as_ptr(&input.node)))
+            .map(|input| on_path.contains(&place(input)))
             .collect();
         let vjp = Vjp {
             op: op.name(),
@@ -151,12 +150,10 @@ pub(crate) fn backward(
     }
     leaves
         .iter()
-        .map(
-            |leaf| match gradients.remove(&(Arc::as_ptr(&leaf.node), leaf.index)) {
-                Some(gradient) => gradient.astype(leaf.dtype()),
-                None => Array::zeros(leaf.shape(), leaf.dtype()),
-            },
-        )
+        .map(|leaf| match gradients.remove(&key(leaf)) {
+            Some(gradient) => gradient.astype(leaf.dtype()),
+            None => Array::zeros(leaf.shape(), leaf.dtype()),
+        })
         .collect()
 }
 

@@ -1,12 +1,12 @@
 //! Owns vectorisation: it traces a function of one example and replays it for a whole batch.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
 use super::{
     Tree,
-    tape::{Key, Step, outputs_of, steps_between},
+    tape::{Key, Step, key, outputs_of, steps_between},
 };
 use crate::{
     Array, Error, Result, Shape,
@@ -243,8 +243,4 @@ impl Batch {
             }),
         }
     }
-}
-
-fn key(array: &Array) -> (Key, u32) {
-    (Arc::as_ptr(&array.node), array.index)
 }

@@ -10,7 +10,7 @@ use super::{
     blocks::Stored,
     value::{GgufMetadata, GgufValue, GgufValues, code},
 };
-use crate::error::{FileProblem, TensorProblem};
+use crate::error::{FileProblem, Problem, TensorProblem};
 
 pub(super) const MAGIC: &[u8; 4] = b"GGUF";
 
@@ -43,19 +43,6 @@ pub(super) struct Entry {
 pub(super) struct Header {
     pub(super) entries: Vec<Entry>,
     pub(super) metadata: GgufMetadata,
-}
-
-/// What is wrong with a header.
-#[derive(Debug)]
-pub(super) enum Problem {
-    File(FileProblem),
-    Tensor(String, TensorProblem),
-}
-
-impl From<FileProblem> for Problem {
-    fn from(problem: FileProblem) -> Self {
-        Problem::File(problem)
-    }
 }
 
 type Result<T, E = FileProblem> = std::result::Result<T, E>;

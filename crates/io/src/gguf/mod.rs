@@ -13,10 +13,7 @@ use std::{collections::HashMap, io::Read, path::Path};
 
 use olivine_core::{Array, Dtype, Shape, f16};
 
-use self::{
-    blocks::LARGEST_BLOCK,
-    header::{Entry, Problem},
-};
+use self::{blocks::LARGEST_BLOCK, header::Entry};
 pub use self::{
     save::{save_gguf, write_gguf},
     value::{GgufMetadata, GgufValue, GgufValues},
@@ -86,10 +83,7 @@ pub fn load_gguf(path: impl AsRef<Path>) -> Result<Gguf> {
 impl Gguf {
     /// Reads a GGUF file from what was opened.
     pub fn new(source: Source) -> Result<Gguf> {
-        let header = header::parse(source.bytes()).map_err(|problem| match problem {
-            Problem::File(problem) => source.invalid(problem),
-            Problem::Tensor(tensor, problem) => source.invalid_tensor(&tensor, problem),
-        })?;
+        let header = header::parse(source.bytes()).map_err(|problem| source.refused(problem))?;
         let names = header.entries.iter().enumerate();
         Ok(Gguf {
             by_name: names.map(|(i, entry)| (entry.name.clone(), i)).collect(),

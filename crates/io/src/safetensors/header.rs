@@ -16,7 +16,7 @@ use serde::{
 };
 
 use super::Metadata;
-use crate::error::{FileProblem, TensorProblem};
+use crate::error::{FileProblem, Problem, TensorProblem};
 
 /// The name under which a header keeps what is no tensor.
 pub(super) const METADATA: &str = "__metadata__";
@@ -92,19 +92,6 @@ pub(super) struct Header {
     /// In the order of their bytes.
     pub(super) entries: Vec<Entry>,
     pub(super) metadata: Metadata,
-}
-
-/// What is wrong with a header.
-#[derive(Debug)]
-pub(super) enum Problem {
-    File(FileProblem),
-    Tensor(String, TensorProblem),
-}
-
-impl From<FileProblem> for Problem {
-    fn from(problem: FileProblem) -> Self {
-        Problem::File(problem)
-    }
 }
 
 /// Reads and checks the header of a whole file.

@@ -24,7 +24,7 @@ use std::{
 
 use olivine_core::{Array, Dtype, Shape};
 
-use self::header::{Entry, Problem};
+use self::header::Entry;
 pub use self::save::{save_safetensors, write_safetensors};
 use crate::{
     Error, Result, TensorProblem,
@@ -113,10 +113,7 @@ impl SafeTensors {
 
     /// Reads a safetensors file from what was opened.
     pub fn new(source: Source) -> Result<SafeTensors> {
-        let header = header::parse(source.bytes()).map_err(|problem| match problem {
-            Problem::File(problem) => source.invalid(problem),
-            Problem::Tensor(tensor, problem) => source.invalid_tensor(&tensor, problem),
-        })?;
+        let header = header::parse(source.bytes()).map_err(|problem| source.refused(problem))?;
         let names = header.entries.iter().enumerate();
         Ok(SafeTensors {
             source,

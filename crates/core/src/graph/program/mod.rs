@@ -15,7 +15,7 @@ use crate::{
     ops::view::View,
     transforms::{
         compile::export,
-        tape::{Key, steps_between},
+        tape::{Key, key, steps_between},
     },
 };
 
@@ -128,7 +128,8 @@ impl Program {
     }
 
     /// Does the same with fewer steps: equal ones once, unused ones not at all, and runs of scalar
-    /// math, with a reduction at their end, as one. The results stay the same, bit for bit.
+    /// math, with a reduction at their end, as one. The results stay the same, bit for bit; see
+    /// [`compile`](crate::compile) for the one exception.
     pub fn simplify(&mut self) {
         self.tidy();
         self.fuse();
@@ -374,8 +375,4 @@ impl View {
             }
         }
     }
-}
-
-fn key(array: &Array) -> (Key, u32) {
-    (Arc::as_ptr(&array.node), array.index)
 }
