@@ -1,0 +1,265 @@
+//! Owns arguments: what Python programs may pass where an array, axes or a shape is expected.
+
+use olivine::{Array, Axes, Complex64, Dtype, Kind, Shape, bf16, f16, iinfo, keep};
+use pyo3::{
+    prelude::*,
+    types::{PyAny, PyBool, PyComplex, PyFloat, PyInt, PyTuple},
+};
+use smallvec::SmallVec;
+
+use crate::{
+    array::{PyArray, convert},
+    error::{OrRaise, exception, value_error},
+};
+
+/// An array, or a Python number, whose dtype depends on the array it stands beside.
+pub(crate) enum Operand {
+    Array(Array),
+    Bool(bool),
+    Int(i64),
+    /// An integer beyond `i64`.
+    Wide(u64),
+    Float(f64),
+    Complex(Complex64),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Operand {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(array) = object.cast_exact::<PyArray>() {
+            return Ok(Operand::Array(array.get().get()));
+        }
+        match Self::number(&object)? {
+            Some(number) => Ok(number),
+            None => convert::array_like(&object).map(Operand::Array),
+        }
+    }
+}
+
+impl Operand {
+    /// A Python number; `None` if the object is none.
+    pub(crate) fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
+        if object.is_exact_instance_of::<PyFloat>() {
+            return Ok(Some(Operand::Float(object.extract()?)));
+        }
+        if object.is_instance_of::<PyBool>() {
+            return Ok(Some(Operand::Bool(object.extract()?)));
+        }
+        if object.is_instance_of::<PyInt>() {
+            return Ok(Some(match object.extract::<i64>() {
+                Ok(value) => Operand::Int(value),
+                Err(_) => Operand::Wide(object.extract::<u64>().map_err(|_| {
+                    value_error(format!("the integer {object} does not fit in 64 bits"))
+                })?),
+            }));
+        }
+        if object.is_instance_of::<PyFloat>() {
+            return Ok(Some(Operand::Float(object.extract()?)));
+        }
+        if object.is_instance_of::<PyComplex>() {
+            return Ok(Some(Operand::Complex(complex(object)?)));
+        }
+        Ok(None)
+    }
+
+    /// The dtype that it has, or that a number brings along if nothing else decides.
+    pub(crate) fn dtype(&self) -> Dtype {
+        match self {
+            Operand::Array(array) => array.dtype(),
+            Operand::Bool(_) => Dtype::Bool,
+            Operand::Int(value) => match i32::try_from(*value) {
+                Ok(_) => Dtype::Int32,
+                Err(_) => Dtype::Int64,
+            },
+            Operand::Wide(_) => Dtype::Uint64,
+            Operand::Float(_) => Dtype::Float32,
+            Operand::Complex(_) => Dtype::Complex64,
+        }
+    }
+
+    /// As an array; a number gets the dtype of its kind.
+    pub(crate) fn alone(self) -> PyResult<Array> {
+        let dtype = self.dtype();
+        self.beside(dtype)
+    }
+
+    /// As an array; a number takes `dtype` if that can hold its kind.
+    pub(crate) fn beside(self, dtype: Dtype) -> PyResult<Array> {
+        let kind = dtype.kind();
+        match self {
+            Operand::Array(array) => Ok(array),
+            Operand::Bool(value) => exact(value as i64, dtype),
+            Operand::Int(value) => {
+                if matches!(kind, Kind::Unsigned | Kind::Signed) && !fits(value, dtype) {
+                    let message = format!("Converting {value} to {dtype} would result in overflow.");
+                    return Err(value_error(message));
+                }
+                let dtype = if kind == Kind::Bool { Dtype::Int32 } else { dtype };
+                exact(value, dtype)
+            }
+            Operand::Wide(value) => match kind {
+                Kind::Bool | Kind::Unsigned | Kind::Signed if dtype != Dtype::Uint64 => {
+                    let message = format!("Converting {value} to {dtype} would result in overflow.");
+                    Err(value_error(message))
+                }
+                Kind::Bool | Kind::Unsigned | Kind::Signed => Ok(Array::scalar(value)),
+                Kind::Float | Kind::Complex => float(value as f64, dtype),
+            },
+            Operand::Float(value) => match kind {
+                Kind::Float | Kind::Complex => float(value, dtype),
+                Kind::Bool | Kind::Unsigned | Kind::Signed => Ok(Array::scalar(value as f32)),
+            },
+            Operand::Complex(value) => Ok(Array::scalar(value)),
+        }
+    }
+
+    /// Two operands as arrays: a number takes the dtype of the array beside it.
+    #[inline]
+    pub(crate) fn pair(self, other: Operand) -> PyResult<(Array, Array)> {
+        match (self, other) {
+            (Operand::Array(a), Operand::Array(b)) => Ok((a, b)),
+            (Operand::Array(a), b) => {
+                let b = b.beside(a.dtype())?;
+                Ok((a, b))
+            }
+            (a, Operand::Array(b)) => Ok((a.beside(b.dtype())?, b)),
+            (a, b) => Ok((a.alone()?, b.alone()?)),
+        }
+    }
+}
+
+/// The value of a Python complex number.
+pub(crate) fn complex(object: &Bound<'_, PyAny>) -> PyResult<Complex64> {
+    let re: f64 = object.getattr("real")?.extract()?;
+    let im: f64 = object.getattr("imag")?.extract()?;
+    Ok(Complex64::new(re as f32, im as f32))
+}
+
+fn fits(value: i64, dtype: Dtype) -> bool {
+    iinfo(dtype).is_ok_and(|info| i128::from(value) >= info.min.into() && i128::from(value) <= info.max.into())
+}
+
+fn exact(value: i64, dtype: Dtype) -> PyResult<Array> {
+    Ok(match dtype {
+        Dtype::Bool => Array::scalar(value != 0),
+        Dtype::Uint8 => Array::scalar(value as u8),
+        Dtype::Uint16 => Array::scalar(value as u16),
+        Dtype::Uint32 => Array::scalar(value as u32),
+        Dtype::Uint64 => Array::scalar(value as u64),
+        Dtype::Int8 => Array::scalar(value as i8),
+        Dtype::Int16 => Array::scalar(value as i16),
+        Dtype::Int32 => Array::scalar(value as i32),
+        Dtype::Int64 => Array::scalar(value),
+        Dtype::Float16 | Dtype::BFloat16 | Dtype::Float32 | Dtype::Float64 | Dtype::Complex64 => {
+            return float(value as f64, dtype);
+        }
+    })
+}
+
+/// A number in a floating-point dtype; others hold what it is cast to.
+pub(crate) fn float(value: f64, dtype: Dtype) -> PyResult<Array> {
+    Ok(match dtype {
+        Dtype::Float16 => Array::scalar(f16::from_f64(value)),
+        Dtype::BFloat16 => Array::scalar(bf16::from_f64(value)),
+        Dtype::Float32 => Array::scalar(value as f32),
+        Dtype::Float64 => Array::scalar(value),
+        Dtype::Complex64 => Array::scalar(Complex64::new(value as f32, 0.0)),
+        Dtype::Bool
+        | Dtype::Uint8
+        | Dtype::Uint16
+        | Dtype::Uint32
+        | Dtype::Uint64
+        | Dtype::Int8
+        | Dtype::Int16
+        | Dtype::Int32
+        | Dtype::Int64 => return Array::scalar(value).astype(dtype).or_raise(),
+    })
+}
+
+/// An array argument of an operation: an array or a number, which takes the dtype of its kind.
+pub(crate) struct Input(pub(crate) Array);
+
+impl<'py> FromPyObject<'_, 'py> for Input {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Operand::extract(object)?.alone().map(Input)
+    }
+}
+
+/// A list or tuple of whole numbers, or one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Ints(pub(crate) SmallVec<[i64; 4]>);
+
+impl<'py> FromPyObject<'_, 'py> for Ints {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(one) = object.extract::<i64>() {
+            return Ok(Ints(SmallVec::from_elem(one, 1)));
+        }
+        let mut list = SmallVec::new();
+        for item in object.try_iter()? {
+            list.push(item?.extract()?);
+        }
+        Ok(Ints(list))
+    }
+}
+
+/// The axes that a reduction runs over.
+pub(crate) fn axes(axis: Option<Ints>, keepdims: bool) -> Axes {
+    let axes: Axes = match axis {
+        None => (..).into(),
+        Some(Ints(list)) => Axes::from(&list[..]),
+    };
+    if keepdims { keep(axes) } else { axes }
+}
+
+/// The sizes of axes; one number is a vector's.
+pub(crate) struct Sizes(pub(crate) Shape);
+
+impl<'py> FromPyObject<'_, 'py> for Sizes {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let Ints(list) = Ints::extract(object)?;
+        list.into_iter()
+            .map(|size| {
+                usize::try_from(size)
+                    .map_err(|_| value_error(format!("Negative dimensions not allowed: {size}")))
+            })
+            .collect::<PyResult<Shape>>()
+            .map(Sizes)
+    }
+}
+
+/// A shape as Python's tuple.
+pub(crate) fn shape_tuple<'py>(py: Python<'py>, shape: &Shape) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, shape.iter())
+}
+
+/// Applies an operation of one array.
+#[inline]
+pub(crate) fn unary(
+    x: Operand,
+    on: crate::device::On,
+    f: impl FnOnce(&Array) -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    let x = x.alone()?;
+    on.run(|| f(&x)).map(PyArray::from).map_err(exception)
+}
+
+/// Applies an operation of two arrays or numbers.
+#[inline]
+pub(crate) fn binary(
+    a: Operand,
+    b: Operand,
+    on: crate::device::On,
+    f: impl FnOnce(&Array, &Array) -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    let (a, b) = a.pair(b)?;
+    on.run(|| f(&a, &b)).map(PyArray::from).map_err(exception)
+}

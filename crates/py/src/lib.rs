@@ -1,0 +1,21 @@
+//! Owns the Python module `olivine.core`: bindings only, no logic that Rust users would miss.
+
+mod arg;
+mod array;
+mod device;
+mod dtype;
+mod error;
+mod regular;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("AxisError", error::axis_error(py)?)?;
+    array::register(module)?;
+    device::register(module)?;
+    dtype::register(module)?;
+    regular::register(module)
+}

@@ -1,0 +1,1 @@
+"""Lazy arrays in unified memory, composable function transforms, and neural networks."""
