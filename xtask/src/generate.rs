@@ -1,29 +1,60 @@
 //! Owns `cargo xtask gen`: files made from the list of ops.
 
-use std::{fmt::Write as _, fs};
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use olivine_core::{
     Kind,
     ops::{Family, Gradient, OpInfo, ops},
 };
 
-use crate::{Outcome, root};
+use crate::{Outcome, bindings, root};
 
 const INDEX: &str = "docs/ops.md";
 
 /// Writes the generated files, or only checks that they are current.
 pub(crate) fn run(check: bool) -> Outcome {
-    let path = root().join(INDEX);
-    let text = index(ops());
-    if check {
-        return match fs::read_to_string(&path) {
-            Ok(found) if found == text => Ok(()),
-            Ok(_) => Err(format!("{INDEX} is out of date: run `cargo xtask gen`")),
-            Err(error) => Err(format!("{INDEX}: {error}: run `cargo xtask gen`")),
-        };
+    let files = [
+        (INDEX, index(ops())),
+        (bindings::PATH, formatted(&bindings::source(ops()))?),
+    ];
+    for (name, text) in files {
+        let path = root().join(name);
+        if check {
+            match fs::read_to_string(&path) {
+                Ok(found) if found == text => {}
+                Ok(_) => return Err(format!("{name} is out of date: run `cargo xtask gen`")),
+                Err(error) => return Err(format!("{name}: {error}: run `cargo xtask gen`")),
+            }
+        } else {
+            fs::write(&path, text).map_err(|error| format!("{name}: {error}"))?;
+        }
     }
-    fs::create_dir_all(root().join("docs")).map_err(|error| format!("docs: {error}"))?;
-    fs::write(&path, text).map_err(|error| format!("{INDEX}: {error}"))
+    Ok(())
+}
+
+/// Rust source in the project's layout.
+fn formatted(source: &str) -> Result<String, String> {
+    let fail = |error: std::io::Error| format!("rustfmt: {error}");
+    let mut child = Command::new("rustfmt")
+        .args(["--edition", "2024", "--config-path"])
+        .arg(root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(fail)?;
+    let mut input = child.stdin.take().expect("its input was asked to be a pipe");
+    input.write_all(source.as_bytes()).map_err(fail)?;
+    drop(input);
+    let output = child.wait_with_output().map_err(fail)?;
+    if !output.status.success() {
+        return Err("rustfmt did not take the generated bindings".to_owned());
+    }
+    String::from_utf8(output.stdout).map_err(|error| format!("rustfmt: {error}"))
 }
 
 fn index(ops: &[OpInfo]) -> String {

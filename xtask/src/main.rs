@@ -1,5 +1,6 @@
 //! Owns the development commands: `cargo xtask check | test | bench | gen | train-demo`.
 
+mod bindings;
 mod check;
 mod differential;
 mod generate;

@@ -1,6 +1,6 @@
 //! Owns arguments: what Python programs may pass where an array, axes or a shape is expected.
 
-use olivine::{Array, Axes, Complex64, Dtype, Kind, Shape, bf16, f16, iinfo, keep};
+use olivine::{Array, Axes, Complex64, Dtype, Kind, Shape, Walk, bf16, f16, iinfo, keep};
 use pyo3::{
     prelude::*,
     types::{PyAny, PyBool, PyComplex, PyFloat, PyInt, PyTuple},
@@ -9,7 +9,8 @@ use smallvec::SmallVec;
 
 use crate::{
     array::{PyArray, convert},
-    error::{OrRaise, exception, value_error},
+    device::On,
+    error::{OrRaise, value_error},
 };
 
 /// An array, or a Python number, whose dtype depends on the array it stands beside.
@@ -241,15 +242,28 @@ pub(crate) fn shape_tuple<'py>(py: Python<'py>, shape: &Shape) -> PyResult<Bound
     PyTuple::new(py, shape.iter())
 }
 
+/// Builds on a stream, if one is given.
+#[inline]
+pub(crate) fn made(
+    stream: Option<On>,
+    f: impl FnOnce() -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    stream
+        .unwrap_or_default()
+        .run(f)
+        .map(PyArray::from)
+        .or_raise()
+}
+
 /// Applies an operation of one array.
 #[inline]
 pub(crate) fn unary(
-    x: Operand,
-    on: crate::device::On,
+    a: Operand,
+    stream: Option<On>,
     f: impl FnOnce(&Array) -> olivine::Result<Array>,
 ) -> PyResult<PyArray> {
-    let x = x.alone()?;
-    on.run(|| f(&x)).map(PyArray::from).map_err(exception)
+    let a = a.alone()?;
+    made(stream, || f(&a))
 }
 
 /// Applies an operation of two arrays or numbers.
@@ -257,9 +271,49 @@ pub(crate) fn unary(
 pub(crate) fn binary(
     a: Operand,
     b: Operand,
-    on: crate::device::On,
+    stream: Option<On>,
     f: impl FnOnce(&Array, &Array) -> olivine::Result<Array>,
 ) -> PyResult<PyArray> {
     let (a, b) = a.pair(b)?;
-    on.run(|| f(&a, &b)).map(PyArray::from).map_err(exception)
+    made(stream, || f(&a, &b))
+}
+
+/// Applies an operation over axes; none are all.
+pub(crate) fn reduction(
+    a: Operand,
+    axis: Option<Ints>,
+    keepdims: bool,
+    stream: Option<On>,
+    f: impl FnOnce(&Array, Axes) -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    unary(a, stream, |a| f(a, axes(axis, keepdims)))
+}
+
+/// Applies an operation along an axis; none is that of the flattened array.
+pub(crate) fn along(
+    a: Operand,
+    axis: Option<i64>,
+    stream: Option<On>,
+    f: impl FnOnce(&Array, i64) -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    unary(a, stream, |a| match axis {
+        Some(axis) => f(a, axis),
+        None => f(&a.reshape([-1])?, 0),
+    })
+}
+
+/// Applies an operation that walks along an axis; none is that of the flattened array.
+pub(crate) fn cumulative(
+    a: Operand,
+    axis: Option<i64>,
+    reverse: bool,
+    inclusive: bool,
+    stream: Option<On>,
+    f: impl FnOnce(&Array, Walk) -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    along(a, axis, stream, |a, axis| {
+        let walk = Walk::along(axis);
+        let walk = if reverse { walk.reverse() } else { walk };
+        f(a, if inclusive { walk } else { walk.exclusive() })
+    })
 }
