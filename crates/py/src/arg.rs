@@ -94,15 +94,21 @@ impl Operand {
             Operand::Bool(value) => exact(value as i64, dtype),
             Operand::Int(value) => {
                 if matches!(kind, Kind::Unsigned | Kind::Signed) && !fits(value, dtype) {
-                    let message = format!("Converting {value} to {dtype} would result in overflow.");
+                    let message =
+                        format!("Converting {value} to {dtype} would result in overflow.");
                     return Err(value_error(message));
                 }
-                let dtype = if kind == Kind::Bool { Dtype::Int32 } else { dtype };
+                let dtype = if kind == Kind::Bool {
+                    Dtype::Int32
+                } else {
+                    dtype
+                };
                 exact(value, dtype)
             }
             Operand::Wide(value) => match kind {
                 Kind::Bool | Kind::Unsigned | Kind::Signed if dtype != Dtype::Uint64 => {
-                    let message = format!("Converting {value} to {dtype} would result in overflow.");
+                    let message =
+                        format!("Converting {value} to {dtype} would result in overflow.");
                     Err(value_error(message))
                 }
                 Kind::Bool | Kind::Unsigned | Kind::Signed => Ok(Array::scalar(value)),
@@ -139,7 +145,9 @@ pub(crate) fn complex(object: &Bound<'_, PyAny>) -> PyResult<Complex64> {
 }
 
 fn fits(value: i64, dtype: Dtype) -> bool {
-    iinfo(dtype).is_ok_and(|info| i128::from(value) >= info.min.into() && i128::from(value) <= info.max.into())
+    iinfo(dtype).is_ok_and(|info| {
+        i128::from(value) >= info.min.into() && i128::from(value) <= info.max.into()
+    })
 }
 
 fn exact(value: i64, dtype: Dtype) -> PyResult<Array> {

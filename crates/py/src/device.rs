@@ -6,7 +6,15 @@ use pyo3::{prelude::*, types::PyAny};
 use crate::error::value_error;
 
 /// A kind of device.
-#[pyclass(name = "DeviceType", module = "olivine.core", frozen, eq, eq_int, hash, from_py_object)]
+#[pyclass(
+    name = "DeviceType",
+    module = "olivine.core",
+    frozen,
+    eq,
+    eq_int,
+    hash,
+    from_py_object
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(non_camel_case_types, reason = "the names that Python sees")]
 pub(crate) enum PyDeviceType {
@@ -45,7 +53,10 @@ impl PyDevice {
     #[new]
     #[pyo3(signature = (r#type, index=0))]
     fn new(r#type: PyDeviceType, index: i32) -> Self {
-        PyDevice { kind: r#type, index }
+        PyDevice {
+            kind: r#type,
+            index,
+        }
     }
 
     /// The kind of device.
@@ -79,7 +90,14 @@ impl PyDevice {
 }
 
 /// A queue of work on a device. Work on different streams runs concurrently.
-#[pyclass(name = "Stream", module = "olivine.core", frozen, eq, hash, from_py_object)]
+#[pyclass(
+    name = "Stream",
+    module = "olivine.core",
+    frozen,
+    eq,
+    hash,
+    from_py_object
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PyStream(pub(crate) Stream);
 

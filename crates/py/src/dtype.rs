@@ -24,7 +24,14 @@ fn _stand_in(on: bool) {
 }
 
 /// The type of an array's elements.
-#[pyclass(name = "Dtype", module = "olivine.core", frozen, eq, hash, from_py_object)]
+#[pyclass(
+    name = "Dtype",
+    module = "olivine.core",
+    frozen,
+    eq,
+    hash,
+    from_py_object
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PyDtype(pub(crate) Dtype);
 

@@ -5,6 +5,7 @@ mod array;
 mod device;
 mod dtype;
 mod error;
+mod ops;
 mod regular;
 
 use pyo3::prelude::*;
@@ -17,5 +18,6 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     array::register(module)?;
     device::register(module)?;
     dtype::register(module)?;
-    regular::register(module)
+    regular::register(module)?;
+    ops::register(module)
 }

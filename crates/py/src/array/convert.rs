@@ -3,7 +3,11 @@
 use olivine::{Array, Dtype};
 use pyo3::prelude::*;
 
-use crate::{arg::Operand, array::PyArray, error::{OrRaise, value_error}};
+use crate::{
+    arg::Operand,
+    array::PyArray,
+    error::{OrRaise, value_error},
+};
 
 /// An array of a number, nested sequences, or an object that holds an array.
 pub(crate) fn array(object: &Bound<'_, PyAny>, dtype: Option<Dtype>) -> PyResult<Array> {

@@ -62,10 +62,12 @@ impl PyArray {
 }
 
 fn integral(doing: &str, arrays: [&Array; 2]) -> PyResult<()> {
-    if arrays
-        .iter()
-        .all(|array| matches!(array.dtype().kind(), Kind::Bool | Kind::Unsigned | Kind::Signed))
-    {
+    if arrays.iter().all(|array| {
+        matches!(
+            array.dtype().kind(),
+            Kind::Bool | Kind::Unsigned | Kind::Signed
+        )
+    }) {
         return Ok(());
     }
     Err(value_error(format!(
@@ -154,19 +156,31 @@ impl PyArray {
     fn __imod__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
         self.in_place(other, "inplace modulus", |a, b| a.remainder(b))
     }
-    fn __pow__(&self, other: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn __pow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         match modulo {
             Some(_) => Err(value_error("pow() of arrays takes no modulus")),
             None => self.forward(other, "power", |a, b| a.power(b)),
         }
     }
-    fn __rpow__(&self, other: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn __rpow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         match modulo {
             Some(_) => Err(value_error("pow() of arrays takes no modulus")),
             None => self.reversed(other, "power", |a, b| a.power(b)),
         }
     }
-    fn __ipow__(&self, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn __ipow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        _modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         self.in_place(other, "inplace power", |a, b| a.power(b))
     }
     fn __matmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -179,7 +193,8 @@ impl PyArray {
         self.in_place(other, "inplace matrix multiplication", |a, b| a.matmul(b))
     }
     fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "bitwise and", |a, b| a.bitwise_and(b)).map(Self::from)
+        self.bitwise(other, "bitwise and", |a, b| a.bitwise_and(b))
+            .map(Self::from)
     }
     fn __rand__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.__and__(other)
@@ -189,7 +204,8 @@ impl PyArray {
         Ok(())
     }
     fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "bitwise or", |a, b| a.bitwise_or(b)).map(Self::from)
+        self.bitwise(other, "bitwise or", |a, b| a.bitwise_or(b))
+            .map(Self::from)
     }
     fn __ror__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.__or__(other)
@@ -199,7 +215,8 @@ impl PyArray {
         Ok(())
     }
     fn __xor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "bitwise xor", |a, b| a.bitwise_xor(b)).map(Self::from)
+        self.bitwise(other, "bitwise xor", |a, b| a.bitwise_xor(b))
+            .map(Self::from)
     }
     fn __rxor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.__xor__(other)
@@ -209,20 +226,24 @@ impl PyArray {
         Ok(())
     }
     fn __lshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "left shift", |a, b| a.left_shift(b)).map(Self::from)
+        self.bitwise(other, "left shift", |a, b| a.left_shift(b))
+            .map(Self::from)
     }
     fn __rlshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "left shift", |a, b| b.left_shift(a)).map(Self::from)
+        self.bitwise(other, "left shift", |a, b| b.left_shift(a))
+            .map(Self::from)
     }
     fn __ilshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
         self.set(self.bitwise(other, "inplace left shift", |a, b| a.left_shift(b))?);
         Ok(())
     }
     fn __rshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "right shift", |a, b| a.right_shift(b)).map(Self::from)
+        self.bitwise(other, "right shift", |a, b| a.right_shift(b))
+            .map(Self::from)
     }
     fn __rrshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.bitwise(other, "right shift", |a, b| b.right_shift(a)).map(Self::from)
+        self.bitwise(other, "right shift", |a, b| b.right_shift(a))
+            .map(Self::from)
     }
     fn __irshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
         self.set(self.bitwise(other, "inplace right shift", |a, b| a.right_shift(b))?);
@@ -263,7 +284,9 @@ impl PyArray {
             CompareOp::Lt => self.forward(other, "less than", |a, b| a.less(b)),
             CompareOp::Le => self.forward(other, "less than or equal", |a, b| a.less_equal(b)),
             CompareOp::Gt => self.forward(other, "greater than", |a, b| a.greater(b)),
-            CompareOp::Ge => self.forward(other, "greater than or equal", |a, b| a.greater_equal(b)),
+            CompareOp::Ge => {
+                self.forward(other, "greater than or equal", |a, b| a.greater_equal(b))
+            }
         }?;
         Ok(Bound::new(py, array)?.into_any())
     }

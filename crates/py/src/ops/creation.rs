@@ -1,0 +1,313 @@
+//! Owns arrays made from nothing: numbers in steps, constants, diagonals, windows.
+
+use olivine::{Array, Dtype, Shape};
+use pyo3::prelude::*;
+
+use super::functions;
+use crate::{
+    arg::{Input, Operand, Sizes, made},
+    array::PyArray,
+    device::On,
+    dtype::PyDtype,
+    error::{OrRaise, type_error, value_error},
+};
+
+/// The dtype that was given, or the usual one.
+fn or_float(dtype: Option<PyDtype>) -> Dtype {
+    dtype.map_or(Dtype::Float32, Dtype::from)
+}
+
+/// Numbers in even steps, without the end.
+///
+/// Args:
+///     start: The first number, 0 if only ``stop`` is given.
+///     stop: The number to stop before.
+///     step: The distance from one number to the next.
+///     dtype: The dtype; by default ``int32`` if all numbers are whole, else ``float32``.
+///     stream: Where to compute it.
+///
+/// Returns:
+///     A vector.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.arange(1, 7, 2)
+///     array([1, 3, 5], dtype=int32)
+#[pyfunction]
+#[pyo3(signature = (start=None, stop=None, step=None, dtype=None, *, stream=None))]
+fn arange(
+    start: Option<Operand>,
+    stop: Option<Operand>,
+    step: Option<Operand>,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let (start, stop) = match (start, stop) {
+        (start, Some(stop)) => (start.unwrap_or(Operand::Int(0)), stop),
+        (Some(stop), None) => (Operand::Int(0), stop),
+        (None, None) => return Err(type_error("arange() needs a stop")),
+    };
+    let step = step.unwrap_or(Operand::Int(1));
+    let whole = |operand: &Operand| match operand {
+        Operand::Int(value) => Some(*value),
+        Operand::Bool(value) => Some(i64::from(*value)),
+        _ => None,
+    };
+    let number = |operand: &Operand| match operand {
+        Operand::Int(value) => Ok(*value as f64),
+        Operand::Bool(value) => Ok(f64::from(u8::from(*value))),
+        Operand::Wide(value) => Ok(*value as f64),
+        Operand::Float(value) => Ok(*value),
+        Operand::Array(_) | Operand::Complex(_) => Err(type_error("arange() takes real numbers")),
+    };
+    let all = [&start, &stop, &step];
+    let integers: Option<Vec<i64>> = all.iter().map(|operand| whole(operand)).collect();
+    let usual = if integers.is_some() {
+        Dtype::Int32
+    } else {
+        Dtype::Float32
+    };
+    let dtype = dtype.map_or(usual, Dtype::from);
+    if let (Some(all), Dtype::Int32 | Dtype::Int64 | Dtype::Int16 | Dtype::Int8) =
+        (&integers, dtype)
+    {
+        let [start, stop, step] = all[..] else {
+            return Err(type_error("arange() takes three numbers"));
+        };
+        return made(stream, || Array::arange(start, stop, step)?.astype(dtype));
+    }
+    let mut numbers = Vec::new();
+    for operand in all {
+        let value = number(operand)?;
+        if value.is_nan() || (value.is_infinite() && numbers.len() < 2) {
+            return Err(value_error("[arange] Cannot compute length."));
+        }
+        numbers.push(value);
+    }
+    let (start, stop, step) = (numbers[0], numbers[1], numbers[2]);
+    made(stream, || match dtype {
+        Dtype::Float32 => Array::arange(start as f32, stop as f32, step as f32),
+        _ => Array::arange(start, stop, step)?.astype(dtype),
+    })
+}
+
+/// Evenly spaced numbers, both ends included.
+#[pyfunction]
+#[pyo3(signature = (start, stop, num=50, endpoint=true, dtype=None, stream=None))]
+fn linspace(
+    start: f64,
+    stop: f64,
+    num: i64,
+    endpoint: bool,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let count = usize::try_from(num).map_err(|_| {
+        value_error(format!(
+            "[linspace] number of samples, {num}, must be non-negative."
+        ))
+    })?;
+    let dtype = or_float(dtype);
+    made(stream, || {
+        if endpoint {
+            return Array::linspace(start, stop, count, dtype);
+        }
+        // One point more, of which the last is left out.
+        Array::linspace(start, stop, count + 1, dtype)?.index(..count)
+    })
+}
+
+/// A number, or the numbers of an array, repeated to fill a shape.
+#[pyfunction]
+#[pyo3(signature = (shape, vals, dtype=None, *, stream=None))]
+fn full(
+    shape: Sizes,
+    vals: Operand,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let dtype = dtype.map_or(vals.dtype(), Dtype::from);
+    filled(shape.0, vals, dtype, stream)
+}
+
+fn filled(shape: Shape, vals: Operand, dtype: Dtype, stream: Option<On>) -> PyResult<PyArray> {
+    let vals = vals.alone()?;
+    made(stream, || {
+        vals.astype(dtype)?.broadcast_to(shape)?.contiguous()
+    })
+}
+
+/// A number, or the numbers of an array, in another array's shape.
+#[pyfunction]
+#[pyo3(signature = (a, vals, dtype=None, *, stream=None))]
+fn full_like(
+    a: Input,
+    vals: Operand,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
+    filled(a.0.shape().clone(), vals, dtype, stream)
+}
+
+/// Zeros.
+#[pyfunction]
+#[pyo3(signature = (shape, dtype=None, *, stream=None))]
+fn zeros(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || Array::zeros(shape.0, or_float(dtype)))
+}
+
+/// Zeros in another array's shape.
+#[pyfunction]
+#[pyo3(signature = (a, /, dtype=None, *, stream=None))]
+fn zeros_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
+    made(stream, || Array::zeros(a.0.shape(), dtype))
+}
+
+/// Ones.
+#[pyfunction]
+#[pyo3(signature = (shape, dtype=None, *, stream=None))]
+fn ones(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || Array::ones(shape.0, or_float(dtype)))
+}
+
+/// Ones in another array's shape.
+#[pyfunction]
+#[pyo3(signature = (a, /, dtype=None, *, stream=None))]
+fn ones_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
+    made(stream, || Array::ones(a.0.shape(), dtype))
+}
+
+/// An array to be filled later: zeros.
+#[pyfunction]
+#[pyo3(signature = (shape, dtype=None, *, stream=None))]
+fn empty(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    zeros(shape, dtype, stream)
+}
+
+/// An array of another's shape, to be filled later: zeros.
+#[pyfunction]
+#[pyo3(signature = (a, /, dtype=None, *, stream=None))]
+fn empty_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    zeros_like(a, dtype, stream)
+}
+
+/// The number of rows, which is not negative.
+fn count(op: &str, n: i64) -> PyResult<usize> {
+    usize::try_from(n)
+        .map_err(|_| value_error(format!("[{op}] N and M must be positive integers.")))
+}
+
+/// Ones on a diagonal, zeros elsewhere.
+#[pyfunction]
+#[pyo3(signature = (n, m=None, k=0, dtype=None, *, stream=None))]
+fn eye(
+    n: i64,
+    m: Option<i64>,
+    k: i64,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let (n, m) = (count("eye", n)?, count("eye", m.unwrap_or(n))?);
+    made(stream, || Array::eye(n, m, k, or_float(dtype)))
+}
+
+/// Ones on the main diagonal of a square matrix, zeros elsewhere.
+#[pyfunction]
+#[pyo3(signature = (n, dtype=None, *, stream=None))]
+fn identity(n: i64, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
+    eye(n, None, 0, dtype, stream)
+}
+
+/// Ones on and below a diagonal, zeros above.
+#[pyfunction]
+#[pyo3(signature = (n, m=None, k=0, dtype=None, *, stream=None))]
+fn tri(
+    n: i64,
+    m: Option<i64>,
+    k: i64,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let (n, m) = (count("tri", n)?, count("tri", m.unwrap_or(n))?);
+    made(stream, || Array::tri(n, m, k, or_float(dtype)))
+}
+
+/// A matrix, or several, with zeros above a diagonal.
+#[pyfunction]
+#[pyo3(signature = (x, k=0, *, stream=None))]
+fn tril(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || x.0.tril(k))
+}
+
+/// A matrix, or several, with zeros below a diagonal.
+#[pyfunction]
+#[pyo3(signature = (x, k=0, *, stream=None))]
+fn triu(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || x.0.triu(k))
+}
+
+/// The coordinates of the points of a grid, an array for each vector.
+#[pyfunction]
+#[pyo3(signature = (*arrays, sparse=Some(false), indexing=Some("xy".to_owned()), stream=None))]
+fn meshgrid<'py>(
+    py: Python<'py>,
+    arrays: Vec<Input>,
+    sparse: Option<bool>,
+    indexing: Option<String>,
+    stream: Option<On>,
+) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
+    use olivine::Indexing;
+    let indexing = match indexing.as_deref() {
+        None | Some("xy") => Indexing::Xy,
+        Some("ij") => Indexing::Ij,
+        Some(_) => {
+            let message = "[meshgrid] Invalid indexing value. Valid values are 'xy' and 'ij'.";
+            return Err(value_error(message));
+        }
+    };
+    let arrays: Vec<Array> = arrays.into_iter().map(|Input(array)| array).collect();
+    let grid = stream
+        .unwrap_or_default()
+        .run(|| olivine::meshgrid(&arrays, indexing, sparse.unwrap_or(false)))
+        .or_raise()?;
+    super::shape::tuple(py, grid)
+}
+
+macro_rules! windows {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        ///
+        /// Args:
+        ///     M: The number of points; none if it is not positive.
+        ///     stream: Where to compute it.
+        ///
+        /// Returns:
+        ///     A vector of ``float32``.
+        #[pyfunction]
+        #[pyo3(signature = (M, *, stream=None))]
+        #[expect(non_snake_case, reason = "the name that Python sees")]
+        fn $name(M: i64, stream: Option<On>) -> PyResult<PyArray> {
+            made(stream, || Array::$name(usize::try_from(M).unwrap_or(0)))
+        }
+    )*};
+}
+
+windows! {
+    /// A triangle.
+    bartlett
+    /// A window of two cosines.
+    blackman
+    /// A raised cosine that ends above zero.
+    hamming
+    /// A raised cosine that ends at zero.
+    hanning
+}
+
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    functions!(module; arange, linspace, full, full_like, zeros, zeros_like, ones, ones_like, empty,
+        empty_like, eye, identity, tri, tril, triu, meshgrid, bartlett, blackman, hamming, hanning);
+    Ok(())
+}

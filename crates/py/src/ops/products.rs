@@ -1,0 +1,177 @@
+//! Owns products of vectors and matrices, and Einstein summation.
+
+use olivine::ops::block_masked_mm::BlockMasks;
+use pyo3::{prelude::*, types::PyList};
+
+use super::{functions, shape::plain};
+use crate::{
+    arg::{Input, Ints, Operand, binary, made},
+    array::PyArray,
+    device::On,
+    error::{OrRaise, value_error},
+};
+
+/// The product of matrices in the last two axes; leading axes are broadcast.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, *, stream=None))]
+fn matmul(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
+    binary(a, b, stream, |a, b| a.matmul(b))
+}
+
+/// ``alpha * (a @ b) + beta * c``.
+#[pyfunction]
+#[pyo3(signature = (c, a, b, /, alpha=1.0, beta=1.0, *, stream=None))]
+fn addmm(
+    c: Input,
+    a: Input,
+    b: Input,
+    alpha: f32,
+    beta: f32,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    made(stream, || c.0.addmm(&a.0, &b.0, alpha, beta))
+}
+
+/// Sums of products over the last axes.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, *, stream=None))]
+fn inner(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
+    binary(a, b, stream, |a, b| a.inner(b))
+}
+
+/// Each element of one flattened array times each of another.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, *, stream=None))]
+fn outer(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
+    binary(a, b, stream, |a, b| a.outer(b))
+}
+
+/// The Kronecker product.
+#[pyfunction]
+#[pyo3(signature = (a, b, *, stream=None))]
+fn kron(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
+    binary(a, b, stream, |a, b| a.kron(b))
+}
+
+/// Sums of products along an axis; complex numbers of ``a`` are conjugated.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, *, axis=-1, stream=None))]
+fn vecdot(a: Operand, b: Operand, axis: i64, stream: Option<On>) -> PyResult<PyArray> {
+    binary(a, b, stream, |a, b| a.vecdot(b, axis))
+}
+
+/// Sums of products over pairs of axes: the last of one and the first of the other, or two lists.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, axes=None, *, stream=None), text_signature = "(a, b, /, axes=2, *, stream=None)")]
+fn tensordot(
+    a: Operand,
+    b: Operand,
+    axes: Option<&Bound<'_, PyAny>>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let (left, right) = match axes.map(|axes| axes.extract::<i64>()) {
+        None => (vec![-2, -1], vec![0, 1]),
+        Some(Ok(count)) if count >= 0 => ((-count..0).collect(), (0..count).collect()),
+        Some(Ok(count)) => {
+            return Err(value_error(format!(
+                "[tensordot] axes must be a non-negative number, not {count}."
+            )));
+        }
+        Some(Err(_)) => {
+            let lists = axes.map(|axes| axes.extract::<Vec<Ints>>()).transpose()?;
+            match lists.as_deref() {
+                Some([Ints(left), Ints(right)]) => (left.to_vec(), right.to_vec()),
+                _ => return Err(value_error("[tensordot] axes must be a list of two lists.")),
+            }
+        }
+    };
+    binary(a, b, stream, |a, b| a.tensordot(b, &left, &right))
+}
+
+/// Sums of products over labelled axes, in the order that costs least.
+///
+/// Args:
+///     subscripts: The labels of each operand's axes, and after ``->`` those of the result.
+///     operands: The arrays.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.einsum("ij,j->i", mx.ones((2, 3)), mx.array([1.0, 2.0, 3.0]))
+///     array([6, 6], dtype=float32)
+#[pyfunction]
+#[pyo3(signature = (subscripts, *operands, stream=None))]
+fn einsum(subscripts: &str, operands: Vec<Input>, stream: Option<On>) -> PyResult<PyArray> {
+    let operands = plain(operands);
+    made(stream, || olivine::einsum(subscripts, &operands))
+}
+
+/// The order in which :func:`einsum` multiplies, as a list of pairs, and a description of its cost.
+#[pyfunction]
+#[pyo3(signature = (subscripts, *operands))]
+fn einsum_path<'py>(
+    py: Python<'py>,
+    subscripts: &str,
+    operands: Vec<Input>,
+) -> PyResult<(Bound<'py, PyList>, String)> {
+    let path = olivine::einsum_path(subscripts, &plain(operands)).or_raise()?;
+    let steps = path
+        .contractions
+        .iter()
+        .map(|step| pyo3::types::PyTuple::new(py, step))
+        .collect::<PyResult<Vec<_>>>()?;
+    Ok((PyList::new(py, steps)?, path.to_string()))
+}
+
+/// The matrix product with blocks masked out.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, block_size=64, mask_out=None, mask_lhs=None, mask_rhs=None, *, stream=None))]
+fn block_masked_mm(
+    a: Input,
+    b: Input,
+    block_size: usize,
+    mask_out: Option<Input>,
+    mask_lhs: Option<Input>,
+    mask_rhs: Option<Input>,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let masks = BlockMasks {
+        out: mask_out.as_ref().map(|mask| &mask.0),
+        lhs: mask_lhs.as_ref().map(|mask| &mask.0),
+        rhs: mask_rhs.as_ref().map(|mask| &mask.0),
+    };
+    made(stream, || a.0.block_masked_mm(&b.0, block_size, masks))
+}
+
+/// Products of chosen matrices.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, lhs_indices=None, rhs_indices=None, *, sorted_indices=false, stream=None))]
+fn gather_mm(
+    a: Input,
+    b: Input,
+    lhs_indices: Option<Input>,
+    rhs_indices: Option<Input>,
+    sorted_indices: bool,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    // The kernel finds out by itself which neighbours choose the same matrix.
+    let _ = sorted_indices;
+    let (lhs, rhs) = (
+        lhs_indices.as_ref().map(|indices| &indices.0),
+        rhs_indices.as_ref().map(|indices| &indices.0),
+    );
+    made(stream, || a.0.gather_mm(&b.0, lhs, rhs))
+}
+
+/// The matrix products of segments of the inner axis.
+#[pyfunction]
+#[pyo3(signature = (a, b, /, segments, *, stream=None))]
+fn segmented_mm(a: Input, b: Input, segments: Input, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || a.0.segmented_mm(&b.0, &segments.0))
+}
+
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    functions!(module; matmul, addmm, inner, outer, kron, vecdot, tensordot, einsum, einsum_path,
+        block_masked_mm, gather_mm, segmented_mm);
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Owns reductions with parameters, sorting and searching.
+
+use olivine::{Array, Axes, ops::searchsorted::Side};
+use pyo3::{prelude::*, types::PyTuple};
+
+use super::{functions, shape::tuple};
+use crate::{
+    arg::{Input, Ints, Operand, along, axes, made},
+    array::PyArray,
+    device::On,
+    error::{OrRaise, value_error},
+};
+
+fn one_axis(axis: Option<i64>, keepdims: bool) -> Axes {
+    axes(axis.map(|axis| Ints(smallvec::smallvec![axis])), keepdims)
+}
+
+/// The position of the greatest element along an axis, or in the flattened array, as ``uint32``.
+#[pyfunction]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
+fn argmax(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || a.0.argmax(one_axis(axis, keepdims)))
+}
+
+/// The position of the smallest element along an axis, or in the flattened array, as ``uint32``.
+#[pyfunction]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
+fn argmin(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> PyResult<PyArray> {
+    made(stream, || a.0.argmin(one_axis(axis, keepdims)))
+}
+
+/// The smallest and the greatest element over axes.
+#[pyfunction]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
+fn minmax<'py>(
+    py: Python<'py>,
+    a: Input,
+    axis: Option<Ints>,
+    keepdims: bool,
+    stream: Option<On>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let run = || a.0.minmax(axes(axis, keepdims));
+    let (low, high) = stream.unwrap_or_default().run(run).or_raise()?;
+    tuple(py, [low, high])
+}
+
+fn degrees_of_freedom(op: &str, ddof: i64) -> PyResult<usize> {
+    usize::try_from(ddof).map_err(|_| value_error(format!("[{op}] ddof must not be negative")))
+}
+
+/// The variance over axes.
+#[pyfunction]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, stream=None))]
+fn var(
+    a: Input,
+    axis: Option<Ints>,
+    keepdims: bool,
+    ddof: i64,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let ddof = degrees_of_freedom("var", ddof)?;
+    made(stream, || a.0.var(axes(axis, keepdims), ddof))
+}
+
+/// The standard deviation over axes.
+#[pyfunction]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, stream=None))]
+#[pyo3(name = "std")]
+fn standard_deviation(
+    a: Input,
+    axis: Option<Ints>,
+    keepdims: bool,
+    ddof: i64,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let ddof = degrees_of_freedom("std", ddof)?;
+    made(stream, || a.0.std(axes(axis, keepdims), ddof))
+}
+
+/// Exponentials divided by their sum over axes.
+#[pyfunction]
+#[pyo3(signature = (a, /, axis=None, *, precise=false, stream=None))]
+fn softmax(a: Input, axis: Option<Ints>, precise: bool, stream: Option<On>) -> PyResult<PyArray> {
+    // Halves are summed in float32 in any case.
+    let _ = precise;
+    made(stream, || a.0.softmax(axes(axis, false)))
+}
+
+/// Puts the element of one rank in its place: smaller ones before it, greater ones after.
+#[pyfunction]
+#[pyo3(signature = (a, /, kth, axis=-1, *, stream=None))]
+fn partition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
+    along(a, axis, stream, |a, axis| a.partition(kth, axis))
+}
+
+/// The positions that put the element of one rank in its place, as ``uint32``.
+#[pyfunction]
+#[pyo3(signature = (a, /, kth, axis=-1, *, stream=None))]
+fn argpartition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
+    along(a, axis, stream, |a, axis| a.argpartition(kth, axis))
+}
+
+/// The greatest elements along an axis, in no particular order.
+#[pyfunction]
+#[pyo3(signature = (a, /, k, axis=-1, *, stream=None))]
+fn topk(a: Operand, k: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
+    let count = usize::try_from(k)
+        .map_err(|_| value_error(format!("[topk] k must be non-negative, not {k}.")))?;
+    along(a, axis, stream, |a, axis| a.topk(count, axis))
+}
+
+/// The positions in a sorted vector where values belong, as ``uint32``.
+#[pyfunction]
+#[pyo3(signature = (sorted_sequence, values, /, side="left", *, stream=None))]
+fn searchsorted(
+    sorted_sequence: Input,
+    values: Operand,
+    side: &str,
+    stream: Option<On>,
+) -> PyResult<PyArray> {
+    let side = match side {
+        "left" => Side::Left,
+        "right" => Side::Right,
+        _ => {
+            return Err(value_error(format!(
+                "[searchsorted] side is 'left' or 'right', not '{side}'"
+            )));
+        }
+    };
+    let values = values.beside(sorted_sequence.0.dtype())?;
+    made(stream, || sorted_sequence.0.searchsorted(&values, side))
+}
+
+/// The smallest ``size`` distinct elements in ascending order, and where and how often they occur.
+#[pyfunction]
+#[pyo3(signature = (a, /, size, return_index=false, return_inverse=false, return_counts=false,
+    fill_value=None, *, stream=None))]
+#[expect(
+    clippy::fn_params_excessive_bools,
+    clippy::too_many_arguments,
+    reason = "the arguments that Python sees"
+)]
+fn unique<'py>(
+    py: Python<'py>,
+    a: Input,
+    size: i64,
+    return_index: bool,
+    return_inverse: bool,
+    return_counts: bool,
+    fill_value: Option<Operand>,
+    stream: Option<On>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let size = usize::try_from(size)
+        .map_err(|_| value_error(format!("[unique] size must be non-negative, not {size}.")))?;
+    let fill = fill_value
+        .map(|fill| fill.beside(a.0.dtype()))
+        .transpose()?;
+    let found = stream
+        .unwrap_or_default()
+        .run(|| a.0.unique::<Array>(size, fill))
+        .or_raise()?;
+    let mut parts = vec![found.values];
+    parts.extend(return_index.then_some(found.index));
+    parts.extend(return_inverse.then_some(found.inverse));
+    parts.extend(return_counts.then_some(found.counts));
+    if parts.len() == 1 {
+        return Ok(Bound::new(py, PyArray::from(parts.remove(0)))?.into_any());
+    }
+    Ok(tuple(py, parts)?.into_any())
+}
+
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    functions!(module; argmax, argmin, minmax, var, standard_deviation, softmax, partition, argpartition, topk,
+        searchsorted, unique);
+    Ok(())
+}
