@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Outcome, root, run};
+use crate::{Outcome, python, root, run};
 
 const SCRIPTS: &str = "crates/conformance/scripts";
 
@@ -69,34 +69,18 @@ impl Reference {
     }
 }
 
-/// The Python of an environment that has the packages of `reference.txt`.
+/// The Python of an environment that has the packages of `reference.txt`, made once.
 fn environment(folder: &Path) -> Result<PathBuf, String> {
     let listed = root().join(SCRIPTS).join("reference.txt");
     let wanted =
         fs::read_to_string(&listed).map_err(|error| format!("{}: {error}", listed.display()))?;
-    let python = folder.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
     // Written last, so that an environment that was cut short is made again.
     let stamp = folder.join("stamp.txt");
+    let python = python::interpreter(folder);
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && python.exists() {
         return Ok(python);
     }
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(folder))?;
-    run(Command::new(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-        ])
-        .arg(&listed))?;
+    let python = python::environment(folder, &listed)?;
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
     Ok(python)
 }

@@ -47,7 +47,10 @@ fn formatted(source: &str) -> Result<String, String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(fail)?;
-    let mut input = child.stdin.take().expect("its input was asked to be a pipe");
+    let mut input = child
+        .stdin
+        .take()
+        .expect("its input was asked to be a pipe");
     input.write_all(source.as_bytes()).map_err(fail)?;
     drop(input);
     let output = child.wait_with_output().map_err(fail)?;

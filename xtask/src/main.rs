@@ -4,6 +4,7 @@ mod bindings;
 mod check;
 mod differential;
 mod generate;
+mod python;
 mod test;
 
 use std::{

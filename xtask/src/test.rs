@@ -4,7 +4,7 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::{Outcome, cargo, check::target_installed, differential, run};
+use crate::{Outcome, cargo, check::target_installed, differential, python, run};
 
 /// Which tests to run. Without a flag: every test and doctest of the workspace, and a comparison with
 /// the reference package, which is installed into the target folder.
@@ -40,6 +40,9 @@ struct Elsewhere {
     /// Run the tests once for each instruction set this processor has.
     #[arg(long)]
     isa: bool,
+    /// Build the Python package's wheel, install it in an environment of its own and run its tests.
+    #[arg(long)]
+    python: bool,
 }
 
 pub(crate) fn all(options: &Options) -> Outcome {
@@ -49,6 +52,7 @@ pub(crate) fn all(options: &Options) -> Outcome {
         Elsewhere { tsan: true, .. } => tsan(arguments),
         Elsewhere { miri: true, .. } => miri(arguments),
         Elsewhere { isa: true, .. } => each_isa(arguments),
+        Elsewhere { python: true, .. } => python::test(),
         Elsewhere { .. } => here(arguments, options.seed),
     }
 }
@@ -60,11 +64,14 @@ fn here(arguments: &[String], seed: u64) -> Outcome {
     if !arguments.is_empty() {
         return run(&mut test);
     }
-    let Some(reference) = differential::prepare(seed)? else {
-        return run(&mut test);
-    };
-    run(test.env("OLIVINE_DIFFERENTIAL", &reference.cases))?;
-    reference.check_files()
+    match differential::prepare(seed)? {
+        None => run(&mut test)?,
+        Some(reference) => {
+            run(test.env("OLIVINE_DIFFERENTIAL", &reference.cases))?;
+            reference.check_files()?;
+        }
+    }
+    python::test()
 }
 
 /// The crates whose kernels and layouts differ between processors.

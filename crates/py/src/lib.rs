@@ -1,5 +1,10 @@
 //! Owns the Python module `olivine.core`: bindings only, no logic that Rust users would miss.
 
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "Python's objects are borrowed however small they are"
+)]
+
 mod arg;
 mod array;
 mod device;

@@ -252,13 +252,13 @@ fn triu(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
 /// The coordinates of the points of a grid, an array for each vector.
 #[pyfunction]
 #[pyo3(signature = (*arrays, sparse=Some(false), indexing=Some("xy".to_owned()), stream=None))]
-fn meshgrid<'py>(
-    py: Python<'py>,
+fn meshgrid(
+    py: Python<'_>,
     arrays: Vec<Input>,
     sparse: Option<bool>,
     indexing: Option<String>,
     stream: Option<On>,
-) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
+) -> PyResult<Bound<'_, pyo3::types::PyTuple>> {
     use olivine::Indexing;
     let indexing = match indexing.as_deref() {
         None | Some("xy") => Indexing::Xy,

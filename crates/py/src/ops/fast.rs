@@ -36,8 +36,8 @@ fn cross_entropy(logits: Input, targets: Input, stream: Option<On>) -> PyResult<
 #[pyfunction]
 #[pyo3(signature = (q, k, v, gamma, beta, initial_state=None, mask=None, stream=None))]
 #[expect(clippy::too_many_arguments, reason = "the arguments that Python sees")]
-fn gated_delta_update<'py>(
-    py: Python<'py>,
+fn gated_delta_update(
+    py: Python<'_>,
     q: Input,
     k: Input,
     v: Input,
@@ -46,7 +46,7 @@ fn gated_delta_update<'py>(
     initial_state: Option<Input>,
     mask: Option<Input>,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'_, PyList>> {
     let gates = GatedDelta {
         gamma: &gamma.0,
         beta: &beta.0,

@@ -63,11 +63,11 @@ macro_rules! parts {
         $(#[$doc])*
         #[pyfunction]
         #[pyo3(signature = (a, *, stream=None))]
-        fn $name<'py>(
-            py: Python<'py>,
+        fn $name(
+            py: Python<'_>,
             a: Input,
             stream: Option<On>,
-        ) -> PyResult<Bound<'py, PyTuple>> {
+        ) -> PyResult<Bound<'_, PyTuple>> {
             let ($($part),*) =
                 stream.unwrap_or_default().run(|| linalg::$name(&a.0)).or_raise()?;
             tuple(py, [$($part),*])
@@ -126,12 +126,12 @@ fn eigvalsh(a: Input, UPLO: &str, stream: Option<On>) -> PyResult<PyArray> {
 /// Singular values, descending, with orthonormal vectors on both sides unless ``compute_uv`` is false.
 #[pyfunction]
 #[pyo3(signature = (a, compute_uv=true, *, stream=None))]
-fn svd<'py>(
-    py: Python<'py>,
+fn svd(
+    py: Python<'_>,
     a: Input,
     compute_uv: bool,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     if !compute_uv {
         let values = made(stream, || linalg::svdvals(&a.0))?;
         return Ok(Bound::new(py, values)?.into_any());

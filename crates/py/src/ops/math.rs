@@ -82,12 +82,12 @@ fn positive(a: Input, stream: Option<On>) -> PyResult<PyArray> {
 /// The quotient rounded down, and the remainder.
 #[pyfunction]
 #[pyo3(signature = (a, b, stream=None))]
-fn divmod<'py>(
-    py: Python<'py>,
+fn divmod(
+    py: Python<'_>,
     a: Operand,
     b: Operand,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'_, PyList>> {
     let (a, b) = a.pair(b)?;
     let (quotient, remainder) = stream.unwrap_or_default().run(|| a.divmod(&b)).or_raise()?;
     list(py, [quotient, remainder])

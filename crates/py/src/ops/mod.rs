@@ -48,5 +48,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     shape::register(module)?;
     fast::register(&submodule(module, "fast")?)?;
     fft::register(&submodule(module, "fft")?)?;
-    linalg::register(&submodule(module, "linalg")?)
+    let linalg = submodule(module, "linalg")?;
+    linalg::register(&linalg)?;
+    module.add("matrix_norm", linalg.getattr("norm")?)
 }

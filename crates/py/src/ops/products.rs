@@ -36,21 +36,21 @@ fn addmm(
 #[pyfunction]
 #[pyo3(signature = (a, b, /, *, stream=None))]
 fn inner(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
-    binary(a, b, stream, |a, b| a.inner(b))
+    binary(a, b, stream, olivine::Array::inner)
 }
 
 /// Each element of one flattened array times each of another.
 #[pyfunction]
 #[pyo3(signature = (a, b, /, *, stream=None))]
 fn outer(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
-    binary(a, b, stream, |a, b| a.outer(b))
+    binary(a, b, stream, olivine::Array::outer)
 }
 
 /// The Kronecker product.
 #[pyfunction]
 #[pyo3(signature = (a, b, *, stream=None))]
 fn kron(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
-    binary(a, b, stream, |a, b| a.kron(b))
+    binary(a, b, stream, olivine::Array::kron)
 }
 
 /// Sums of products along an axis; complex numbers of ``a`` are conjugated.
@@ -69,7 +69,7 @@ fn tensordot(
     axes: Option<&Bound<'_, PyAny>>,
     stream: Option<On>,
 ) -> PyResult<PyArray> {
-    let (left, right) = match axes.map(|axes| axes.extract::<i64>()) {
+    let (left, right) = match axes.map(pyo3::types::PyAnyMethods::extract::<i64>) {
         None => (vec![-2, -1], vec![0, 1]),
         Some(Ok(count)) if count >= 0 => ((-count..0).collect(), (0..count).collect()),
         Some(Ok(count)) => {
@@ -78,7 +78,9 @@ fn tensordot(
             )));
         }
         Some(Err(_)) => {
-            let lists = axes.map(|axes| axes.extract::<Vec<Ints>>()).transpose()?;
+            let lists = axes
+                .map(pyo3::types::PyAnyMethods::extract::<Vec<Ints>>)
+                .transpose()?;
             match lists.as_deref() {
                 Some([Ints(left), Ints(right)]) => (left.to_vec(), right.to_vec()),
                 _ => return Err(value_error("[tensordot] axes must be a list of two lists.")),

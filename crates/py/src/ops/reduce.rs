@@ -32,13 +32,13 @@ fn argmin(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> Py
 /// The smallest and the greatest element over axes.
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
-fn minmax<'py>(
-    py: Python<'py>,
+fn minmax(
+    py: Python<'_>,
     a: Input,
     axis: Option<Ints>,
     keepdims: bool,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyTuple>> {
+) -> PyResult<Bound<'_, PyTuple>> {
     let run = || a.0.minmax(axes(axis, keepdims));
     let (low, high) = stream.unwrap_or_default().run(run).or_raise()?;
     tuple(py, [low, high])
@@ -135,13 +135,9 @@ fn searchsorted(
 #[pyfunction]
 #[pyo3(signature = (a, /, size, return_index=false, return_inverse=false, return_counts=false,
     fill_value=None, *, stream=None))]
-#[expect(
-    clippy::fn_params_excessive_bools,
-    clippy::too_many_arguments,
-    reason = "the arguments that Python sees"
-)]
-fn unique<'py>(
-    py: Python<'py>,
+#[expect(clippy::too_many_arguments, reason = "the arguments that Python sees")]
+fn unique(
+    py: Python<'_>,
     a: Input,
     size: i64,
     return_index: bool,
@@ -149,7 +145,7 @@ fn unique<'py>(
     return_counts: bool,
     fill_value: Option<Operand>,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     let size = usize::try_from(size)
         .map_err(|_| value_error(format!("[unique] size must be non-negative, not {size}.")))?;
     let fill = fill_value

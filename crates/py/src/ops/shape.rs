@@ -42,11 +42,11 @@ macro_rules! at_least {
         $(#[$doc])*
         #[pyfunction]
         #[pyo3(signature = (*arys, stream=None))]
-        fn $name<'py>(
-            py: Python<'py>,
+        fn $name(
+            py: Python<'_>,
             arys: Vec<Input>,
             stream: Option<On>,
-        ) -> PyResult<Bound<'py, PyAny>> {
+        ) -> PyResult<Bound<'_, PyAny>> {
             let arrays = plain(arys);
             let run = || arrays.iter().map(Array::$name).collect::<olivine::Result<Vec<Array>>>();
             let mut arrays = stream.unwrap_or_default().run(run).or_raise()?;
@@ -70,11 +70,11 @@ at_least! {
 /// Arrays broadcast to their common shape.
 #[pyfunction]
 #[pyo3(signature = (*arrays, stream=None))]
-fn broadcast_arrays<'py>(
-    py: Python<'py>,
+fn broadcast_arrays(
+    py: Python<'_>,
     arrays: Vec<Input>,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyTuple>> {
+) -> PyResult<Bound<'_, PyTuple>> {
     let arrays = plain(arrays);
     let run = || olivine::broadcast_arrays(&arrays);
     tuple(py, stream.unwrap_or_default().run(run).or_raise()?)
@@ -114,13 +114,13 @@ fn joined(
 #[pyfunction]
 #[pyo3(signature = (arrays, axis=0, *, stream=None))]
 fn concatenate(arrays: Vec<Input>, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
-    joined(arrays, axis, stream, |arrays, along| match axis {
-        Some(_) => join(arrays, along),
-        None => {
-            let flat: olivine::Result<Vec<Array>> =
-                arrays.iter().map(|array| array.reshape([-1])).collect();
-            join(&flat?, 0)
+    joined(arrays, axis, stream, |arrays, along| {
+        if axis.is_some() {
+            return join(arrays, along);
         }
+        let flat: olivine::Result<Vec<Array>> =
+            arrays.iter().map(|array| array.reshape([-1])).collect();
+        join(&flat?, 0)
     })
 }
 
@@ -162,12 +162,12 @@ pub(crate) fn split<'py>(
 /// The slices along an axis.
 #[pyfunction]
 #[pyo3(signature = (x, /, *, axis=0, stream=None))]
-fn unstack<'py>(
-    py: Python<'py>,
+fn unstack(
+    py: Python<'_>,
     x: Input,
     axis: i64,
     stream: Option<On>,
-) -> PyResult<Bound<'py, PyTuple>> {
+) -> PyResult<Bound<'_, PyTuple>> {
     tuple(
         py,
         stream
