@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use olivine_core::ops::{Family, OpInfo};
+use olivine_core::{
+    Array, Dtype, Result,
+    ops::{Domain, Family, OpInfo},
+};
+use olivine_cpu as _;
 
 pub(crate) const PATH: &str = "crates/py/src/regular/list.rs";
 
@@ -92,8 +96,82 @@ impl Form {
     }
 }
 
+/// A call as Python has it, and what it prints.
+struct Example {
+    call: String,
+    result: String,
+}
+
+/// The call of one of an op's samples on a few numbers.
+fn example(op: &OpInfo, form: Form) -> Result<Example> {
+    let axis = |label: &str| {
+        label.is_empty()
+            || label
+                .strip_prefix("axis=")
+                .is_some_and(|n| n.parse::<i64>().is_ok())
+    };
+    let sample = (op.samples)()
+        .into_iter()
+        .find(|sample| axis(&sample.label))
+        .expect("every op has a sample without parameters but an axis");
+    let (mut written, mut inputs) = (Vec::new(), Vec::new());
+    for (i, input) in sample.inputs.iter().enumerate() {
+        let (text, array) = numbers(op, form, input.domain, i)?;
+        written.push(format!("mx.array({text})"));
+        inputs.push(array);
+    }
+    if !sample.label.is_empty() {
+        written.push(sample.label.clone());
+    }
+    let results = (sample.call)(&inputs)?;
+    Ok(Example {
+        call: format!("mx.{}({})", op.name, written.join(", ")),
+        result: results[0].to_string(),
+    })
+}
+
+/// A few numbers within an op's domain, as text and as an array.
+fn numbers(op: &OpInfo, form: Form, domain: Domain, i: usize) -> Result<(String, Array)> {
+    let whole = !op.accepts(Dtype::Float32);
+    let values: [f32; 4] = match (form, i, whole) {
+        (Form::Unary | Form::Binary, 0, true) => [1.0, 2.0, 3.0, 4.0],
+        (Form::Unary | Form::Binary, _, true) => [3.0, 1.0, 2.0, 1.0],
+        (Form::Unary, ..) => match domain {
+            Domain::Unit => [-0.5, 0.0, 0.25, 0.75],
+            Domain::Positive => [0.25, 0.5, 1.0, 2.0],
+            Domain::AboveOne => [1.0, 1.5, 2.0, 4.0],
+            _ => [-1.5, 0.0, 0.5, 2.0],
+        },
+        (Form::Binary, 0, false) => [1.0, 2.0, 3.0, 4.0],
+        (Form::Binary, ..) => [4.0, 2.0, 2.0, 0.5],
+        _ => [3.0, 1.0, 2.0, 5.0],
+    };
+    let square = !matches!(form, Form::Unary | Form::Binary);
+    let shape: &[usize] = if square { &[2, 2] } else { &[4] };
+    let array = Array::from_slice(&values, shape)?;
+    let array = if whole {
+        array.astype(Dtype::Int32)?
+    } else {
+        array
+    };
+    let word = |value: &f32| {
+        if whole {
+            format!("{value}")
+        } else {
+            format!("{value:?}")
+        }
+    };
+    let words: Vec<String> = values.iter().map(word).collect();
+    let text = if square {
+        format!("[[{}], [{}]]", words[..2].join(", "), words[2..].join(", "))
+    } else {
+        format!("[{}]", words.join(", "))
+    };
+    Ok((text, array))
+}
+
 /// The Rust source of the list of regular bindings.
-pub(crate) fn source(ops: &[OpInfo]) -> String {
+pub(crate) fn source(ops: &[OpInfo]) -> Result<String> {
     let mut text = String::from(
         "//! Owns which ops have regular arguments.\n\
          //!\n\
@@ -113,7 +191,14 @@ pub(crate) fn source(ops: &[OpInfo]) -> String {
             } else {
                 ""
             };
-            let _ = writeln!(text, "    {}{method}: {:?};", op.name, op.doc);
+            let Example { call, result } = example(op, form)?;
+            let _ = writeln!(
+                text,
+                "    {}{method}: {:?},\n        {call:?}, {:?};",
+                op.name,
+                op.doc,
+                result.replace('\n', "\n    ")
+            );
         }
         text.push_str("}\n");
     }
@@ -122,5 +207,5 @@ pub(crate) fn source(ops: &[OpInfo]) -> String {
         let _ = writeln!(text, "    {}(module)?;", form.name());
     }
     text.push_str("    Ok(())\n}\n");
-    text
+    Ok(text)
 }

@@ -20,7 +20,10 @@ const INDEX: &str = "docs/ops.md";
 pub(crate) fn run(check: bool) -> Outcome {
     let files = [
         (INDEX, index(ops())),
-        (bindings::PATH, formatted(&bindings::source(ops()))?),
+        (
+            bindings::PATH,
+            formatted(&bindings::source(ops()).map_err(|error| error.to_string())?)?,
+        ),
     ];
     for (name, text) in files {
         let path = root().join(name);

@@ -17,7 +17,7 @@ macro_rules! form {
         call $call:ident($($given:ident),*) |$($closure:ident),*| $receiver:ident ($($passed:ident),*)
     ) => {
         macro_rules! $form {
-            ($dollar($dollar name:ident $dollar($dollar kind:ident)?: $dollar doc:literal;)*) => {
+            ($dollar($dollar name:ident $dollar($dollar kind:ident)?: $dollar doc:literal, $dollar example:literal, $dollar shown:literal;)*) => {
                 $dollar(
                     #[doc = $dollar doc]
                     #[doc = ""]
@@ -27,6 +27,11 @@ macro_rules! form {
                     #[doc = ""]
                     #[doc = "Returns:"]
                     $(#[doc = $result])*
+                    #[doc = ""]
+                    #[doc = "Example:"]
+                    #[doc = "    >>> import olivine.core as mx"]
+                    #[doc = concat!("    >>> ", $dollar example)]
+                    #[doc = concat!("    ", $dollar shown)]
                     #[pyfunction]
                     #[pyo3(signature = ($($signature)*))]
                     fn $dollar name($($typed)*) -> PyResult<PyArray> {
