@@ -251,7 +251,7 @@ fn triu(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
 
 /// The coordinates of the points of a grid, an array for each vector.
 #[pyfunction]
-#[pyo3(signature = (*arrays, sparse=Some(false), indexing=Some("xy".to_owned()), stream=None))]
+#[pyo3(signature = (*arrays, sparse=Some(false), indexing=Some("xy".to_owned()), stream=None), text_signature = "(*arrays, sparse=False, indexing='xy', stream=None)")]
 fn meshgrid(
     py: Python<'_>,
     arrays: Vec<Input>,

@@ -33,7 +33,7 @@ macro_rules! transforms {
         ///     norm: Which direction is scaled: ``"backward"``, ``"forward"`` or, both, ``"ortho"``.
         ///     stream: Where to compute it.
         #[pyfunction]
-        #[pyo3(signature = (a, n=None, axis=-1, norm="backward", stream=None))]
+        #[pyo3(signature = (a, n=None, axis=-1, norm="backward", stream=None), text_signature = "(a, n=None, axis=-1, norm='backward', stream=None)")]
         fn $one(
             a: Input,
             n: Option<i64>,

@@ -145,7 +145,7 @@ fn svd(
 
 /// The cross product of vectors of two or three numbers along an axis.
 #[pyfunction]
-#[pyo3(signature = (a, b, axis=-1, *, stream=None))]
+#[pyo3(signature = (a, b, axis=-1, *, stream=None), text_signature = "(a, b, axis=-1, *, stream=None)")]
 fn cross(a: Input, b: Input, axis: i64, stream: Option<On>) -> PyResult<PyArray> {
     made(stream, || linalg::cross(&a.0, &b.0, axis))
 }

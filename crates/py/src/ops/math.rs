@@ -113,7 +113,7 @@ fn nan_to_num(
 
 /// True where two arrays are nearly equal.
 #[pyfunction]
-#[pyo3(signature = (a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=false, stream=None))]
+#[pyo3(signature = (a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=false, stream=None), text_signature = "(a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=False, stream=None)")]
 fn isclose(
     a: Operand,
     b: Operand,
@@ -133,7 +133,7 @@ fn isclose(
 
 /// True if all elements of two arrays are nearly equal.
 #[pyfunction]
-#[pyo3(signature = (a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=false, stream=None))]
+#[pyo3(signature = (a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=false, stream=None), text_signature = "(a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=False, stream=None)")]
 fn allclose(
     a: Operand,
     b: Operand,

@@ -30,7 +30,7 @@ fn take(a: Input, indices: Input, axis: Option<i64>, stream: Option<On>) -> PyRe
 
 /// One element for each position along an axis; without one, of the flattened array.
 #[pyfunction]
-#[pyo3(signature = (a, /, indices, axis=Some(-1), *, stream=None))]
+#[pyo3(signature = (a, /, indices, axis=Some(-1), *, stream=None), text_signature = "(a, /, indices, axis=-1, *, stream=None)")]
 fn take_along_axis(
     a: Input,
     indices: Input,

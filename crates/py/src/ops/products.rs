@@ -55,7 +55,7 @@ fn kron(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
 
 /// Sums of products along an axis; complex numbers of ``a`` are conjugated.
 #[pyfunction]
-#[pyo3(signature = (a, b, /, *, axis=-1, stream=None))]
+#[pyo3(signature = (a, b, /, *, axis=-1, stream=None), text_signature = "(a, b, /, *, axis=-1, stream=None)")]
 fn vecdot(a: Operand, b: Operand, axis: i64, stream: Option<On>) -> PyResult<PyArray> {
     binary(a, b, stream, |a, b| a.vecdot(b, axis))
 }

@@ -88,21 +88,21 @@ fn softmax(a: Input, axis: Option<Ints>, precise: bool, stream: Option<On>) -> P
 
 /// Puts the element of one rank in its place: smaller ones before it, greater ones after.
 #[pyfunction]
-#[pyo3(signature = (a, /, kth, axis=-1, *, stream=None))]
+#[pyo3(signature = (a, /, kth, axis=-1, *, stream=None), text_signature = "(a, /, kth, axis=-1, *, stream=None)")]
 fn partition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
     along(a, axis, stream, |a, axis| a.partition(kth, axis))
 }
 
 /// The positions that put the element of one rank in its place, as ``uint32``.
 #[pyfunction]
-#[pyo3(signature = (a, /, kth, axis=-1, *, stream=None))]
+#[pyo3(signature = (a, /, kth, axis=-1, *, stream=None), text_signature = "(a, /, kth, axis=-1, *, stream=None)")]
 fn argpartition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
     along(a, axis, stream, |a, axis| a.argpartition(kth, axis))
 }
 
 /// The greatest elements along an axis, in no particular order.
 #[pyfunction]
-#[pyo3(signature = (a, /, k, axis=-1, *, stream=None))]
+#[pyo3(signature = (a, /, k, axis=-1, *, stream=None), text_signature = "(a, /, k, axis=-1, *, stream=None)")]
 fn topk(a: Operand, k: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
     let count = usize::try_from(k)
         .map_err(|_| value_error(format!("[topk] k must be non-negative, not {k}.")))?;

@@ -186,7 +186,7 @@ fn reshape(a: Input, shape: Ints, stream: Option<On>) -> PyResult<PyArray> {
 
 /// One axis in place of several.
 #[pyfunction]
-#[pyo3(signature = (a, /, start_axis=0, end_axis=-1, *, stream=None))]
+#[pyo3(signature = (a, /, start_axis=0, end_axis=-1, *, stream=None), text_signature = "(a, /, start_axis=0, end_axis=-1, *, stream=None)")]
 fn flatten(a: Input, start_axis: i64, end_axis: i64, stream: Option<On>) -> PyResult<PyArray> {
     made(stream, || a.0.flatten(start_axis, end_axis))
 }
@@ -328,7 +328,7 @@ fn tile(a: Input, reps: Ints, stream: Option<On>) -> PyResult<PyArray> {
 
 /// Differences of neighbours.
 #[pyfunction]
-#[pyo3(signature = (a, /, n=1, axis=-1, *, stream=None))]
+#[pyo3(signature = (a, /, n=1, axis=-1, *, stream=None), text_signature = "(a, /, n=1, axis=-1, *, stream=None)")]
 fn diff(a: Input, n: i64, axis: i64, stream: Option<On>) -> PyResult<PyArray> {
     let order = usize::try_from(n)
         .map_err(|_| value_error(format!("[diff] order {n} must be non-negative.")))?;

@@ -11,8 +11,8 @@ pub(crate) use list::register;
 macro_rules! form {
     (
         $form:ident, $dollar:tt;
-        function ($($signature:tt)*) ($($typed:tt)*) [$($about:literal)*];
-        method ($($method_signature:tt)*) ($($method_typed:tt)*) [$($method_about:literal)*];
+        function $text:literal ($($signature:tt)*) ($($typed:tt)*) [$($about:literal)*];
+        method $method_text:literal ($($method_signature:tt)*) ($($method_typed:tt)*) [$($method_about:literal)*];
         result [$($result:literal)*];
         call $call:ident($($given:ident),*) |$($closure:ident),*| $receiver:ident ($($passed:ident),*)
     ) => {
@@ -33,7 +33,7 @@ macro_rules! form {
                     #[doc = concat!("    >>> ", $dollar example)]
                     #[doc = concat!("    ", $dollar shown)]
                     #[pyfunction]
-                    #[pyo3(signature = ($($signature)*))]
+                    #[pyo3(signature = ($($signature)*), text_signature = $text)]
                     fn $dollar name($($typed)*) -> PyResult<PyArray> {
                         $call($($given,)* |$($closure),*| $receiver.$dollar name($($passed),*))
                     }
@@ -57,7 +57,7 @@ macro_rules! form {
                     #[doc = ""]
                     #[doc = "Returns:"]
                     $(#[doc = $result])*
-                    #[pyo3(signature = ($($method_signature)*))]
+                    #[pyo3(signature = ($($method_signature)*), text_signature = $method_text)]
                     fn $dollar name(&self, $($method_typed)*) -> PyResult<PyArray> {
                         let $receiver = Operand::Array(self.get());
                         $call($($given,)* |$($closure),*| $receiver.$dollar name($($passed),*))
@@ -72,30 +72,30 @@ macro_rules! form {
 mod forms {
     form! {
         unary_ops, $;
-        function (a, /, *, stream=None) (a: Operand, stream: Option<On>)
+        function "(a, /, *, stream=None)" (a, /, *, stream=None) (a: Operand, stream: Option<On>)
             ["    a: An array of any shape, or a number."];
-        method (*, stream=None) (stream: Option<On>) [];
+        method "($self, *, stream=None)" (*, stream=None) (stream: Option<On>) [];
         result ["    An array of the same shape."];
         call unary(a, stream) |a| a()
     }
     form! {
         binary_ops, $;
-        function (a, b, stream=None) (a: Operand, b: Operand, stream: Option<On>)
+        function "(a, b, stream=None)" (a, b, stream=None) (a: Operand, b: Operand, stream: Option<On>)
             ["    a: An array or a number."
              "    b: An array or a number; the shapes are broadcast together."];
-        method (b, *, stream=None) (b: Operand, stream: Option<On>)
+        method "($self, b, *, stream=None)" (b, *, stream=None) (b: Operand, stream: Option<On>)
             ["    b: An array or a number; the shapes are broadcast together."];
         result ["    An array of the broadcast shape."];
         call binary(a, b, stream) |a, b| a(b)
     }
     form! {
         reductions, $;
-        function (a, /, axis=None, keepdims=false, *, stream=None)
+        function "(a, /, axis=None, keepdims=False, *, stream=None)" (a, /, axis=None, keepdims=false, *, stream=None)
             (a: Operand, axis: Option<Ints>, keepdims: bool, stream: Option<On>)
             ["    a: An array of any shape."
              "    axis: The axis or axes to go over. By default, all."
              "    keepdims: Keeps these axes, with size one."];
-        method (axis=None, keepdims=false, *, stream=None)
+        method "($self, axis=None, keepdims=False, *, stream=None)" (axis=None, keepdims=false, *, stream=None)
             (axis: Option<Ints>, keepdims: bool, stream: Option<On>)
             ["    axis: The axis or axes to go over. By default, all."
              "    keepdims: Keeps these axes, with size one."];
@@ -104,13 +104,13 @@ mod forms {
     }
     form! {
         cumulative_ops, $;
-        function (a, /, axis=None, *, reverse=false, inclusive=true, stream=None)
+        function "(a, /, axis=None, *, reverse=False, inclusive=True, stream=None)" (a, /, axis=None, *, reverse=false, inclusive=true, stream=None)
             (a: Operand, axis: Option<i64>, reverse: bool, inclusive: bool, stream: Option<On>)
             ["    a: An array of any shape."
              "    axis: The axis to walk along. By default, the flattened array's."
              "    reverse: Walks from the last element to the first."
              "    inclusive: Elements count themselves."];
-        method (axis=None, *, reverse=false, inclusive=true, stream=None)
+        method "($self, axis=None, *, reverse=False, inclusive=True, stream=None)" (axis=None, *, reverse=false, inclusive=true, stream=None)
             (axis: Option<i64>, reverse: bool, inclusive: bool, stream: Option<On>)
             ["    axis: The axis to walk along. By default, the flattened array's."
              "    reverse: Walks from the last element to the first."
@@ -120,11 +120,11 @@ mod forms {
     }
     form! {
         sorting_ops, $;
-        function (a, /, axis=-1, *, stream=None)
+        function "(a, /, axis=-1, *, stream=None)" (a, /, axis=-1, *, stream=None)
             (a: Operand, axis: Option<i64>, stream: Option<On>)
             ["    a: An array of any shape."
              "    axis: The axis to sort along; ``None`` flattens the array first."];
-        method (axis=-1, *, stream=None) (axis: Option<i64>, stream: Option<On>)
+        method "($self, axis=-1, *, stream=None)" (axis=-1, *, stream=None) (axis: Option<i64>, stream: Option<On>)
             ["    axis: The axis to sort along; ``None`` flattens the array first."];
         result ["    An array of the same shape."];
         call along(a, axis, stream) |a, axis| a(axis)
