@@ -45,6 +45,12 @@ macro_rules! convolutions {
         ///
         /// Returns:
         ///     An array of shape ``(batch, *sizes, outputs)``.
+        ///
+        /// Example:
+        ///     >>> import olivine.core as mx
+        #[doc = concat!("    >>> image, weight = mx.ones((1, *[5] * ", $dims, ", 2)), mx.ones((4, *[3] * ", $dims, ", 2))")]
+        #[doc = concat!("    >>> mx.", stringify!($name), "(image, weight).shape == (1, *[3] * ", $dims, ", 4)")]
+        ///     True
         #[pyfunction]
         #[pyo3(signature = (input, weight, /, stride=one(1), padding=one(0), dilation=one(1), groups=1, *,
             stream=None), text_signature =
@@ -81,6 +87,12 @@ macro_rules! convolutions {
         ///
         /// Returns:
         ///     An array of shape ``(batch, *sizes, outputs)``.
+        ///
+        /// Example:
+        ///     >>> import olivine.core as mx
+        #[doc = concat!("    >>> image, weight = mx.ones((1, *[5] * ", $dims, ", 2)), mx.ones((4, *[3] * ", $dims, ", 2))")]
+        #[doc = concat!("    >>> mx.", stringify!($transposed), "(image, weight).shape == (1, *[7] * ", $dims, ", 4)")]
+        ///     True
         #[pyfunction]
         #[pyo3(signature = (input, weight, /, stride=one(1), padding=one(0), dilation=one(1),
             output_padding=one(0), groups=1, *, stream=None), text_signature =
@@ -152,6 +164,11 @@ fn paddings(given: Option<&Bound<'_, PyAny>>, dims: usize) -> PyResult<Vec<(i64,
 ///
 /// Returns:
 ///     An array of shape ``(batch, *sizes, outputs)``.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.conv_general(mx.ones((1, 8, 1)), mx.ones((1, 3, 1)), padding=([2], [0])).shape
+///     (1, 8, 1)
 #[pyfunction]
 #[pyo3(signature = (input, weight, /, stride=one(1), padding=None, kernel_dilation=one(1),
     input_dilation=one(1), groups=1, flip=false, *, stream=None), text_signature =

@@ -92,6 +92,19 @@ fn arange(
 }
 
 /// Evenly spaced numbers, both ends included.
+///
+/// Args:
+///     start: The first number.
+///     stop: The last number.
+///     num: How many numbers.
+///     endpoint: Whether ``stop`` is the last one; otherwise the one after it would be.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.linspace(0, 1, 5)
+///     array([0, 0.25, 0.5, 0.75, 1], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (start, stop, num=50, endpoint=true, dtype=None, stream=None))]
 fn linspace(
@@ -118,6 +131,18 @@ fn linspace(
 }
 
 /// A number, or the numbers of an array, repeated to fill a shape.
+///
+/// Args:
+///     shape: The sizes of the axes.
+///     vals: A number, or an array that broadcasts to the shape.
+///     dtype: The type of the elements; by default that of the values.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.full((2, 2), 7)
+///     array([[7, 7],
+///            [7, 7]], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (shape, vals, dtype=None, *, stream=None))]
 fn full(
@@ -138,6 +163,17 @@ fn filled(shape: Shape, vals: Operand, dtype: Dtype, stream: Option<On>) -> PyRe
 }
 
 /// A number, or the numbers of an array, in another array's shape.
+///
+/// Args:
+///     a: An array.
+///     vals: A number, or an array that broadcasts to the shape.
+///     dtype: The type of the elements; by default the array's.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.full_like(mx.array([1.0, 2.0, 3.0]), 0.5)
+///     array([0.5, 0.5, 0.5], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, vals, dtype=None, *, stream=None))]
 fn full_like(
@@ -151,6 +187,17 @@ fn full_like(
 }
 
 /// Zeros.
+///
+/// Args:
+///     shape: The sizes of the axes.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.zeros((2, 2))
+///     array([[0, 0],
+///            [0, 0]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (shape, dtype=None, *, stream=None))]
 fn zeros(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -158,6 +205,16 @@ fn zeros(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<P
 }
 
 /// Zeros in another array's shape.
+///
+/// Args:
+///     a: An array.
+///     dtype: The type of the elements; by default the array's.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.zeros_like(mx.array([1.0, 2.0, 3.0]))
+///     array([0, 0, 0], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn zeros_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -166,6 +223,16 @@ fn zeros_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<
 }
 
 /// Ones.
+///
+/// Args:
+///     shape: The sizes of the axes.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.ones((2,), dtype=mx.int32)
+///     array([1, 1], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (shape, dtype=None, *, stream=None))]
 fn ones(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -173,6 +240,16 @@ fn ones(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<Py
 }
 
 /// Ones in another array's shape.
+///
+/// Args:
+///     a: An array.
+///     dtype: The type of the elements; by default the array's.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.ones_like(mx.array([1.0, 2.0, 3.0]))
+///     array([1, 1, 1], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn ones_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -181,6 +258,16 @@ fn ones_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<P
 }
 
 /// An array to be filled later: zeros.
+///
+/// Args:
+///     shape: The sizes of the axes.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.empty((2,)).shape
+///     (2,)
 #[pyfunction]
 #[pyo3(signature = (shape, dtype=None, *, stream=None))]
 fn empty(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -188,6 +275,16 @@ fn empty(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<P
 }
 
 /// An array of another's shape, to be filled later: zeros.
+///
+/// Args:
+///     a: An array.
+///     dtype: The type of the elements; by default the array's.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.empty_like(mx.array([1.0, 2.0, 3.0])).shape
+///     (3,)
 #[pyfunction]
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn empty_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -201,6 +298,19 @@ fn count(op: &str, n: i64) -> PyResult<usize> {
 }
 
 /// Ones on a diagonal, zeros elsewhere.
+///
+/// Args:
+///     n: The number of rows.
+///     m: The number of columns, by default as many as rows.
+///     k: Which diagonal: positive above the main one, negative below.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.eye(2)
+///     array([[1, 0],
+///            [0, 1]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (n, m=None, k=0, dtype=None, *, stream=None))]
 fn eye(
@@ -215,6 +325,17 @@ fn eye(
 }
 
 /// Ones on the main diagonal of a square matrix, zeros elsewhere.
+///
+/// Args:
+///     n: The number of rows.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.identity(2)
+///     array([[1, 0],
+///            [0, 1]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (n, dtype=None, *, stream=None))]
 fn identity(n: i64, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
@@ -222,6 +343,19 @@ fn identity(n: i64, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyAr
 }
 
 /// Ones on and below a diagonal, zeros above.
+///
+/// Args:
+///     n: The number of rows.
+///     m: The number of columns, by default as many as rows.
+///     k: Which diagonal: positive above the main one, negative below.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.tri(2)
+///     array([[1, 0],
+///            [1, 1]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (n, m=None, k=0, dtype=None, *, stream=None))]
 fn tri(
@@ -236,6 +370,17 @@ fn tri(
 }
 
 /// A matrix, or several, with zeros above a diagonal.
+///
+/// Args:
+///     x: An array.
+///     k: Which diagonal: positive above the main one, negative below.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.tril(mx.array([[1.0, 2.0], [3.0, 4.0]]))
+///     array([[1, 0],
+///            [3, 4]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (x, k=0, *, stream=None))]
 fn tril(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
@@ -243,6 +388,17 @@ fn tril(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// A matrix, or several, with zeros below a diagonal.
+///
+/// Args:
+///     x: An array.
+///     k: Which diagonal: positive above the main one, negative below.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.triu(mx.array([[1.0, 2.0], [3.0, 4.0]]))
+///     array([[1, 2],
+///            [0, 4]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (x, k=0, *, stream=None))]
 fn triu(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
@@ -250,6 +406,18 @@ fn triu(x: Input, k: i64, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// The coordinates of the points of a grid, an array for each vector.
+///
+/// Args:
+///     arrays: The arrays.
+///     sparse: Leaves axes of size one instead of repeating.
+///     indexing: ``"xy"`` if the first vector runs along columns, ``"ij"`` if along rows.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.meshgrid(mx.array([1, 2]), mx.array([3, 4]))[0]
+///     array([[1, 2],
+///            [1, 2]], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (*arrays, sparse=Some(false), indexing=Some("xy".to_owned()), stream=None), text_signature = "(*arrays, sparse=False, indexing='xy', stream=None)")]
 fn meshgrid(
@@ -279,13 +447,6 @@ fn meshgrid(
 macro_rules! windows {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
-        ///
-        /// Args:
-        ///     M: The number of points; none if it is not positive.
-        ///     stream: Where to compute it.
-        ///
-        /// Returns:
-        ///     A vector of ``float32``.
         #[pyfunction]
         #[pyo3(signature = (M, *, stream=None))]
         #[expect(non_snake_case, reason = "the name that Python sees")]
@@ -297,12 +458,48 @@ macro_rules! windows {
 
 windows! {
     /// A triangle.
+    ///
+    /// Args:
+    ///     M: The number of points; none if it is not positive.
+    ///     stream: Where to compute it.
+    ///
+    /// Example:
+    ///     >>> import olivine.core as mx
+    ///     >>> mx.bartlett(5)
+    ///     array([0, 0.5, 1, 0.5, 0], dtype=float32)
     bartlett
     /// A window of two cosines.
+    ///
+    /// Args:
+    ///     M: The number of points; none if it is not positive.
+    ///     stream: Where to compute it.
+    ///
+    /// Example:
+    ///     >>> import olivine.core as mx
+    ///     >>> mx.blackman(3).shape
+    ///     (3,)
     blackman
     /// A raised cosine that ends above zero.
+    ///
+    /// Args:
+    ///     M: The number of points; none if it is not positive.
+    ///     stream: Where to compute it.
+    ///
+    /// Example:
+    ///     >>> import olivine.core as mx
+    ///     >>> mx.hamming(3)
+    ///     array([0.08, 1, 0.08], dtype=float32)
     hamming
     /// A raised cosine that ends at zero.
+    ///
+    /// Args:
+    ///     M: The number of points; none if it is not positive.
+    ///     stream: Where to compute it.
+    ///
+    /// Example:
+    ///     >>> import olivine.core as mx
+    ///     >>> mx.hanning(5)
+    ///     array([0, 0.5, 1, 0.5, 7.64274e-15], dtype=float32)
     hanning
 }
 

@@ -26,6 +26,11 @@ use crate::{
 ///
 /// Returns:
 ///     An array of shape ``(...)``.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fast.cross_entropy(mx.zeros((1, 2)), mx.array([0]))
+///     array([0.693147], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (logits, targets, *, stream=None))]
 fn cross_entropy(logits: Input, targets: Input, stream: Option<On>) -> PyResult<PyArray> {
@@ -33,6 +38,21 @@ fn cross_entropy(logits: Input, targets: Input, stream: Option<On>) -> PyResult<
 }
 
 /// What queries read from a memory that fades and is corrected step by step, and the last state.
+///
+/// Args:
+///     q: Queries of shape ``(batch, steps, heads, size)``.
+///     k: Keys of the same shape.
+///     v: Values of shape ``(batch, steps, heads, value_size)``.
+///     gamma: What is kept of the state at each step.
+///     beta: How far a value is corrected.
+///     initial_state: The state before the first step; by default zeros.
+///     mask: The steps that count.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fast.gated_delta_update(*[mx.ones((1, 1, 1, 1))] * 3, *[mx.ones((1, 1, 1))] * 2)[0].item()
+///     1.0
 #[pyfunction]
 #[pyo3(signature = (q, k, v, gamma, beta, initial_state=None, mask=None, stream=None))]
 #[expect(clippy::too_many_arguments, reason = "the arguments that Python sees")]
@@ -66,6 +86,11 @@ fn gated_delta_update(
 ///     bias: A vector of ``n`` summands, or ``None``.
 ///     eps: What is added to the variance.
 ///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fast.layer_norm(mx.array([1.0, 3.0]), None, None, 0.0)
+///     array([-1, 1], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (x, weight, bias, eps, *, stream=None))]
 fn layer_norm(
@@ -86,6 +111,11 @@ fn layer_norm(
 ///     weight: A vector of ``n`` factors, or ``None``.
 ///     eps: What is added to the mean square.
 ///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fast.rms_norm(mx.array([3.0, 4.0]), None, 0.0)
+///     array([0.848528, 1.13137], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (x, weight, eps, *, stream=None))]
 fn rms_norm(x: Input, weight: Option<Input>, eps: f32, stream: Option<On>) -> PyResult<PyArray> {
@@ -105,6 +135,11 @@ fn rms_norm(x: Input, weight: Option<Input>, eps: f32, stream: Option<On>) -> Py
 ///     offset: The position of the first row, or a vector with one for each of the first axis.
 ///     freqs: For each pair, how many positions make one radian.
 ///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fast.rope(mx.ones((1, 4, 8)), 8, traditional=False, base=10000.0, scale=1.0, offset=0).shape
+///     (1, 4, 8)
 #[pyfunction]
 #[pyo3(signature = (a, dims, *, traditional, base, scale, offset, freqs=None, stream=None))]
 #[expect(clippy::too_many_arguments, reason = "the arguments that Python sees")]
@@ -163,6 +198,11 @@ fn rope(
 ///
 /// Returns:
 ///     An array of shape ``(batch, heads, queries, value_size)``.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 3, 4))] * 3, scale=0.5, mask="causal").shape
+///     (1, 2, 3, 4)
 #[pyfunction]
 #[pyo3(signature = (q, k, v, *, scale, mask=None, sinks=None, force_fused=false, stream=None))]
 #[expect(clippy::too_many_arguments, reason = "the arguments that Python sees")]

@@ -23,7 +23,7 @@ fn norm_named(name: &str) -> PyResult<Norm> {
 }
 
 macro_rules! transforms {
-    ($($one:ident $two:ident $all:ident $what:literal;)*) => {$(
+    ($($one:ident $two:ident $all:ident $what:literal $shown:literal $pair:literal;)*) => {$(
         #[doc = concat!("The ", $what, " along an axis.")]
         ///
         /// Args:
@@ -32,6 +32,11 @@ macro_rules! transforms {
         ///     axis: The axis.
         ///     norm: Which direction is scaled: ``"backward"``, ``"forward"`` or, both, ``"ortho"``.
         ///     stream: Where to compute it.
+        ///
+        /// Example:
+        ///     >>> import olivine.core as mx
+        #[doc = concat!("    >>> mx.fft.", stringify!($one), "(mx.array([1.0, 3.0]))")]
+        #[doc = concat!("    ", $shown)]
         #[pyfunction]
         #[pyo3(signature = (a, n=None, axis=-1, norm="backward", stream=None), text_signature = "(a, n=None, axis=-1, norm='backward', stream=None)")]
         fn $one(
@@ -55,6 +60,11 @@ macro_rules! transforms {
         ///     axes: The axes.
         ///     norm: Which direction is scaled: ``"backward"``, ``"forward"`` or, both, ``"ortho"``.
         ///     stream: Where to compute it.
+        ///
+        /// Example:
+        ///     >>> import olivine.core as mx
+        #[doc = concat!("    >>> mx.fft.", stringify!($two), "(mx.ones((2, 4))).shape")]
+        #[doc = concat!("    ", $pair)]
         #[pyfunction]
         #[pyo3(signature = (a, s=None, axes=Some(Ints(smallvec::smallvec![-2, -1])), norm="backward", stream=None),
             text_signature = "(a, s=None, axes=[-2, -1], norm='backward', stream=None)")]
@@ -76,6 +86,11 @@ macro_rules! transforms {
         ///     axes: The axes.
         ///     norm: Which direction is scaled: ``"backward"``, ``"forward"`` or, both, ``"ortho"``.
         ///     stream: Where to compute it.
+        ///
+        /// Example:
+        ///     >>> import olivine.core as mx
+        #[doc = concat!("    >>> mx.fft.", stringify!($all), "(mx.ones((2, 4))).shape")]
+        #[doc = concat!("    ", $pair)]
         #[pyfunction]
         #[pyo3(signature = (a, s=None, axes=None, norm="backward", stream=None))]
         fn $all(
@@ -94,13 +109,23 @@ macro_rules! transforms {
 }
 
 transforms! {
-    fft fft2 fftn "discrete Fourier transform";
-    ifft ifft2 ifftn "inverse discrete Fourier transform";
-    rfft rfft2 rfftn "discrete Fourier transform of real numbers";
-    irfft irfft2 irfftn "inverse of the discrete Fourier transform of real numbers";
+    fft fft2 fftn "discrete Fourier transform" "array([4+0j, -2+0j], dtype=complex64)" "(2, 4)";
+    ifft ifft2 ifftn "inverse discrete Fourier transform" "array([2+0j, -1+0j], dtype=complex64)" "(2, 4)";
+    rfft rfft2 rfftn "discrete Fourier transform of real numbers" "array([4+0j, -2+0j], dtype=complex64)" "(2, 3)";
+    irfft irfft2 irfftn "inverse of the discrete Fourier transform of real numbers" "array([2, -1], dtype=float32)" "(2, 6)";
 }
 
 /// The frequencies of a spectrum of ``n`` numbers, samples being ``d`` apart.
+///
+/// Args:
+///     n: The number of samples.
+///     d: The distance between samples.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fft.fftfreq(4)
+///     array([0, 0.25, -0.5, -0.25], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (n, d=1.0, stream=None))]
 fn fftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
@@ -110,6 +135,16 @@ fn fftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// The frequencies of a spectrum of ``n`` real numbers, samples being ``d`` apart.
+///
+/// Args:
+///     n: The number of samples.
+///     d: The distance between samples.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fft.rfftfreq(4)
+///     array([0, 0.25, 0.5], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (n, d=1.0, stream=None))]
 fn rfftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
@@ -119,6 +154,16 @@ fn rfftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// The zero frequency moved to the middle of axes.
+///
+/// Args:
+///     a: An array.
+///     axes: The axes; by default all.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fft.fftshift(mx.array([0, 1, -1]))
+///     array([-1, 0, 1], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, axes=None, stream=None))]
 fn fftshift(a: Input, axes: Option<Ints>, stream: Option<On>) -> PyResult<PyArray> {
@@ -126,6 +171,16 @@ fn fftshift(a: Input, axes: Option<Ints>, stream: Option<On>) -> PyResult<PyArra
 }
 
 /// The zero frequency moved back to the start of axes.
+///
+/// Args:
+///     a: An array.
+///     axes: The axes; by default all.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fft.ifftshift(mx.array([-1, 0, 1]))
+///     array([0, 1, -1], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, axes=None, stream=None))]
 fn ifftshift(a: Input, axes: Option<Ints>, stream: Option<On>) -> PyResult<PyArray> {
@@ -145,6 +200,11 @@ fn ifftshift(a: Input, axes: Option<Ints>, stream: Option<On>) -> PyResult<PyArr
 ///     norm: Which direction is scaled: ``"backward"``, ``"forward"`` or, both, ``"ortho"``.
 ///     onesided: Leaves out the negative frequencies; by default for real signals.
 ///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fft.stft(mx.zeros((64,)), n_fft=16).shape
+///     (9, 17)
 #[pyfunction]
 #[pyo3(signature = (x, n_fft=2048, hop_length=None, win_length=None, window=None, center=true,
     pad_mode="reflect", norm="backward", onesided=None, stream=None))]
@@ -181,6 +241,23 @@ fn stft(
 }
 
 /// The signals that spectra of overlapping frames belong to: the inverse of :func:`stft`.
+///
+/// Args:
+///     stft_matrix: Spectra of shape ``(..., frames, frequencies)``.
+///     n_fft: The size of a frame; by default what the frequencies say.
+///     hop_length: The distance between frames, by default a quarter of ``n_fft``.
+///     win_length: The size of the window, by default ``n_fft``.
+///     window: What frames were multiplied by; by default ones.
+///     center: Whether frames were centred.
+///     norm: Which direction is scaled: ``"backward"``, ``"forward"`` or, both, ``"ortho"``.
+///     onesided: Whether negative frequencies were left out; by default they were.
+///     length: The number of samples; by default all.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.fft.istft(mx.fft.stft(mx.ones((64,)), n_fft=16), n_fft=16).shape
+///     (64,)
 #[pyfunction]
 #[pyo3(signature = (stft_matrix, n_fft=None, hop_length=None, win_length=None, window=None, center=true,
     norm="backward", onesided=None, length=None, stream=None))]

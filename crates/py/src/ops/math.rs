@@ -12,6 +12,17 @@ use crate::{
 };
 
 /// Chooses elementwise between two arrays by a condition.
+///
+/// Args:
+///     condition: Truth values.
+///     x: What is chosen where the condition is true.
+///     y: What is chosen elsewhere.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.where(mx.array([True, False]), 1.0, 2.0)
+///     array([1, 2], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (condition, x, y, /, *, stream=None))]
 #[pyo3(name = "where")]
@@ -22,6 +33,17 @@ fn choose(condition: Operand, x: Operand, y: Operand, stream: Option<On>) -> PyR
 }
 
 /// Keeps elements within bounds, of which one may be ``None``.
+///
+/// Args:
+///     a: An array.
+///     a_min: The lower bound, or ``None``.
+///     a_max: The upper bound, or ``None``.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.clip(mx.array([-1.0, 0.5, 2.0]), 0, 1)
+///     array([0, 0.5, 1], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, a_min, a_max, *, stream=None))]
 fn clip(
@@ -46,6 +68,16 @@ fn clip(
 }
 
 /// The nearest number with so many decimals; ties go to the even one.
+///
+/// Args:
+///     a: An array.
+///     decimals: The number of decimals; tens if negative.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.round(mx.array([1.25, 2.75]), decimals=1)
+///     array([1.2, 2.8], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, decimals=0, stream=None))]
 fn round(a: Input, decimals: i32, stream: Option<On>) -> PyResult<PyArray> {
@@ -73,6 +105,15 @@ pub(crate) fn rounded(a: &Array, decimals: i32) -> olivine::Result<Array> {
 }
 
 /// The array itself.
+///
+/// Args:
+///     a: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.positive(mx.array([-1, 2]))
+///     array([-1, 2], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, *, stream=None))]
 fn positive(a: Input, stream: Option<On>) -> PyResult<PyArray> {
@@ -80,6 +121,16 @@ fn positive(a: Input, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// The quotient rounded down, and the remainder.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.divmod(mx.array([7, -7]), 2)[1]
+///     array([1, 1], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, b, stream=None))]
 fn divmod(
@@ -94,6 +145,18 @@ fn divmod(
 }
 
 /// Finite numbers in place of NaN and the infinities.
+///
+/// Args:
+///     a: An array.
+///     nan: What takes the place of NaN.
+///     posinf: What takes the place of infinity; by default the greatest number.
+///     neginf: What takes the place of negative infinity; by default the least number.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.nan_to_num(mx.array([1.0, float("nan")]))
+///     array([1, 0], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, nan=0.0, posinf=None, neginf=None, *, stream=None))]
 fn nan_to_num(
@@ -112,6 +175,19 @@ fn nan_to_num(
 }
 
 /// True where two arrays are nearly equal.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     rtol: The relative tolerance.
+///     atol: The absolute tolerance.
+///     equal_nan: Whether NaN equals NaN.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.isclose(mx.array([1.0, 2.0]), mx.array([1.0, 2.1]))
+///     array([True, False], dtype=bool)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=false, stream=None), text_signature = "(a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=False, stream=None)")]
 fn isclose(
@@ -132,6 +208,19 @@ fn isclose(
 }
 
 /// True if all elements of two arrays are nearly equal.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     rtol: The relative tolerance.
+///     atol: The absolute tolerance.
+///     equal_nan: Whether NaN equals NaN.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.allclose(mx.array([1.0]), mx.array([1.0 + 1e-7]))
+///     array(True, dtype=bool)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=false, stream=None), text_signature = "(a, b, /, rtol=1e-5, atol=1e-8, *, equal_nan=False, stream=None)")]
 fn allclose(
@@ -152,6 +241,17 @@ fn allclose(
 }
 
 /// True if two arrays have the same shape and elements.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     equal_nan: Whether NaN equals NaN.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.array_equal(mx.array([1, 2]), mx.array([1, 3]))
+///     array(False, dtype=bool)
 #[pyfunction]
 #[pyo3(signature = (a, b, equal_nan=false, stream=None))]
 fn array_equal(a: Operand, b: Operand, equal_nan: bool, stream: Option<On>) -> PyResult<PyArray> {
@@ -160,6 +260,16 @@ fn array_equal(a: Operand, b: Operand, equal_nan: bool, stream: Option<On>) -> P
 }
 
 /// The Walsh-Hadamard transform of the last axis.
+///
+/// Args:
+///     a: An array.
+///     scale: A factor; by default one over the root of the size.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.hadamard_transform(mx.array([1.0, 1.0, 0.0, 0.0]))
+///     array([1, 0, 1, 0], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, scale=None, stream=None))]
 fn hadamard_transform(a: Input, scale: Option<f32>, stream: Option<On>) -> PyResult<PyArray> {
@@ -167,6 +277,15 @@ fn hadamard_transform(a: Input, scale: Option<f32>, stream: Option<On>) -> PyRes
 }
 
 /// The same values, through which no gradient flows.
+///
+/// Args:
+///     a: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.grad(lambda x: x * mx.stop_gradient(x))(mx.array(3.0))
+///     array(3, dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, *, stream=None))]
 fn stop_gradient(a: Input, stream: Option<On>) -> PyResult<PyArray> {

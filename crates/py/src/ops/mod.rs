@@ -2,8 +2,10 @@
 
 mod conv;
 mod creation;
+mod extend;
 mod fast;
 mod fft;
+mod join;
 mod linalg;
 mod math;
 mod pick;
@@ -40,6 +42,8 @@ pub(crate) fn submodule<'py>(
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     conv::register(module)?;
     creation::register(module)?;
+    extend::register(module)?;
+    join::register(module)?;
     math::register(module)?;
     pick::register(module)?;
     products::register(module)?;

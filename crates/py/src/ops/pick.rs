@@ -19,6 +19,17 @@ fn flattened(a: &Array, axis: Option<i64>) -> olivine::Result<(Array, i64)> {
 }
 
 /// The slices at positions along an axis; without one, the elements of the flattened array.
+///
+/// Args:
+///     a: An array.
+///     indices: Positions, integers.
+///     axis: The axis; by default the flattened array is read.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.take(mx.array([10, 20, 30]), mx.array([2, 0]))
+///     array([30, 10], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, indices, axis=None, *, stream=None))]
 fn take(a: Input, indices: Input, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
@@ -29,6 +40,18 @@ fn take(a: Input, indices: Input, axis: Option<i64>, stream: Option<On>) -> PyRe
 }
 
 /// One element for each position along an axis; without one, of the flattened array.
+///
+/// Args:
+///     a: An array.
+///     indices: Positions, integers.
+///     axis: The axis; ``None`` reads the flattened array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.take_along_axis(mx.array([[1, 2], [3, 4]]), mx.array([[1], [0]]), axis=1)
+///     array([[2],
+///            [3]], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, indices, axis=Some(-1), *, stream=None), text_signature = "(a, /, indices, axis=-1, *, stream=None)")]
 fn take_along_axis(
@@ -44,6 +67,19 @@ fn take_along_axis(
 }
 
 /// A copy with one value put at each position along an axis; without one, of the flattened array.
+///
+/// Args:
+///     a: An array.
+///     indices: Positions, integers.
+///     values: An array of values.
+///     axis: The axis; ``None`` writes to the flattened array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.put_along_axis(mx.array([[1, 2], [3, 4]]), mx.array([[1], [0]]), mx.array(0), axis=1)
+///     array([[1, 0],
+///            [0, 4]], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, indices, values, axis=None, *, stream=None))]
 fn put_along_axis(
@@ -65,6 +101,18 @@ fn put_along_axis(
 }
 
 /// A part of an array, from positions that are an array themselves.
+///
+/// Args:
+///     a: An array.
+///     start_indices: The first position along each of ``axes``.
+///     axes: The axes.
+///     slice_size: The shape of the part.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.slice(mx.arange(5), mx.array([1]), (0,), (3,))
+///     array([1, 2, 3], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, start_indices, axes, slice_size, *, stream=None))]
 fn slice(
@@ -80,6 +128,18 @@ fn slice(
 }
 
 /// A copy with a part replaced, from positions that are an array themselves.
+///
+/// Args:
+///     a: An array.
+///     update: What takes the place of the part.
+///     start_indices: The first position along each of ``axes``.
+///     axes: The axes.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.slice_update(mx.arange(5), mx.array([9, 9]), mx.array([1]), (0,))
+///     array([0, 9, 9, 3, 4], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, update, start_indices, axes, *, stream=None))]
 fn slice_update(

@@ -12,6 +12,17 @@ use crate::{
 };
 
 /// The product of matrices in the last two axes; leading axes are broadcast.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.matmul(mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([[1.0, 2.0], [3.0, 4.0]]))
+///     array([[7, 10],
+///            [15, 22]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, *, stream=None))]
 fn matmul(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
@@ -19,6 +30,20 @@ fn matmul(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// ``alpha * (a @ b) + beta * c``.
+///
+/// Args:
+///     c: What is added.
+///     a: The left matrix.
+///     b: The right matrix.
+///     alpha: The factor of the product.
+///     beta: How far a value is corrected.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.addmm(mx.ones((2, 2)), mx.ones((2, 3)), mx.ones((3, 2)))
+///     array([[4, 4],
+///            [4, 4]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (c, a, b, /, alpha=1.0, beta=1.0, *, stream=None))]
 fn addmm(
@@ -33,6 +58,16 @@ fn addmm(
 }
 
 /// Sums of products over the last axes.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.inner(mx.array([1.0, 2.0, 3.0]), mx.array([1.0, 2.0, 3.0]))
+///     array(14, dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, *, stream=None))]
 fn inner(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
@@ -40,6 +75,17 @@ fn inner(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// Each element of one flattened array times each of another.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.outer(mx.array([1, 2]), mx.array([3, 4]))
+///     array([[3, 4],
+///            [6, 8]], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, *, stream=None))]
 fn outer(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
@@ -47,6 +93,16 @@ fn outer(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// The Kronecker product.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.kron(mx.array([1, 2]), mx.array([1, 1]))
+///     array([1, 1, 2, 2], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, b, *, stream=None))]
 fn kron(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
@@ -54,6 +110,17 @@ fn kron(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
 }
 
 /// Sums of products along an axis; complex numbers of ``a`` are conjugated.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     axis: The axis.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.vecdot(mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([[1.0, 2.0], [3.0, 4.0]]))
+///     array([5, 25], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, *, axis=-1, stream=None), text_signature = "(a, b, /, *, axis=-1, stream=None)")]
 fn vecdot(a: Operand, b: Operand, axis: i64, stream: Option<On>) -> PyResult<PyArray> {
@@ -61,6 +128,18 @@ fn vecdot(a: Operand, b: Operand, axis: i64, stream: Option<On>) -> PyResult<PyA
 }
 
 /// Sums of products over pairs of axes: the last of one and the first of the other, or two lists.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     axes: The number of axes, or two lists of axes.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.tensordot(mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([[1.0, 2.0], [3.0, 4.0]]), axes=1)
+///     array([[7, 10],
+///            [15, 22]], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, axes=None, *, stream=None), text_signature = "(a, b, /, axes=2, *, stream=None)")]
 fn tensordot(
@@ -109,6 +188,15 @@ fn einsum(subscripts: &str, operands: Vec<Input>, stream: Option<On>) -> PyResul
 }
 
 /// The order in which :func:`einsum` multiplies, as a list of pairs, and a description of its cost.
+///
+/// Args:
+///     subscripts: The labels of axes.
+///     operands: The arrays.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.einsum_path("ij,jk->ik", mx.ones((2, 3)), mx.ones((3, 4)))[0]
+///     [(0, 1)]
 #[pyfunction]
 #[pyo3(signature = (subscripts, *operands))]
 fn einsum_path<'py>(
@@ -126,6 +214,20 @@ fn einsum_path<'py>(
 }
 
 /// The matrix product with blocks masked out.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     block_size: The size of a block: 32 or 64.
+///     mask_out: The mask of the result.
+///     mask_lhs: The mask of ``a``.
+///     mask_rhs: The mask of ``b``.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.block_masked_mm(mx.ones((32, 32)), mx.ones((32, 32)), 32, mask_out=mx.array([[False]])).sum()
+///     array(0, dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, block_size=64, mask_out=None, mask_lhs=None, mask_rhs=None, *, stream=None))]
 fn block_masked_mm(
@@ -146,6 +248,19 @@ fn block_masked_mm(
 }
 
 /// Products of chosen matrices.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     lhs_indices: Which matrices of the left side.
+///     rhs_indices: Which matrices of the right side.
+///     sorted_indices: Has no effect: the kernel finds neighbours that choose the same matrix.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.gather_mm(mx.ones((2, 1, 3)), mx.ones((4, 3, 2)), rhs_indices=mx.array([3, 0])).shape
+///     (2, 1, 2)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, lhs_indices=None, rhs_indices=None, *, sorted_indices=false, stream=None))]
 fn gather_mm(
@@ -166,6 +281,17 @@ fn gather_mm(
 }
 
 /// The matrix products of segments of the inner axis.
+///
+/// Args:
+///     a: An array.
+///     b: An array.
+///     segments: Pairs of the first position of a segment and the one after its last.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.segmented_mm(mx.ones((1, 4)), mx.ones((4, 1)), mx.array([[0, 1], [1, 4]])).flatten()
+///     array([1, 3], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, b, /, segments, *, stream=None))]
 fn segmented_mm(a: Input, b: Input, segments: Input, stream: Option<On>) -> PyResult<PyArray> {

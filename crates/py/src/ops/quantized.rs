@@ -36,6 +36,11 @@ fn array(input: Option<&Input>) -> Option<&Array> {
 ///
 /// Returns:
 ///     The codes, packed in ``uint32``, the scales and, for ``"affine"``, the biases.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> [part.shape for part in mx.quantize(mx.ones((4, 64)))]
+///     [(4, 8), (4, 1), (4, 1)]
 #[pyfunction]
 #[pyo3(signature = (w, /, group_size=None, bits=None, mode="affine", *, global_scale=None, stream=None))]
 fn quantize<'py>(
@@ -59,6 +64,22 @@ fn quantize<'py>(
 }
 
 /// The numbers that codes of few bits stand for.
+///
+/// Args:
+///     w: Packed codes, ``uint32``.
+///     scales: The scales of groups.
+///     biases: The biases of groups, for ``"affine"``.
+///     group_size: How many neighbours share a scale; by default what is usual for the mode.
+///     bits: The bits of a number; by default what is usual for the mode.
+///     mode: The format: ``"affine"``, ``"mxfp4"``, ``"mxfp8"`` or ``"nvfp4"``.
+///     global_scale: A scale for the whole array, for ``"nvfp4"``.
+///     dtype: The type of the elements.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.dequantize(*mx.quantize(mx.ones((4, 64)))).shape
+///     (4, 64)
 #[pyfunction]
 #[pyo3(signature = (w, /, scales, biases=None, group_size=None, bits=None, mode="affine",
     global_scale=None, dtype=None, *, stream=None))]
@@ -85,6 +106,22 @@ fn dequantize(
 }
 
 /// The matrix product with a packed matrix, by default transposed, which is never unpacked whole.
+///
+/// Args:
+///     x: An array.
+///     w: Packed codes, ``uint32``.
+///     scales: The scales of groups.
+///     biases: The biases of groups, for ``"affine"``.
+///     transpose: Whether the packed matrix is transposed.
+///     group_size: How many neighbours share a scale; by default what is usual for the mode.
+///     bits: The bits of a number; by default what is usual for the mode.
+///     mode: The format: ``"affine"``, ``"mxfp4"``, ``"mxfp8"`` or ``"nvfp4"``.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.quantized_matmul(mx.ones((2, 64)), *mx.quantize(mx.ones((4, 64)))).shape
+///     (2, 4)
 #[pyfunction]
 #[pyo3(signature = (x, w, /, scales, biases=None, transpose=true, group_size=None, bits=None,
     mode="affine", *, stream=None))]
@@ -111,6 +148,26 @@ fn quantized_matmul(
 }
 
 /// Matrix products with chosen ones of several packed matrices.
+///
+/// Args:
+///     x: An array.
+///     w: Packed codes, ``uint32``.
+///     scales: The scales of groups.
+///     biases: The biases of groups, for ``"affine"``.
+///     lhs_indices: Which matrices of the left side.
+///     rhs_indices: Which matrices of the right side.
+///     transpose: Whether the packed matrix is transposed.
+///     group_size: How many neighbours share a scale; by default what is usual for the mode.
+///     bits: The bits of a number; by default what is usual for the mode.
+///     mode: The format: ``"affine"``, ``"mxfp4"``, ``"mxfp8"`` or ``"nvfp4"``.
+///     global_scale: A scale for the whole array, for ``"nvfp4"``.
+///     sorted_indices: Has no effect: the kernel finds neighbours that choose the same matrix.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.gather_qmm(mx.ones((2, 1, 64)), *mx.quantize(mx.ones((5, 4, 64))), rhs_indices=mx.array([4, 1])).shape
+///     (2, 1, 4)
 #[pyfunction]
 #[pyo3(signature = (x, w, /, scales, biases=None, lhs_indices=None, rhs_indices=None, transpose=true,
     group_size=None, bits=None, mode="affine", global_scale=None, *, sorted_indices=false, stream=None))]
@@ -158,6 +215,22 @@ fn pair<'a>(
 }
 
 /// ``x @ w.T`` with both sides rounded to a format of few bits.
+///
+/// Args:
+///     x: An array.
+///     w: Weights: an array, or packed codes if there are ``scales``.
+///     scales: The scales of groups.
+///     group_size: How many neighbours share a scale; by default what is usual for the mode.
+///     bits: The bits of a number; by default what is usual for the mode.
+///     mode: The format: ``"affine"``, ``"mxfp4"``, ``"mxfp8"`` or ``"nvfp4"``.
+///     global_scale_x: A scale for all of ``x``, for ``"nvfp4"``.
+///     global_scale_w: A scale for all of ``w``, for ``"nvfp4"``.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.qqmm(mx.ones((2, 32)), mx.ones((3, 32)), mode="mxfp8").shape
+///     (2, 3)
 #[pyfunction]
 #[pyo3(signature = (x, w, scales=None, group_size=None, bits=None, mode="nvfp4", global_scale_x=None,
     global_scale_w=None, *, stream=None))]
@@ -198,6 +271,25 @@ fn packed_weights(
 }
 
 /// :func:`qqmm` of chosen matrices.
+///
+/// Args:
+///     x: An array.
+///     w: Weights: an array, or packed codes if there are ``scales``.
+///     scales: The scales of groups.
+///     lhs_indices: Which matrices of the left side.
+///     rhs_indices: Which matrices of the right side.
+///     group_size: How many neighbours share a scale; by default what is usual for the mode.
+///     bits: The bits of a number; by default what is usual for the mode.
+///     mode: The format: ``"affine"``, ``"mxfp4"``, ``"mxfp8"`` or ``"nvfp4"``.
+///     global_scale_x: A scale for all of ``x``, for ``"nvfp4"``.
+///     global_scale_w: A scale for all of ``w``, for ``"nvfp4"``.
+///     sorted_indices: Has no effect: the kernel finds neighbours that choose the same matrix.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.gather_qqmm(mx.ones((2, 1, 32)), mx.ones((4, 3, 32)), rhs_indices=mx.array([3, 0]), mode="mxfp8").shape
+///     (2, 1, 3)
 #[pyfunction]
 #[pyo3(signature = (x, w, /, scales=None, lhs_indices=None, rhs_indices=None, group_size=None, bits=None,
     mode="nvfp4", global_scale_x=None, global_scale_w=None, *, sorted_indices=false, stream=None))]

@@ -16,6 +16,17 @@ fn one_axis(axis: Option<i64>, keepdims: bool) -> Axes {
 }
 
 /// The position of the greatest element along an axis, or in the flattened array, as ``uint32``.
+///
+/// Args:
+///     a: An array.
+///     axis: The axis; by default the flattened array is searched.
+///     keepdims: Keeps the axes gone over, with size one.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.argmax(mx.array([3, 9, 1]))
+///     array(1, dtype=uint32)
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
 fn argmax(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> PyResult<PyArray> {
@@ -23,6 +34,17 @@ fn argmax(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> Py
 }
 
 /// The position of the smallest element along an axis, or in the flattened array, as ``uint32``.
+///
+/// Args:
+///     a: An array.
+///     axis: The axis; by default the flattened array is searched.
+///     keepdims: Keeps the axes gone over, with size one.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.argmin(mx.array([3, 9, 1]))
+///     array(2, dtype=uint32)
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
 fn argmin(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> PyResult<PyArray> {
@@ -30,6 +52,17 @@ fn argmin(a: Input, axis: Option<i64>, keepdims: bool, stream: Option<On>) -> Py
 }
 
 /// The smallest and the greatest element over axes.
+///
+/// Args:
+///     a: An array.
+///     axis: The axis or axes; by default all.
+///     keepdims: Keeps the axes gone over, with size one.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.minmax(mx.array([3, 9, 1]))
+///     (array(1, dtype=int32), array(9, dtype=int32))
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, keepdims=false, *, stream=None))]
 fn minmax(
@@ -49,6 +82,18 @@ fn degrees_of_freedom(op: &str, ddof: i64) -> PyResult<usize> {
 }
 
 /// The variance over axes.
+///
+/// Args:
+///     a: An array.
+///     axis: The axis or axes; by default all.
+///     keepdims: Keeps the axes gone over, with size one.
+///     ddof: What is subtracted from the number of elements in the divisor.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.var(mx.array([1.0, 2.0, 3.0]))
+///     array(0.666667, dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, stream=None))]
 fn var(
@@ -63,6 +108,18 @@ fn var(
 }
 
 /// The standard deviation over axes.
+///
+/// Args:
+///     a: An array.
+///     axis: The axis or axes; by default all.
+///     keepdims: Keeps the axes gone over, with size one.
+///     ddof: What is subtracted from the number of elements in the divisor.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.std(mx.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+///     array([1, 1], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, stream=None))]
 #[pyo3(name = "std")]
@@ -78,6 +135,17 @@ fn standard_deviation(
 }
 
 /// Exponentials divided by their sum over axes.
+///
+/// Args:
+///     a: An array.
+///     axis: The axis or axes; by default all.
+///     precise: Has no effect: halves are summed in ``float32`` in any case.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.softmax(mx.array([0.0, 0.0]))
+///     array([0.5, 0.5], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (a, /, axis=None, *, precise=false, stream=None))]
 fn softmax(a: Input, axis: Option<Ints>, precise: bool, stream: Option<On>) -> PyResult<PyArray> {
@@ -87,6 +155,17 @@ fn softmax(a: Input, axis: Option<Ints>, precise: bool, stream: Option<On>) -> P
 }
 
 /// Puts the element of one rank in its place: smaller ones before it, greater ones after.
+///
+/// Args:
+///     a: An array.
+///     kth: The rank.
+///     axis: The axis; ``None`` flattens the array first.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.partition(mx.array([3, 1, 2]), 0)[0]
+///     array(1, dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, kth, axis=-1, *, stream=None), text_signature = "(a, /, kth, axis=-1, *, stream=None)")]
 fn partition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
@@ -94,6 +173,17 @@ fn partition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyR
 }
 
 /// The positions that put the element of one rank in its place, as ``uint32``.
+///
+/// Args:
+///     a: An array.
+///     kth: The rank.
+///     axis: The axis; ``None`` flattens the array first.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.argpartition(mx.array([3, 1, 2]), 0)[0]
+///     array(1, dtype=uint32)
 #[pyfunction]
 #[pyo3(signature = (a, /, kth, axis=-1, *, stream=None), text_signature = "(a, /, kth, axis=-1, *, stream=None)")]
 fn argpartition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
@@ -101,6 +191,17 @@ fn argpartition(a: Operand, kth: i64, axis: Option<i64>, stream: Option<On>) -> 
 }
 
 /// The greatest elements along an axis, in no particular order.
+///
+/// Args:
+///     a: An array.
+///     k: How many.
+///     axis: The axis; ``None`` flattens the array first.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.topk(mx.array([3, 1, 2]), 1)
+///     array([3], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, k, axis=-1, *, stream=None), text_signature = "(a, /, k, axis=-1, *, stream=None)")]
 fn topk(a: Operand, k: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
@@ -110,6 +211,17 @@ fn topk(a: Operand, k: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<P
 }
 
 /// The positions in a sorted vector where values belong, as ``uint32``.
+///
+/// Args:
+///     sorted_sequence: A vector in ascending order.
+///     values: An array of values.
+///     side: ``"left"`` for the position before equal elements, ``"right"`` for the one after.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.searchsorted(mx.array([1, 3, 5]), mx.array([2, 5]))
+///     array([1, 2], dtype=uint32)
 #[pyfunction]
 #[pyo3(signature = (sorted_sequence, values, /, side="left", *, stream=None))]
 fn searchsorted(
@@ -132,6 +244,20 @@ fn searchsorted(
 }
 
 /// The smallest ``size`` distinct elements in ascending order, and where and how often they occur.
+///
+/// Args:
+///     a: An array.
+///     size: How many elements are returned.
+///     return_index: Returns the positions of first occurrences too.
+///     return_inverse: Returns the place of each element among the distinct ones too.
+///     return_counts: Returns how often each occurs too.
+///     fill_value: What fills up places that are left; by default the smallest element.
+///     stream: Where to compute it.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.unique(mx.array([3, 1, 3]), 2)
+///     array([1, 3], dtype=int32)
 #[pyfunction]
 #[pyo3(signature = (a, /, size, return_index=false, return_inverse=false, return_counts=false,
     fill_value=None, *, stream=None))]
