@@ -68,6 +68,8 @@ class _Loader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.spec
         if module.__name__ == "olivine.core":
+            # Programs read names such as mlx.core.float32 in what is printed.
+            module._stand_in(True)
             # It is no package, so `import mlx.core.random` looks nowhere else.
             for child, value in vars(module).items():
                 if isinstance(value, ModuleType):
@@ -167,6 +169,8 @@ def uninstall() -> None:
     if not is_installed():
         return
     sys.meta_path.remove(_FINDER)
+    if core := sys.modules.get("olivine.core"):
+        core._stand_in(False)
     for name in [n for n in sys.modules if n.partition(".")[0] == "mlx"]:
         del sys.modules[name]
     os.environ.pop(VARIABLE, None)
