@@ -23,7 +23,7 @@ class Sequential(Module):
 
     def __init__(self, *modules: Callable[[Any], Any]) -> None:
         super().__init__()
-        self.layers = list(modules)
+        self.layers: list[Any] = list(modules)
 
     def __call__(self, x: Any) -> Any:
         """Pass ``x`` through every layer."""
