@@ -10,9 +10,8 @@ import zipfile
 from pathlib import Path
 from textwrap import dedent
 
-import pytest
-
 import olivine
+import pytest
 
 SOURCE = str(Path(olivine.__file__).parent.parent)
 
@@ -228,7 +227,7 @@ def test_exit_codes_and_errors_are_the_programs() -> None:
         (["-m", "nonsense.more"], "No module named nonsense.more"),
         (["-m", "email"], "email is a package without a __main__ module"),
         (["nonsense.py"], "can't open file"),
-        ([str(Path(__file__).parent.parent / "olivine" / "compat")], "no __main__.py"),
+        ([str(Path(SOURCE) / "olivine" / "compat")], "no __main__.py"),
     ],
 )
 def test_wrong_command_lines_are_explained(arguments: list[str], message: str) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
-
 import olivine.core as mx
 import olivine.optimizers as optim
+import pytest
 from olivine.utils import tree_flatten, tree_map, tree_unflatten
 
 Numbers = npt.NDArray[np.float64]

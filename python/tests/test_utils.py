@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
-
 from olivine.utils import (
     tree_flatten,
     tree_map,

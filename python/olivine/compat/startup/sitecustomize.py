@@ -9,22 +9,26 @@ import importlib.util
 import os
 import sys
 
-_folder = os.path.dirname(os.path.abspath(__file__))
-# The folder has served; another sitecustomize may wait behind it.
-sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _folder]
 
-if os.environ.get("OLIVINE_COMPAT_MLX") == "1":
-    try:
-        import olivine.compat.hook
-    except ImportError:
-        # The parent had a path of its own.
-        sys.path.append(os.path.abspath(os.path.join(_folder, *[os.pardir] * 3)))
-        import olivine.compat.hook
+def _start() -> None:
+    folder = os.path.dirname(os.path.abspath(__file__))
+    # The folder has served; another sitecustomize may wait behind it.
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != folder]
+    if os.environ.get("OLIVINE_COMPAT_MLX") == "1":
+        # The parent may have found olivine by a path of its own.
+        source = os.path.abspath(os.path.join(folder, *[os.pardir] * 3))
+        try:
+            from olivine.compat.hook import install
+        except ImportError:
+            sys.path.append(source)
+            from olivine.compat.hook import install
+        install()
+    following = importlib.machinery.PathFinder.find_spec("sitecustomize")
+    if following is not None and following.loader is not None:
+        module = importlib.util.module_from_spec(following)
+        sys.modules["sitecustomize"] = module
+        following.loader.exec_module(module)
 
-    olivine.compat.hook.install()
 
-_next = importlib.machinery.PathFinder.find_spec("sitecustomize")
-if _next is not None and _next.loader is not None:
-    _module = importlib.util.module_from_spec(_next)
-    sys.modules["sitecustomize"] = _module
-    _next.loader.exec_module(_module)
+if __name__ == "sitecustomize":
+    _start()
