@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import olivine.core as mx
@@ -12,6 +12,10 @@ from olivine.utils import tree_flatten, tree_unflatten
 
 Filter = Callable[["Module", str, Any], bool]
 """A question about one member: its module, its dotted key in that module, its value."""
+
+# Asked about every member of a model again and again, so made once.
+_PARAMETER_KINDS = (dict, list, mx.array)
+_ITEM_KINDS = (*_PARAMETER_KINDS, tuple)
 
 
 def _is_floating(dtype: mx.Dtype) -> bool:
@@ -93,7 +97,7 @@ class Module(dict[str, Any]):
         return value
 
     def __setattr__(self, key: str, val: Any) -> None:
-        if isinstance(val, (mx.array, dict, list, tuple)):
+        if isinstance(val, _ITEM_KINDS):
             # An ordinary attribute would hide the item from now on. One of the class cannot be
             # removed from here, and Python says so.
             if key not in self and (key in self.__dict__ or hasattr(type(self), key)):
@@ -211,7 +215,7 @@ class Module(dict[str, Any]):
             >>> nn.Module.valid_parameter_filter(layer, "_cache", mx.zeros(2))
             False
         """
-        return isinstance(value, (dict, list, mx.array)) and not key.startswith("_")
+        return isinstance(value, _PARAMETER_KINDS) and not key.startswith("_")
 
     @staticmethod
     def trainable_parameter_filter(module: Module, key: str, value: Any) -> bool:
@@ -223,7 +227,11 @@ class Module(dict[str, Any]):
             >>> nn.Module.trainable_parameter_filter(layer, "weight", layer.weight)
             False
         """
-        return Module.valid_parameter_filter(module, key, value) and key not in module._no_grad
+        return (
+            isinstance(value, _PARAMETER_KINDS)
+            and not key.startswith("_")
+            and key not in module._no_grad
+        )
 
     def filter_and_map(
         self,
@@ -320,7 +328,7 @@ class Module(dict[str, Any]):
             >>> layer.bias
             array([0, 0], dtype=float32)
         """
-        _merge(self, parameters, strict, _place_array)
+        _put_arrays(self, parameters, strict)
         return self
 
     def apply(
@@ -366,7 +374,7 @@ class Module(dict[str, Any]):
             >>> model.update_modules({"layers": [{}, nn.GELU()]}).layers
             [ReLU(), GELU()]
         """
-        _merge(self, modules, strict, _place_module)
+        _put_modules(self, modules, strict)
         return self
 
     def apply_to_modules(self, apply_fn: Callable[[str, Module], Any]) -> Module:
@@ -562,7 +570,13 @@ class _Selection:
 
     def module(self, module: Module) -> dict[str, Any]:
         keep, member = self.keep, self.member
-        return {k: member(module, k, v) for k, v in module.items() if keep(module, k, v)}
+        # Most members are arrays that stay as they are.
+        bare = self.is_leaf is None and self.convert is None
+        return {
+            k: v if bare and not isinstance(v, (dict, list)) else member(module, k, v)
+            for k, v in module.items()
+            if keep(module, k, v)
+        }
 
     def member(self, owner: Module, key: str, value: Any) -> Any:
         if self.is_leaf is None:
@@ -593,9 +607,18 @@ def _is_childless_member(owner: Module, key: str, value: Any) -> bool:
 
 def _named_children(module: Module, prefix: str = "") -> list[tuple[str, Module]]:
     """The child modules with dotted names that start from ``prefix``."""
-    inner = f".{prefix}" if prefix else ""
-    found: Any = tree_flatten(module.children(), prefix=inner, is_leaf=Module.is_module)
-    return cast("list[tuple[str, Module]]", found)
+    found: list[tuple[str, Module]] = []
+    _collect_modules(module.children(), f"{prefix}." if prefix else "", found)
+    return found
+
+
+def _collect_modules(tree: Any, start: str, found: list[tuple[str, Module]]) -> None:
+    """Add the modules in a dictionary or list, which are its leaves."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(value, Module):
+            found.append((f"{start}{key}", value))
+        elif isinstance(value, (dict, list)):
+            _collect_modules(value, f"{start}{key}.", found)
 
 
 def _walk(root: Module) -> Iterator[tuple[str, Module]]:
@@ -613,11 +636,20 @@ def _as_list(keys: str | list[str]) -> list[str]:
 
 def _own_parameters(module: Module) -> list[str]:
     """The dotted keys of the arrays that a module holds itself, not through another module."""
+    found: list[str] = []
+    for key, value in module.items():
+        _collect_own(module, key, value, found)
+    return found
 
-    def own(owner: Module, key: str, value: Any) -> bool:
-        return not isinstance(value, Module) and owner.valid_parameter_filter(owner, key, value)
 
-    return list(tree_flatten(module.filter_and_map(own), destination={}))
+def _collect_own(owner: Module, key: str, value: Any, found: list[str]) -> None:
+    if isinstance(value, Module) or not owner.valid_parameter_filter(owner, key, value):
+        return
+    if isinstance(value, (dict, list)):
+        for k, v in value.items() if isinstance(value, dict) else enumerate(value):
+            _collect_own(owner, f"{key}.{k}", v, found)
+    else:
+        found.append(key)
 
 
 def _check_weights(expected: dict[str, mx.array], given: dict[str, Any]) -> None:
@@ -636,47 +668,51 @@ def _check_weights(expected: dict[str, mx.array], given: dict[str, Any]) -> None
             raise ValueError(f"[load_weights] {name} has shape {new.shape}, not {old.shape}")
 
 
-Place = Callable[[Any, Any, Any, bool], None]
+def _entries(tree: Any, strict: bool) -> Iterable[tuple[Any, Any]]:
+    """The keys or indices of a tree, and what is there."""
+    if isinstance(tree, dict):
+        return tree.items()
+    if isinstance(tree, list):
+        return enumerate(tree)
+    if strict:
+        raise ValueError(f"[update] a {type(tree).__name__} does not fit where a tree is expected")
+    return ()
 
 
-def _merge(target: Any, source: Any, strict: bool, place: Place) -> None:
-    """Hand each entry of ``source`` that has a place in ``target`` to ``place``."""
-    if isinstance(source, dict):
-        entries = list(source.items())
-    elif isinstance(source, list):
-        entries = list(enumerate(source))
-    elif strict:
-        raise ValueError(
-            f"[update] a {type(source).__name__} does not fit where a tree is expected"
-        )
-    else:
-        return
-    for key, new in entries:
-        if isinstance(target, list):
-            present = isinstance(key, int) and key < len(target)
+def _misfit(target: Any, key: Any, strict: bool) -> None:
+    if strict:
+        raise ValueError(f"[update] {type(target).__name__} has no entry {key!r}") from None
+
+
+_ABSENT = (KeyError, IndexError, TypeError)
+"""What ``target[key]`` raises where there is no such entry, or no container."""
+
+
+def _put_arrays(target: Any, source: Any, strict: bool) -> None:
+    for key, new in _entries(source, strict):
+        try:
+            current = target[key]
+        except _ABSENT:
+            _misfit(target, key, strict)
+            continue
+        if not isinstance(current, mx.array):
+            _put_arrays(current, new, strict)
+        elif strict and not isinstance(new, mx.array):
+            raise ValueError(f"[update] {key!r} takes an array, not a {type(new).__name__}")
         else:
-            present = isinstance(target, dict) and key in target
-        if present:
-            place(target, key, new, strict)
-        elif strict:
-            raise ValueError(f"[update] {type(target).__name__} has no entry {key!r}")
+            target[key] = new
 
 
-def _place_array(target: Any, key: Any, new: Any, strict: bool) -> None:
-    current = target[key]
-    if not isinstance(current, mx.array):
-        _merge(current, new, strict, _place_array)
-    elif strict and not isinstance(new, mx.array):
-        raise ValueError(f"[update] {key!r} takes an array, not a {type(new).__name__}")
-    else:
-        target[key] = new
-
-
-def _place_module(target: Any, key: Any, new: Any, strict: bool) -> None:
-    current = target[key]
-    if isinstance(current, Module) and isinstance(new, Module):
-        target[key] = new
-    elif isinstance(current, (dict, list)):
-        _merge(current, new, strict, _place_module)
-    elif strict and not (isinstance(new, dict) and not new):
-        raise ValueError(f"[update] {key!r} is no module, but got a {type(new).__name__}")
+def _put_modules(target: Any, source: Any, strict: bool) -> None:
+    for key, new in _entries(source, strict):
+        try:
+            current = target[key]
+        except _ABSENT:
+            _misfit(target, key, strict)
+            continue
+        if isinstance(current, Module) and isinstance(new, Module):
+            target[key] = new
+        elif isinstance(current, (dict, list)):
+            _put_modules(current, new, strict)
+        elif strict and not (isinstance(new, dict) and not new):
+            raise ValueError(f"[update] {key!r} is no module, but got a {type(new).__name__}")
