@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -214,3 +216,11 @@ def test_defaults_and_custom_parts_of_a_transformer() -> None:
     custom = nn.Transformer(custom_encoder=Part(), custom_decoder=Part())
     assert custom(mx.zeros(2), mx.zeros(2), None, None, None).tolist() == [1, 1]
     assert custom.parameters() == {"encoder": {}, "decoder": {}}
+
+
+def test_models_that_hold_a_function_can_be_copied_and_pickled() -> None:
+    model = nn.TransformerEncoderLayer(8, 2, activation=nn.gelu)
+    x = array(numbers(2, 5, 8))
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert twin.activation is nn.gelu
+        assert_close(twin(x, None), numpy(model(x, None)), 1e-6)

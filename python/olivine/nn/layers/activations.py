@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar, cast
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import olivine.core as mx
 from olivine.nn.layers.base import Module
@@ -13,8 +14,18 @@ F = TypeVar("F", bound=Callable[..., mx.array])
 
 
 def _fused(function: F) -> F:
-    """Compile to one kernel for arrays of any shape."""
-    return cast("F", mx.compile(function, shapeless=True))
+    """Compile to one kernel for arrays of any shape.
+
+    The result is an ordinary function of its module, so that models that hold it can be copied
+    and pickled.
+    """
+    compiled: Callable[..., mx.array] = mx.compile(function, shapeless=True)
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> mx.array:
+        return compiled(*args, **kwargs)
+
+    return cast("F", call)
 
 
 def sigmoid(x: mx.array) -> mx.array:
