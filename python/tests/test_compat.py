@@ -161,7 +161,7 @@ import json, sys
 import mlx.utils
 main = sys.modules["__main__"]
 print(json.dumps({
-    "argv": sys.argv, "path": sys.path[0], "name": __name__, "file": globals().get("__file__"),
+    "argv": sys.argv, "path": sys.path, "name": __name__, "file": globals().get("__file__"),
     "own": vars(main) is globals(), "package": __package__,
     "spec": getattr(__spec__, "name", None), "module": mlx.utils.__name__,
 }))
@@ -169,8 +169,11 @@ print(json.dumps({
 PLAIN = SHOW.replace("import mlx.utils", "import olivine.utils; mlx = olivine")
 
 
+@pytest.mark.parametrize("safe_path", ["", "1"])
 @pytest.mark.parametrize("kind", ["script", "link", "folder", "zip", "code", "stdin", "module"])
-def test_programs_see_what_python_would_show_them(kind: str, tmp_path: Path) -> None:
+def test_programs_see_what_python_would_show_them(
+    kind: str, safe_path: str, tmp_path: Path
+) -> None:
     def arguments(text: str) -> tuple[list[str], str]:
         if kind == "code":
             return ["-c", text, "-x", "y"], ""
@@ -199,7 +202,8 @@ def test_programs_see_what_python_would_show_them(kind: str, tmp_path: Path) -> 
             return ["-m", "package", "-m", "x"], ""
         return [os.path.relpath(script), "--help", "-m"], ""
 
-    variables = {"PYTHONPATH": os.pathsep.join([SOURCE, str(tmp_path)])}
+    paths = os.pathsep.join([SOURCE, str(tmp_path)])
+    variables = {"PYTHONPATH": paths, "PYTHONSAFEPATH": safe_path}
     command, stdin = arguments(PLAIN)
     expected = json.loads(output(*command, stdin=stdin, **variables))
     command, stdin = arguments(SHOW)

@@ -92,7 +92,8 @@ def _version() -> str:
 
 def _first_path(path: str) -> None:
     """Puts a folder in the place where Python keeps that of the program."""
-    if not sys.flags.safe_path:
+    # Python 3.10 has no such flag; with it there is no such place.
+    if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = path
 
 
@@ -154,6 +155,8 @@ def _start_script(path: str, arguments: list[str]) -> None:
         return
     importer = pkgutil.get_importer(path)
     if importer is not None:  # a folder or a zip file
+        if getattr(sys.flags, "safe_path", False):
+            sys.path.insert(0, path)  # as Python does, since nothing in it would be found
         _first_path(path)
         hook.install()
         inside = importer.find_spec("__main__")
