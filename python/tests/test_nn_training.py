@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import olivine.core as mx
-import pytest
 from nn_testing import array, assert_close, numbers, numpy
 from olivine import nn
 from olivine.nn.utils import checkpoint
@@ -102,86 +100,3 @@ def test_compiled_steps_use_and_change_the_state() -> None:
         assert_close(run(x), numpy(plain(x)), 1e-5)
     mx.eval(model.state)
     assert_close(model.running_var, numpy(plain.running_var), 1e-5)
-
-
-def test_averages_of_one_process_are_what_was_given() -> None:
-    gradients = {"a": mx.ones(2)}
-    assert nn.average_gradients(gradients) is gradients
-
-
-class TwoProcesses:
-    """A group of two processes that hold the same."""
-
-    def __init__(self, rank: int = 0) -> None:
-        self._rank = rank
-
-    def size(self) -> int:
-        return 2
-
-    def rank(self) -> int:
-        return self._rank
-
-
-@pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> list[mx.array]:
-    """What is summed over the processes, each of which sends the same."""
-    sent: list[mx.array] = []
-
-    def all_sum(x: mx.array, **_: Any) -> mx.array:
-        sent.append(x)
-        return 2 * x
-
-    monkeypatch.setattr(mx.distributed, "all_sum", all_sum)
-    return sent
-
-
-@pytest.mark.parametrize(
-    ("limit", "sizes"),
-    [(32 * 1024**2, [17]), (20, [6, 10, 1]), (24, [6, 10, 1]), (28, [16, 1]), (0, [6, 10, 1])],
-)
-def test_averages_are_sent_in_messages_of_a_size(
-    messages: list[mx.array], limit: int, sizes: list[int]
-) -> None:
-    tree = {"a": array(numbers(2, 3)), "b": [array(numbers(10)), {"c": array(numbers(1))}]}
-    group: Any = TwoProcesses()
-    averaged = nn.average_gradients(tree, group=group, all_reduce_size=limit)
-    assert [x.size for x in messages] == sizes
-    tree_map(lambda a, b: assert_close(a, numpy(b), 0), averaged, tree)
-
-
-def test_gradients_of_several_dtypes_are_sent_one_by_one(messages: list[mx.array]) -> None:
-    tree = {"a": mx.ones(3), "b": mx.ones(2, mx.float16)}
-    group: Any = TwoProcesses()
-    averaged = nn.average_gradients(tree, group=group)
-    assert [x.size for x in messages] == [3, 2]
-    assert averaged["b"].dtype == mx.float16
-
-
-def test_clipping_uses_the_norm_of_all_processes(messages: list[mx.array]) -> None:
-    from olivine.nn.utils import clip_grad_norm_sharded
-
-    group: Any = TwoProcesses()
-    clipped, norm = clip_grad_norm_sharded({"a": mx.array([3.0, 4.0])}, 1.0, group)
-    assert_close(norm, 5 * np.sqrt(2))
-    assert_close(clipped["a"], np.array([3, 4]) / (5 * np.sqrt(2)))
-    small, _ = clip_grad_norm_sharded({"a": mx.array([3.0, 4.0])}, 100.0, group)
-    assert small["a"].tolist() == [3, 4]
-
-
-@pytest.mark.parametrize("segments", [1, 2, [3], [0.5]])
-@pytest.mark.parametrize("sharding", ["all-to-sharded", "sharded-to-all"])
-def test_parts_of_all_processes_make_the_whole_layer(sharding: str, segments: Any) -> None:
-    from olivine.nn.layers.distributed import shard_linear
-
-    whole = nn.Linear(12, 12)
-    cut = [3] if segments == [3] else [6] if segments != 1 else []
-    if segments == [3]:
-        whole, segments, cut = nn.Linear(8, 8), [4], [4]
-    groups: list[Any] = [TwoProcesses(rank) for rank in range(2)]
-    parts = [shard_linear(whole, sharding, segments=segments, group=g) for g in groups]
-    axis = 0 if sharding == "all-to-sharded" else 1
-    blocks = np.split(numpy(whole.weight), cut, axis=axis)
-    for rank, part in enumerate(parts):
-        want = np.concatenate([np.split(b, 2, axis=axis)[rank] for b in blocks], axis=axis)
-        assert_close(part.weight, want, 0)
-        assert repr(part).endswith(repr(whole)[len("Linear") :])
