@@ -4,4 +4,4 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-collect_ignore = ["run.py", "tasks.py", "tensors.py", "tiny.py"]
+collect_ignore = ["run.py", "suite.py", "tasks.py", "tensors.py", "tiny.py"]
