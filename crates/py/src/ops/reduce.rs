@@ -88,6 +88,7 @@ fn degrees_of_freedom(op: &str, ddof: i64) -> PyResult<usize> {
 ///     axis: The axis or axes; by default all.
 ///     keepdims: Keeps the axes gone over, with size one.
 ///     ddof: What is subtracted from the number of elements in the divisor.
+///     correction: Another name of ``ddof``, which it takes the place of.
 ///     stream: Where to compute it.
 ///
 /// Example:
@@ -95,15 +96,16 @@ fn degrees_of_freedom(op: &str, ddof: i64) -> PyResult<usize> {
 ///     >>> mx.var(mx.array([1.0, 2.0, 3.0]))
 ///     array(0.666667, dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, stream=None))]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, correction=None, stream=None))]
 fn var(
     a: Input,
     axis: Option<Ints>,
     keepdims: bool,
     ddof: i64,
+    correction: Option<i64>,
     stream: Option<On>,
 ) -> PyResult<PyArray> {
-    let ddof = degrees_of_freedom("var", ddof)?;
+    let ddof = degrees_of_freedom("var", correction.unwrap_or(ddof))?;
     made(stream, || a.0.var(axes(axis, keepdims), ddof))
 }
 
@@ -114,6 +116,7 @@ fn var(
 ///     axis: The axis or axes; by default all.
 ///     keepdims: Keeps the axes gone over, with size one.
 ///     ddof: What is subtracted from the number of elements in the divisor.
+///     correction: Another name of ``ddof``, which it takes the place of.
 ///     stream: Where to compute it.
 ///
 /// Example:
@@ -121,16 +124,17 @@ fn var(
 ///     >>> mx.std(mx.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
 ///     array([1, 1], dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, stream=None))]
+#[pyo3(signature = (a, /, axis=None, keepdims=false, ddof=0, *, correction=None, stream=None))]
 #[pyo3(name = "std")]
 fn standard_deviation(
     a: Input,
     axis: Option<Ints>,
     keepdims: bool,
     ddof: i64,
+    correction: Option<i64>,
     stream: Option<On>,
 ) -> PyResult<PyArray> {
-    let ddof = degrees_of_freedom("std", ddof)?;
+    let ddof = degrees_of_freedom("std", correction.unwrap_or(ddof))?;
     made(stream, || a.0.std(axes(axis, keepdims), ddof))
 }
 
