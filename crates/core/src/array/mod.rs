@@ -18,7 +18,7 @@ use crate::{
     Dtype, Element, Error, Result, Shape, Stream,
     device::{Buffer, Data, Few, backend},
     graph::{self, Inputs, Node, Op, Spec, Specs, TraceScope},
-    shape::is_contiguous,
+    shape::{Strides, is_contiguous},
 };
 
 /// A lazy, immutable n-dimensional array.
@@ -89,7 +89,7 @@ impl Array {
     }
 
     fn on_heap<T: Element, const N: usize>(values: [T; N], shape: Shape) -> Array {
-        let buffer: Arc<dyn Buffer> = Arc::new(Few(values));
+        let buffer: Arc<dyn Buffer> = Arc::new(Few::new(values));
         let strides = shape.contiguous_strides();
         let data = Data {
             buffer,
@@ -112,28 +112,60 @@ impl Array {
         dtype: Dtype,
     ) -> Result<Array> {
         let shape = shape.into();
-        let bytes = shape.checked_bytes(dtype.size(), "from_buffer")?;
-        if offset
-            .checked_add(bytes)
-            .is_none_or(|end| end > buffer.bytes())
-        {
+        let strides = shape.contiguous_strides();
+        // SAFETY: the caller promises elements from `offset` on, in the order of these strides.
+        unsafe { Self::from_strided_buffer(buffer, offset, strides, shape, dtype) }
+    }
+
+    /// An array over memory that exists already, in any pattern of steps. Nothing is copied.
+    ///
+    /// `offset` is in bytes, `strides` count elements; neither they nor the shape may lead outside
+    /// the buffer. Fails if they do, or if `offset` is not aligned for `dtype`.
+    ///
+    /// # Safety
+    /// The buffer must hold valid elements of `dtype` wherever the strides lead.
+    pub unsafe fn from_strided_buffer(
+        buffer: Arc<dyn Buffer>,
+        offset: usize,
+        strides: Strides,
+        shape: impl Into<Shape>,
+        dtype: Dtype,
+    ) -> Result<Array> {
+        const OP: &str = "from_buffer";
+        let (shape, item) = (shape.into(), dtype.size());
+        shape.checked_bytes(item, OP)?;
+        if strides.len() != shape.rank() {
+            let reason = format!("{} strides do not fit the shape {shape}", strides.len());
+            return Err(Error::Shape { op: OP, reason });
+        }
+        let (mut low, mut high) = (offset as i128, offset as i128);
+        if !shape.contains(&0) {
+            high += item as i128;
+            for (&size, &stride) in shape.iter().zip(&strides) {
+                let span = (size as i128 - 1)
+                    .saturating_mul(stride as i128)
+                    .saturating_mul(item as i128);
+                if span < 0 {
+                    low = low.saturating_add(span);
+                } else {
+                    high = high.saturating_add(span);
+                }
+            }
+        }
+        if low < 0 || high > buffer.bytes() as i128 {
             let reason = format!(
-                "{bytes} bytes at offset {offset} reach past the buffer's {} bytes",
+                "the shape {shape} at offset {offset} reaches outside the buffer's {} bytes",
                 buffer.bytes()
             );
-            return Err(Error::Shape {
-                op: "from_buffer",
-                reason,
-            });
+            return Err(Error::Shape { op: OP, reason });
         }
-        if !(buffer.host().as_ptr() as usize + offset).is_multiple_of(dtype.size()) {
+        if !(buffer.host().as_ptr() as usize)
+            .wrapping_add(offset)
+            .is_multiple_of(item)
+        {
             let reason = format!("offset {offset} is not aligned for {dtype}");
-            return Err(Error::Argument {
-                op: "from_buffer",
-                reason,
-            });
+            return Err(Error::Argument { op: OP, reason });
         }
-        let strides = shape.contiguous_strides();
         Ok(Self::from_data(
             Spec { shape, dtype },
             Data {

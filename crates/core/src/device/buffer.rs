@@ -1,6 +1,6 @@
 //! Owns the memory an evaluated array points into. Backends and files supply the memory.
 
-use std::{any::Any, ptr::NonNull, sync::Arc};
+use std::{any::Any, cell::UnsafeCell, ptr::NonNull, sync::Arc};
 
 use crate::{Element, shape::Strides};
 
@@ -62,18 +62,27 @@ unsafe impl Buffer for HostBuffer {
 }
 
 /// A few elements that lie in the buffer itself.
-pub(crate) struct Few<T, const N: usize>(pub(crate) [T; N]);
+pub(crate) struct Few<T, const N: usize>(UnsafeCell<[T; N]>);
 
-// SAFETY: the elements are readable as long as the buffer lives, which `Arc` keeps in place.
+impl<T: Element, const N: usize> Few<T, N> {
+    pub(crate) fn new(values: [T; N]) -> Self {
+        Few(UnsafeCell::new(values))
+    }
+}
+
+// SAFETY: as with every buffer, those who write see to it that nobody else reads or writes.
+unsafe impl<T: Element, const N: usize> Sync for Few<T, N> {}
+
+// SAFETY: the elements lie in a cell, so they may be written; `Arc` keeps them in place.
 unsafe impl<T: Element, const N: usize> Buffer for Few<T, N> {
     fn host(&self) -> NonNull<u8> {
         NonNull::from(&self.0).cast()
     }
     fn bytes(&self) -> usize {
-        size_of_val(&self.0)
+        size_of::<[T; N]>()
     }
     fn writable(&self) -> bool {
-        false
+        true
     }
 }
 
