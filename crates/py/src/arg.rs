@@ -16,6 +16,8 @@ use crate::{
 /// An array, or a Python number, whose dtype depends on the array it stands beside.
 pub(crate) enum Operand {
     Array(Array),
+    /// An array of another library, which takes the dtype of the array beside it.
+    Foreign(Array),
     Bool(bool),
     Int(i64),
     /// An integer beyond `i64`.
@@ -34,7 +36,7 @@ impl<'py> FromPyObject<'_, 'py> for Operand {
         }
         match Self::number(&object)? {
             Some(number) => Ok(number),
-            None => convert::array_like(&object).map(Operand::Array),
+            None => convert::operand(&object),
         }
     }
 }
@@ -68,7 +70,7 @@ impl Operand {
     /// The dtype that it has, or that a number brings along if nothing else decides.
     pub(crate) fn dtype(&self) -> Dtype {
         match self {
-            Operand::Array(array) => array.dtype(),
+            Operand::Array(array) | Operand::Foreign(array) => array.dtype(),
             Operand::Bool(_) => Dtype::Bool,
             Operand::Int(value) => match i32::try_from(*value) {
                 Ok(_) => Dtype::Int32,
@@ -77,6 +79,24 @@ impl Operand {
             Operand::Wide(_) => Dtype::Uint64,
             Operand::Float(_) => Dtype::Float32,
             Operand::Complex(_) => Dtype::Complex64,
+        }
+    }
+
+    /// A number of another library, such as NumPy's, as Python's; others stay as they are.
+    pub(crate) fn known(self) -> PyResult<Operand> {
+        match self {
+            Operand::Foreign(array) if array.ndim() == 0 => match array.dtype().kind() {
+                Kind::Bool | Kind::Unsigned | Kind::Signed => {
+                    let array = array.astype(Dtype::Int64).or_raise()?;
+                    array.item().or_raise().map(Operand::Int)
+                }
+                Kind::Float => {
+                    let array = array.astype(Dtype::Float64).or_raise()?;
+                    array.item().or_raise().map(Operand::Float)
+                }
+                Kind::Complex => array.item().or_raise().map(Operand::Complex),
+            },
+            other => Ok(other),
         }
     }
 
@@ -91,6 +111,7 @@ impl Operand {
         let kind = dtype.kind();
         match self {
             Operand::Array(array) => Ok(array),
+            Operand::Foreign(array) => array.astype(dtype).or_raise(),
             Operand::Bool(value) => exact(value as i64, dtype),
             Operand::Int(value) => {
                 if matches!(kind, Kind::Unsigned | Kind::Signed) && !fits(value, dtype) {

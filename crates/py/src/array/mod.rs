@@ -1,12 +1,24 @@
 //! Owns the array as Python sees it: a handle that in-place operations point at another array.
 
+mod buffer;
 pub(crate) mod convert;
+mod dlpack;
+mod foreign;
+mod index;
+mod list;
+mod methods;
+mod namespace;
 mod operators;
+mod print;
+mod values;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use olivine::Array;
-use pyo3::{prelude::*, types::PyTuple};
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
 
 use crate::{
     arg::shape_tuple,
@@ -25,7 +37,14 @@ use crate::{
 ///     >>> import olivine.core as mx
 ///     >>> mx.array([[1, 2], [3, 4]]).sum(axis=0)
 ///     array([4, 6], dtype=int32)
-#[pyclass(name = "array", module = "olivine.core", frozen, weakref)]
+#[pyclass(
+    name = "array",
+    module = "olivine.core",
+    frozen,
+    sequence,
+    subclass,
+    weakref
+)]
 pub(crate) struct PyArray(Mutex<Array>);
 
 impl From<Array> for PyArray {
@@ -67,10 +86,21 @@ impl PyArray {
 
 #[pymethods]
 impl PyArray {
+    /// An array without values yet, for `__init__` or a pickle to give it some.
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        static NOTHING: LazyLock<Array> = LazyLock::new(|| Array::scalar(0.0f32));
+        NOTHING.clone().into()
+    }
+
     #[pyo3(signature = (val, dtype=None))]
-    fn new(val: &Bound<'_, PyAny>, dtype: Option<PyDtype>) -> PyResult<Self> {
-        convert::array(val, dtype.map(Into::into)).map(Self::from)
+    fn __init__(&self, val: &Bound<'_, PyAny>, dtype: Option<PyDtype>) -> PyResult<()> {
+        if val.is_none() {
+            return Err(type_error("None cannot be made an array"));
+        }
+        self.set(convert::array(val, dtype.map(Into::into))?);
+        Ok(())
     }
 
     /// The sizes of the axes, a tuple.
@@ -136,7 +166,7 @@ impl PyArray {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(self.evaluated(py)?.to_string())
+        print::text(py, &self.evaluated(py)?)
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -148,5 +178,9 @@ impl PyArray {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<PyArray>()
+    module.add_class::<PyArray>()?;
+    convert::register(module)?;
+    index::register(module)?;
+    print::register(module)?;
+    namespace::register(module)
 }

@@ -48,6 +48,7 @@ fn arange(
         (None, None) => return Err(type_error("arange() needs a stop")),
     };
     let step = step.unwrap_or(Operand::Int(1));
+    let (start, stop, step) = (start.known()?, stop.known()?, step.known()?);
     let whole = |operand: &Operand| match operand {
         Operand::Int(value) => Some(*value),
         Operand::Bool(value) => Some(i64::from(*value)),
@@ -58,7 +59,9 @@ fn arange(
         Operand::Bool(value) => Ok(f64::from(u8::from(*value))),
         Operand::Wide(value) => Ok(*value as f64),
         Operand::Float(value) => Ok(*value),
-        Operand::Array(_) | Operand::Complex(_) => Err(type_error("arange() takes real numbers")),
+        Operand::Array(_) | Operand::Foreign(_) | Operand::Complex(_) => {
+            Err(type_error("arange() takes real numbers"))
+        }
     };
     let all = [&start, &stop, &step];
     let integers: Option<Vec<i64>> = all.iter().map(|operand| whole(operand)).collect();
@@ -155,11 +158,17 @@ fn full(
     filled(shape.0, vals, dtype, stream)
 }
 
+/// The array with memory for each element: programs write into it through views of NumPy.
+fn own(array: Array) -> olivine::Result<Array> {
+    if array.size() == 1 {
+        return Ok(array);
+    }
+    array.contiguous()
+}
+
 fn filled(shape: Shape, vals: Operand, dtype: Dtype, stream: Option<On>) -> PyResult<PyArray> {
     let vals = vals.alone()?;
-    made(stream, || {
-        vals.astype(dtype)?.broadcast_to(shape)?.contiguous()
-    })
+    made(stream, || own(vals.astype(dtype)?.broadcast_to(shape)?))
 }
 
 /// A number, or the numbers of an array, in another array's shape.
@@ -201,7 +210,7 @@ fn full_like(
 #[pyfunction]
 #[pyo3(signature = (shape, dtype=None, *, stream=None))]
 fn zeros(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
-    made(stream, || Array::zeros(shape.0, or_float(dtype)))
+    made(stream, || own(Array::zeros(shape.0, or_float(dtype))?))
 }
 
 /// Zeros in another array's shape.
@@ -219,7 +228,7 @@ fn zeros(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<P
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn zeros_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
     let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
-    made(stream, || Array::zeros(a.0.shape(), dtype))
+    made(stream, || own(Array::zeros(a.0.shape(), dtype)?))
 }
 
 /// Ones.
@@ -236,7 +245,7 @@ fn zeros_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<
 #[pyfunction]
 #[pyo3(signature = (shape, dtype=None, *, stream=None))]
 fn ones(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
-    made(stream, || Array::ones(shape.0, or_float(dtype)))
+    made(stream, || own(Array::ones(shape.0, or_float(dtype))?))
 }
 
 /// Ones in another array's shape.
@@ -254,7 +263,7 @@ fn ones(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<Py
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn ones_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
     let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
-    made(stream, || Array::ones(a.0.shape(), dtype))
+    made(stream, || own(Array::ones(a.0.shape(), dtype)?))
 }
 
 /// An array to be filled later: zeros.

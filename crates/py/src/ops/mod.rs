@@ -7,11 +7,11 @@ mod fast;
 mod fft;
 mod join;
 mod linalg;
-mod math;
+pub(crate) mod math;
 mod pick;
 mod products;
 mod quantized;
-mod reduce;
+pub(crate) mod reduce;
 mod shape;
 
 use pyo3::prelude::*;

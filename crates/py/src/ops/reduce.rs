@@ -11,7 +11,7 @@ use crate::{
     error::{OrRaise, value_error},
 };
 
-fn one_axis(axis: Option<i64>, keepdims: bool) -> Axes {
+pub(crate) fn one_axis(axis: Option<i64>, keepdims: bool) -> Axes {
     axes(axis.map(|axis| Ints(smallvec::smallvec![axis])), keepdims)
 }
 
@@ -77,7 +77,7 @@ fn minmax(
     tuple(py, [low, high])
 }
 
-fn degrees_of_freedom(op: &str, ddof: i64) -> PyResult<usize> {
+pub(crate) fn degrees_of_freedom(op: &str, ddof: i64) -> PyResult<usize> {
     usize::try_from(ddof).map_err(|_| value_error(format!("[{op}] ddof must not be negative")))
 }
 
