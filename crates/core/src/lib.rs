@@ -25,7 +25,7 @@ pub use device::{
 };
 pub use dtype::{Complex64, Dtype, Element, Kind};
 pub use error::{Error, Result};
-pub use graph::{async_eval, eval};
+pub use graph::{async_eval, eval, eval_until};
 pub use half::{bf16, f16};
 pub use ops::{
     arrange::{Indexing, broadcast_arrays, broadcast_shapes, meshgrid},
@@ -46,6 +46,7 @@ pub use ops::{
 };
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{
-    CompileOptions, Tree, checkpoint, compile, compile_with, compile_with_state, disable_compile,
-    enable_compile, grad, jvp, stop_gradient, value_and_grad, vjp, vmap,
+    BatchAxes, CompileOptions, LeafAxes, Trace, Tree, checkpoint, compile, compile_with,
+    compile_with_state, disable_compile, enable_compile, grad, jvp, runs_untraced, stop_gradient,
+    value_and_grad, vjp, vmap,
 };

@@ -19,6 +19,9 @@ use crate::{
 /// Where the metadata has the functions.
 const KEY: &str = "olivine_function";
 
+/// Where the metadata has the text that is stored with the functions.
+const NOTE: &str = "olivine_note";
+
 /// The version of the format. Files of other versions are refused.
 const VERSION: u32 = 1;
 
@@ -57,23 +60,19 @@ struct StoredTrace {
 /// ```
 pub struct Exporter<F> {
     f: F,
-    shapeless: bool,
-    traces: Vec<(Vec<String>, Program)>,
+    traces: Traces,
 }
 
 impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
     /// Prepares to export `f`.
     pub fn new(f: F) -> Self {
-        Exporter {
-            f,
-            shapeless: false,
-            traces: Vec::new(),
-        }
+        let traces = Traces::default();
+        Exporter { f, traces }
     }
 
     /// Lets the file's functions take arguments of other shapes, of the same ranks and dtypes.
     pub fn shapeless(mut self) -> Self {
-        self.shapeless = true;
+        self.traces.shapeless = true;
         self
     }
 
@@ -84,6 +83,43 @@ impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
 
     /// As [`Exporter::trace`], with arguments after the others that have names.
     pub fn trace_named(&mut self, examples: &[Array], named: &[(&str, Array)]) -> Result<()> {
+        self.traces.add(&self.f, examples, named)
+    }
+
+    /// Writes the file, whole or not at all.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.traces.save(path)
+    }
+}
+
+/// Traced functions on their way into a file: what an [`Exporter`] collects, for functions that differ from
+/// trace to trace.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// Whether the file's functions take arguments of other shapes, of the same ranks and dtypes.
+    pub shapeless: bool,
+    /// A text to store with the functions.
+    pub note: String,
+    list: Vec<(Vec<String>, Program)>,
+}
+
+impl Traces {
+    /// No traces yet, for functions that are shapeless or not, and a text to store with them.
+    pub fn new(shapeless: bool, note: impl Into<String>) -> Self {
+        Traces {
+            shapeless,
+            note: note.into(),
+            list: Vec::new(),
+        }
+    }
+
+    /// Traces `f` for arguments like `examples` and then, in the order of their names, `named`.
+    pub fn add(
+        &mut self,
+        f: impl FnOnce(&[Array]) -> olivine_core::Result<Vec<Array>>,
+        examples: &[Array],
+        named: &[(&str, Array)],
+    ) -> Result<()> {
         let mut named: Vec<_> = named.to_vec();
         named.sort_by(|a, b| a.0.cmp(b.0));
         let all: Vec<Array> = examples
@@ -91,12 +127,24 @@ impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
             .chain(named.iter().map(|(_, x)| x))
             .cloned()
             .collect();
-        let mut program = Program::trace(&all, &self.f)?;
+        let mut program = Program::trace(&all, f)?;
         program.shapeless = self.shapeless;
         program.tidy();
         let keywords = named.into_iter().map(|(name, _)| name.to_owned()).collect();
-        self.traces.push((keywords, program));
+        self.list.push((keywords, program));
         Ok(())
+    }
+
+    /// Takes over the traces of others.
+    pub fn append(&mut self, mut others: Traces) {
+        self.list.append(&mut others.list);
+    }
+
+    /// Each trace: the names of its last arguments, and what it does.
+    pub fn programs(&self) -> impl Iterator<Item = (&[String], &Program)> {
+        self.list
+            .iter()
+            .map(|(keywords, program)| (keywords.as_slice(), program))
     }
 
     /// Writes the file, whole or not at all.
@@ -106,7 +154,7 @@ impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
         let mut names: HashMap<usize, String> = HashMap::new();
         let mut tensors: Vec<(String, &Array)> = Vec::new();
         let mut traces = Vec::new();
-        for (keywords, program) in &self.traces {
+        for (keywords, program) in &self.list {
             let mut constants = Vec::new();
             for constant in &program.constants {
                 let name = names.entry(constant.id()).or_insert_with(|| {
@@ -128,7 +176,11 @@ impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
             traces,
         })
         .map_err(|error| malformed(path, error.to_string()))?;
-        save_safetensors(path, tensors, &Metadata::from([(KEY.to_owned(), text)]))
+        let mut metadata = Metadata::from([(KEY.to_owned(), text)]);
+        if !self.note.is_empty() {
+            metadata.insert(NOTE.to_owned(), self.note.clone());
+        }
+        save_safetensors(path, tensors, &metadata)
     }
 }
 
@@ -162,6 +214,7 @@ pub fn export_function(
 #[derive(Debug)]
 pub struct ImportedFunction {
     path: PathBuf,
+    note: String,
     traces: Vec<(Vec<String>, Program)>,
 }
 
@@ -175,6 +228,11 @@ impl ImportedFunction {
     /// Reads a file that is in memory already.
     pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self> {
         read(Path::new("<bytes>"), &SafeTensors::from_bytes(bytes)?)
+    }
+
+    /// The text that was stored with the functions.
+    pub fn note(&self) -> &str {
+        &self.note
     }
 
     /// The results for arguments, by the first trace that takes their shapes and dtypes.
@@ -288,6 +346,7 @@ fn read(path: &Path, file: &SafeTensors) -> Result<ImportedFunction> {
     }
     Ok(ImportedFunction {
         path: path.to_owned(),
+        note: file.metadata().get(NOTE).cloned().unwrap_or_default(),
         traces,
     })
 }

@@ -15,11 +15,13 @@ mod source;
 mod write;
 
 pub use error::{Error, FileProblem, Result, TensorProblem};
-pub use function::{Exporter, ImportedFunction, export_function, export_to_dot, import_function};
+pub use function::{
+    Exporter, ImportedFunction, Traces, export_function, export_to_dot, import_function,
+};
 pub use gguf::{
     Gguf, GgufInfo, GgufMetadata, GgufValue, GgufValues, Packed, load_gguf, save_gguf, write_gguf,
 };
-pub use load::{Contents, Format, Loaded, load, load_source, save};
+pub use load::{Contents, Format, Loaded, load, load_as, load_source, save};
 pub use npy::{load_npy, read_npy, save_npy, write_npy};
 pub use npz::{Compression, Npz, load_npz, savez, savez_compressed, write_npz};
 pub use safetensors::{

@@ -167,7 +167,7 @@ impl Loaded {
 pub fn load(path: impl AsRef<Path>) -> Result<Loaded> {
     let source = Source::open(path)?;
     let format = Format::of_path(source.path());
-    open(source, format)
+    load_as(source, format)
 }
 
 /// Loads what was opened, or given as bytes or a reader; its first bytes tell the format.
@@ -181,10 +181,21 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load_source(source: Source) -> Result<Loaded> {
-    open(source, None)
+    load_as(source, None)
 }
 
-fn open(source: Source, format: Option<Format>) -> Result<Loaded> {
+/// Loads what was opened, or given as bytes, in a format; with none, the first bytes tell it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_io::{Format, Source, load_as, write_npy};
+/// let mut bytes = Vec::new();
+/// write_npy(&mut bytes, &olivine_core::Array::scalar(3u8))?;
+/// let x = load_as(Source::from_bytes(bytes), Some(Format::Npy))?.array()?;
+/// assert_eq!(x.item::<u8>()?, 3);
+/// # Ok::<(), olivine_io::Error>(())
+/// ```
+pub fn load_as(source: Source, format: Option<Format>) -> Result<Loaded> {
     let path = source.path().to_owned();
     let Some(format) = format.or_else(|| Format::of_bytes(source.bytes())) else {
         return Err(source.invalid(FileProblem::UnknownFormat));

@@ -70,6 +70,14 @@ impl Source {
         Source::share(Path::new("<bytes>"), bytes, None)
     }
 
+    /// As [`Source::from_bytes`], with a name for messages.
+    pub fn from_named_bytes(
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+        name: impl AsRef<Path>,
+    ) -> Source {
+        Source::share(name.as_ref(), bytes, None)
+    }
+
     /// Reads all that a reader has.
     pub fn from_reader(mut reader: impl Read) -> Result<Source> {
         let mut bytes = Vec::new();

@@ -1,9 +1,18 @@
 //! Owns devices and streams as Python sees them, and the `stream` argument of every operation.
 
-use olivine::{Device, Stream};
-use pyo3::{prelude::*, types::PyAny};
+use std::{
+    hash::{Hash, Hasher},
+    thread::{self, ThreadId},
+};
 
-use crate::error::value_error;
+use olivine::{Device, Stream};
+use pyo3::{
+    exceptions::PyRuntimeError,
+    prelude::*,
+    types::{PyAny, PyDict},
+};
+
+use crate::error::{type_error, value_error};
 
 /// A kind of device.
 #[pyclass(
@@ -48,6 +57,15 @@ pub(crate) struct PyDevice {
     index: i32,
 }
 
+impl PyDevice {
+    fn of(device: Device) -> Self {
+        PyDevice {
+            kind: PyDeviceType::of(device),
+            index: 0,
+        }
+    }
+}
+
 #[pymethods]
 impl PyDevice {
     #[new]
@@ -90,6 +108,9 @@ impl PyDevice {
 }
 
 /// A queue of work on a device. Work on different streams runs concurrently.
+///
+/// A stream is for the thread that made it; see :func:`new_thread_local_stream` for one that every
+/// thread may use.
 #[pyclass(
     name = "Stream",
     module = "olivine.core",
@@ -98,18 +119,61 @@ impl PyDevice {
     hash,
     from_py_object
 )]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PyStream(pub(crate) Stream);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PyStream {
+    pub(crate) stream: Stream,
+    /// The only thread that may use it, if there is one.
+    owner: Option<ThreadId>,
+}
+
+impl PartialEq for PyStream {
+    fn eq(&self, other: &Self) -> bool {
+        self.stream == other.stream
+    }
+}
+
+impl Hash for PyStream {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.stream.hash(state);
+    }
+}
+
+impl PyStream {
+    /// A stream that any thread may use.
+    fn shared(stream: Stream) -> Self {
+        PyStream {
+            stream,
+            owner: None,
+        }
+    }
+
+    /// The stream, if this thread may use it.
+    fn here(&self) -> PyResult<Stream> {
+        if self
+            .owner
+            .is_some_and(|owner| owner != thread::current().id())
+        {
+            return Err(PyRuntimeError::new_err(format!(
+                "{} belongs to another thread; a stream for several threads is made by \
+                 new_thread_local_stream",
+                self.__repr__()
+            )));
+        }
+        Ok(self.stream)
+    }
+}
 
 #[pymethods]
 impl PyStream {
     /// The device that the stream belongs to.
     #[getter]
     fn device(&self) -> PyDevice {
-        PyDevice {
-            kind: PyDeviceType::of(self.0.device()),
-            index: 0,
-        }
+        PyDevice::of(self.stream.device())
+    }
+
+    fn __repr__(&self) -> String {
+        let device = self.device();
+        format!("Stream({}, {})", device.__repr__(), self.stream.index())
     }
 }
 
@@ -124,29 +188,45 @@ impl<'py> FromPyObject<'_, 'py> for On {
         if object.is_none() {
             return Ok(On(None));
         }
-        if let Ok(stream) = object.extract::<PyStream>() {
-            return Ok(On(Some(stream.0)));
-        }
-        let kind = match object.extract::<PyDevice>() {
-            Ok(device) => device.kind,
-            Err(_) => object.extract::<PyDeviceType>()?,
-        };
-        Ok(On(Some(default_stream(kind.native())?)))
+        stream_of(&object).map(|stream| On(Some(stream)))
     }
 }
 
+/// The stream that an argument names: a stream, a device or a kind of device.
+fn stream_of(object: &Bound<'_, PyAny>) -> PyResult<Stream> {
+    if let Ok(stream) = object.extract::<PyStream>() {
+        return stream.here();
+    }
+    device_of(object).and_then(stream_for)
+}
+
+/// The device that an argument names: a device or a kind of device.
+fn device_of(object: &Bound<'_, PyAny>) -> PyResult<PyDevice> {
+    if let Ok(device) = object.extract::<PyDevice>() {
+        return Ok(device);
+    }
+    let kind = object
+        .extract::<PyDeviceType>()
+        .map_err(|_| type_error(format!("a stream or a device is needed, not {object}")))?;
+    Ok(PyDevice { kind, index: 0 })
+}
+
+fn no_gpu(what: &str) -> PyErr {
+    value_error(format!(
+        "[{what}] there is no GPU backend in this build of olivine"
+    ))
+}
+
 /// The stream that work on `device` goes to if none is named.
-pub(crate) fn default_stream(device: Device) -> PyResult<Stream> {
-    if device == Device::Gpu {
-        return Err(value_error(
-            "[default_stream] there is no GPU backend in this build of olivine",
-        ));
+fn stream_for(device: PyDevice) -> PyResult<Stream> {
+    if device.kind == PyDeviceType::gpu {
+        return Err(no_gpu("default_stream"));
     }
     let current = Stream::current();
-    Ok(if current.device() == device {
+    Ok(if current.device() == device.kind.native() {
         current
     } else {
-        Stream::default_for(device)
+        Stream::default_for(device.kind.native())
     })
 }
 
@@ -161,10 +241,273 @@ impl On {
     }
 }
 
+/// Makes operations go to a stream inside a ``with`` statement; made by :func:`stream`.
+#[pyclass(name = "StreamContext", module = "olivine.core")]
+struct StreamContext {
+    /// A stream, a device or a kind of device.
+    target: Py<PyAny>,
+    /// What was current before each entry.
+    before: Vec<Stream>,
+}
+
+#[pymethods]
+impl StreamContext {
+    #[new]
+    fn new(s: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if s.extract::<PyStream>().is_err() {
+            device_of(s)?;
+        }
+        Ok(StreamContext {
+            target: s.clone().unbind(),
+            before: Vec::new(),
+        })
+    }
+
+    fn __enter__(&mut self, py: Python<'_>) -> PyResult<()> {
+        let stream = stream_of(self.target.bind(py))?;
+        self.before.push(stream.make_current());
+        Ok(())
+    }
+
+    #[pyo3(signature = (exc_type=None, exc_value=None, traceback=None))]
+    fn __exit__(
+        &mut self,
+        exc_type: Option<&Bound<'_, PyAny>>,
+        exc_value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) {
+        let _ = (exc_type, exc_value, traceback);
+        if let Some(before) = self.before.pop() {
+            before.make_current();
+        }
+    }
+}
+
+/// The device that operations run on if they name none.
+///
+/// Returns:
+///     The device of this thread's current stream.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.default_device()
+///     Device(cpu, 0)
+#[pyfunction]
+fn default_device() -> PyDevice {
+    PyDevice::of(Stream::current().device())
+}
+
+/// Makes operations run on a device if they name none.
+///
+/// Args:
+///     device: A device or a kind of device.
+///
+/// Raises:
+///     ValueError: If there is no such device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.set_default_device(mx.cpu)
+#[pyfunction]
+fn set_default_device(device: &Bound<'_, PyAny>) -> PyResult<()> {
+    let device = device_of(device)?;
+    if device.kind == PyDeviceType::gpu {
+        return Err(no_gpu("set_default_device"));
+    }
+    stream_for(device)?.make_current();
+    Ok(())
+}
+
+/// The stream that operations on a device go to if they name none.
+///
+/// Args:
+///     device: A device or a kind of device.
+///
+/// Returns:
+///     This thread's current stream on the device.
+///
+/// Raises:
+///     ValueError: If there is no such device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.default_stream(mx.cpu).device
+///     Device(cpu, 0)
+#[pyfunction]
+fn default_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
+    stream_for(device_of(device)?).map(PyStream::shared)
+}
+
+/// Makes this thread's operations go to a stream if they name none.
+///
+/// Args:
+///     stream: A stream.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> before = mx.default_stream(mx.cpu)
+///     >>> mx.set_default_stream(mx.new_stream(mx.cpu))
+///     >>> mx.set_default_stream(before)
+#[pyfunction]
+fn set_default_stream(stream: PyStream) -> PyResult<()> {
+    stream.here()?.make_current();
+    Ok(())
+}
+
+/// A new stream, for this thread.
+///
+/// Args:
+///     device: A device or a kind of device.
+///
+/// Returns:
+///     A stream whose work runs concurrently with that of others.
+///
+/// Raises:
+///     ValueError: If there is no such device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> side = mx.new_stream(mx.cpu)
+///     >>> mx.add(mx.array(1), mx.array(2), stream=side)
+///     array(3, dtype=int32)
+#[pyfunction]
+fn new_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
+    let device = device_of(device)?;
+    if device.kind == PyDeviceType::gpu {
+        return Err(no_gpu("new_stream"));
+    }
+    Ok(PyStream {
+        stream: Stream::new(device.kind.native()),
+        owner: Some(thread::current().id()),
+    })
+}
+
+/// Makes operations go to a stream or device inside a ``with`` statement.
+///
+/// Args:
+///     s: A stream, a device or a kind of device.
+///
+/// Returns:
+///     A context manager.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> with mx.stream(mx.cpu):
+///     ...     x = mx.ones((2,)) + 1
+///     >>> x
+///     array([2, 2], dtype=float32)
+#[pyfunction]
+fn stream(s: &Bound<'_, PyAny>) -> PyResult<StreamContext> {
+    StreamContext::new(s)
+}
+
+/// Waits for all work that has been given to a stream.
+///
+/// Args:
+///     stream: A stream, a device or a kind of device. By default, this thread's current stream.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.async_eval(mx.ones((2,)) + 1)
+///     >>> mx.synchronize()
+#[pyfunction]
+#[pyo3(signature = (stream=None))]
+fn synchronize(py: Python<'_>, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let stream = match stream {
+        Some(stream) => stream_of(stream)?,
+        None => Stream::current(),
+    };
+    py.detach(|| olivine::synchronize(stream));
+    Ok(())
+}
+
+/// Whether there is a device.
+///
+/// Args:
+///     device: A device or a kind of device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.is_available(mx.cpu), mx.is_available(mx.gpu)
+///     (True, False)
+#[pyfunction]
+fn is_available(device: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let device = device_of(device)?;
+    Ok(device.kind == PyDeviceType::cpu && device.index == 0)
+}
+
+/// How many devices of a kind there are.
+///
+/// Args:
+///     device_type: The kind of device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.device_count(mx.cpu)
+///     1
+#[pyfunction]
+fn device_count(device_type: PyDeviceType) -> usize {
+    usize::from(device_type == PyDeviceType::cpu)
+}
+
+/// What there is to know about a device.
+///
+/// Args:
+///     d: A device or a kind of device. By default, the default device.
+///
+/// Returns:
+///     A dictionary with at least ``device_name`` and ``architecture``; empty if there is no such device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> "device_name" in mx.device_info(mx.cpu)
+///     True
+#[pyfunction]
+#[pyo3(signature = (d=None))]
+fn device_info<'py>(
+    py: Python<'py>,
+    d: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let device = match d {
+        Some(device) => device_of(device)?,
+        None => default_device(),
+    };
+    let info = PyDict::new(py);
+    if device.kind == PyDeviceType::cpu && device.index == 0 {
+        info.set_item("device_name", processor())?;
+        info.set_item("architecture", std::env::consts::ARCH)?;
+    }
+    Ok(info)
+}
+
+/// The processor's name, where the system tells it.
+fn processor() -> String {
+    let table = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = table
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let name = name.and_then(|rest| rest.split_once(':'));
+    name.map_or_else(
+        || std::env::consts::ARCH.to_owned(),
+        |(_, name)| name.trim().to_owned(),
+    )
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyDeviceType>()?;
     module.add_class::<PyDevice>()?;
     module.add_class::<PyStream>()?;
+    module.add_class::<StreamContext>()?;
+    module.add_function(wrap_pyfunction!(default_device, module)?)?;
+    module.add_function(wrap_pyfunction!(set_default_device, module)?)?;
+    module.add_function(wrap_pyfunction!(default_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(set_default_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(new_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(stream, module)?)?;
+    module.add_function(wrap_pyfunction!(synchronize, module)?)?;
+    module.add_function(wrap_pyfunction!(is_available, module)?)?;
+    module.add_function(wrap_pyfunction!(device_count, module)?)?;
+    module.add_function(wrap_pyfunction!(device_info, module)?)?;
     module.add("cpu", PyDeviceType::cpu)?;
     module.add("gpu", PyDeviceType::gpu)
 }

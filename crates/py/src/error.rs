@@ -1,8 +1,13 @@
 //! Owns how errors of the library become Python exceptions.
 
+use std::cell::RefCell;
+
 use olivine::Error;
 use pyo3::{
-    exceptions::{PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError},
+    exceptions::{
+        PyFileNotFoundError, PyIndexError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError,
+        PyValueError,
+    },
     prelude::*,
     sync::PyOnceLock,
     types::{PyDict, PyTuple, PyType},
@@ -30,10 +35,30 @@ pub(crate) fn axis_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     Ok(class.bind(py))
 }
 
+/// The operation that errors which carry an exception name.
+const PYTHON: &str = "python";
+
+thread_local! {
+    /// The exception that a function of Python has raised inside a transform.
+    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// The error that takes a Python exception through the library, out of which [`exception`] makes the
+/// very same exception again.
+pub(crate) fn carried(error: PyErr) -> Error {
+    let reason = error.to_string();
+    RAISED.set(Some(error));
+    Error::Argument { op: PYTHON, reason }
+}
+
 /// The exception that says what an error says.
 pub(crate) fn exception(error: Error) -> PyErr {
     let message = error.to_string();
     match error {
+        Error::Argument { op: PYTHON, reason } => {
+            let raised = RAISED.take();
+            raised.unwrap_or_else(|| PyRuntimeError::new_err(reason))
+        }
         Error::Axis { .. } | Error::Index { .. } => Python::attach(|py| match axis_error(py) {
             Ok(class) => PyErr::from_type(class.clone(), message),
             Err(error) => error,
@@ -44,6 +69,62 @@ pub(crate) fn exception(error: Error) -> PyErr {
         }
         _ => PyValueError::new_err(message),
     }
+}
+
+/// The classes of errors about files: what is wrong inside, what the system refuses, what is missing.
+///
+/// All are `RuntimeError` and `ValueError`, as programs expect the one or the other; the system's are
+/// Python's own too.
+fn file_classes(py: Python<'_>) -> PyResult<&[Py<PyType>; 3]> {
+    static CLASSES: PyOnceLock<[Py<PyType>; 3]> = PyOnceLock::new();
+    let class = |name: &str, doc: &str, bases: &[&Bound<'_, PyType>]| -> PyResult<Py<PyType>> {
+        let members = PyDict::new(py);
+        members.set_item("__module__", "olivine.core")?;
+        members.set_item("__doc__", doc)?;
+        let made = py
+            .get_type::<PyType>()
+            .call1((name, PyTuple::new(py, bases)?, members))?;
+        Ok(made.cast_into::<PyType>()?.unbind())
+    };
+    CLASSES.get_or_try_init(py, || {
+        let (runtime, value) = (
+            py.get_type::<PyRuntimeError>(),
+            py.get_type::<PyValueError>(),
+        );
+        let wrong = class(
+            "FileError",
+            "A file of arrays is not what it should be.",
+            &[&runtime, &value],
+        )?;
+        let refused = class(
+            "FileAccessError",
+            "A file cannot be opened, read or written.",
+            &[wrong.bind(py), &py.get_type::<PyOSError>()],
+        )?;
+        let missing = class(
+            "FileMissingError",
+            "There is no such file or folder.",
+            &[refused.bind(py), &py.get_type::<PyFileNotFoundError>()],
+        )?;
+        Ok([wrong, refused, missing])
+    })
+}
+
+/// The exception that says what an error about a file says.
+pub(crate) fn file_exception(error: olivine::io::Error) -> PyErr {
+    use std::io::ErrorKind;
+
+    let message = error.to_string();
+    let kind = match error {
+        olivine::io::Error::Array(error) => return exception(error),
+        olivine::io::Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => 2,
+        olivine::io::Error::Io { .. } => 1,
+        _ => 0,
+    };
+    Python::attach(|py| match file_classes(py) {
+        Ok(classes) => PyErr::from_type(classes[kind].bind(py).clone(), message),
+        Err(error) => error,
+    })
 }
 
 /// A `ValueError`.

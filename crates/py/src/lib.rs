@@ -7,11 +7,18 @@
 
 mod arg;
 mod array;
+mod backends;
 mod device;
+mod distributed;
 mod dtype;
 mod error;
+mod io;
+mod memory;
 mod ops;
+mod random;
 mod regular;
+mod transforms;
+mod tree;
 
 use pyo3::prelude::*;
 
@@ -24,5 +31,11 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     device::register(module)?;
     dtype::register(module)?;
     regular::register(module)?;
-    ops::register(module)
+    ops::register(module)?;
+    transforms::register(module)?;
+    io::register(module)?;
+    random::register(module)?;
+    memory::register(module)?;
+    backends::register(module)?;
+    distributed::register(module)
 }

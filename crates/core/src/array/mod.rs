@@ -316,6 +316,11 @@ impl Array {
         self.node.data().is_some()
     }
 
+    /// True while a transform that it takes part in is running.
+    pub fn is_traced(&self) -> bool {
+        self.node.is_traced()
+    }
+
     /// Computes the values now.
     pub fn eval(&self) -> Result<()> {
         graph::eval([self])

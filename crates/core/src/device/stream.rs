@@ -59,6 +59,24 @@ impl Stream {
         self.device
     }
 
+    /// Makes this the stream that operations built on this thread are placed on from now on, and
+    /// returns the one that was; [`Stream::scope`] is safer where it can be used.
+    ///
+    /// ```
+    /// use olivine_core::{Device, Stream};
+    /// let side = Stream::new(Device::Cpu);
+    /// let before = side.make_current();
+    /// assert_eq!(before.make_current(), side);
+    /// ```
+    pub fn make_current(self) -> Stream {
+        CURRENT.replace(self)
+    }
+
+    /// The stream's number; 0 is the one that every thread starts with.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
     /// Runs `f`; the operations it builds are placed on this stream.
     pub fn scope<T>(self, f: impl FnOnce() -> T) -> T {
         struct Restore(Stream);

@@ -7,6 +7,8 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use smallvec::SmallVec;
@@ -68,6 +70,85 @@ pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<()> {
         }
     }
     arrays.iter().try_for_each(|array| array.wait())
+}
+
+/// As [`eval`], but gives up when `stop`, which is asked every few hundredths of a second, says so. The
+/// result is whether the arrays were computed; if not, what is left of the work goes on behind the scenes.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, eval_until};
+/// let x = array!([1.0, 2.0]).exp()?;
+/// assert!(eval_until(&[&x], &mut || false)?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn eval_until(arrays: &[&Array], stop: &mut dyn FnMut() -> bool) -> Result<bool> {
+    if arrays.iter().any(|array| !array.is_evaluated()) {
+        let (tape, streams, lock) = claim(arrays);
+        if let [stream] = streams[..] {
+            drop(lock);
+            if !run_until(tape, stream, stop) {
+                return Ok(false);
+            }
+        } else {
+            let jobs = enqueue(tape, &streams);
+            drop(lock);
+            run_jobs(jobs);
+        }
+        if !wait_until(arrays, stop) {
+            return Ok(false);
+        }
+    }
+    arrays.iter().try_for_each(|array| array.wait())?;
+    Ok(true)
+}
+
+/// How often an evaluation asks whether it should go on.
+const PATIENCE: Duration = Duration::from_millis(40);
+
+/// Runs a tape here; when asked to stop, hands the rest to the stream's thread.
+fn run_until(tape: Vec<Task>, stream: Stream, stop: &mut dyn FnMut() -> bool) -> bool {
+    let mut asked = None;
+    let mut tape = tape.into_iter();
+    while let Some(task) = tape.next() {
+        run(task);
+        if tape.len() == 0 {
+            break;
+        }
+        let now = Instant::now();
+        if now.duration_since(*asked.get_or_insert(now)) > PATIENCE {
+            asked = Some(now);
+            if stop() {
+                let rest: Vec<Task> = tape.collect();
+                if let Err(job) = submit(stream, Box::new(move || run_all(rest))) {
+                    job();
+                }
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Waits for arrays that others compute. The pauses grow with the time that has passed.
+fn wait_until(arrays: &[&Array], stop: &mut dyn FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    let mut asked = start;
+    while !arrays.iter().all(|array| array.is_evaluated()) {
+        let waited = start.elapsed();
+        if waited < Duration::from_micros(50) {
+            thread::yield_now();
+        } else {
+            thread::sleep((waited / 16).min(PATIENCE / 8));
+        }
+        if asked.elapsed() > PATIENCE {
+            asked = Instant::now();
+            if stop() {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Starts computing arrays on their streams' threads and returns at once.

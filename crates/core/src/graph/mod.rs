@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 pub use dot::to_dot;
 pub(crate) use eval::copy_now;
-pub use eval::{async_eval, eval};
+pub use eval::{async_eval, eval, eval_until};
 pub(crate) use node::{Inputs, Node, Pending, TraceScope};
 pub use program::{Program, Slot, Step};
 pub use replay::decomposed;

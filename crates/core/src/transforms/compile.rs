@@ -2,14 +2,14 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use super::{Tree, checkpoint::filled};
+use super::{Tree, checkpoint::filled, tape::Key};
 use crate::{
     Array, Dtype, Result, Shape,
     graph::{Program, Spec},
@@ -88,12 +88,109 @@ impl Signature {
     }
 }
 
-/// A traced function and a result to put its outputs into.
-struct Traced<R> {
+/// Whether compiled functions are to be called as they are, untraced: because compilation is disabled, or
+/// because one that is being traced calls them, and what they do becomes part of it.
+pub fn runs_untraced() -> bool {
+    !ENABLED.load(Ordering::Relaxed) || TRACING.get() > 0
+}
+
+/// One trace of a function of arrays, for callers that keep traces by signatures of their own;
+/// [`compile`] is for all others.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, CompileOptions, Trace};
+/// let x = array!([1.0, 2.0]);
+/// let mut trace = Trace::record(CompileOptions::default(), &[x.clone()], |x| Ok(vec![x[0].add(1.0)?]))?;
+/// trace.optimize()?;
+/// assert_eq!(trace.call(vec![x])?[0].to_vec::<f32>()?, [2.0, 3.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub struct Trace {
     program: Program,
-    result: R,
     /// Whether the function draws random numbers: then the state is the last argument and output.
     random: bool,
+}
+
+impl Trace {
+    /// Calls `f` with arrays like `arguments` that have no values, and records what it does.
+    pub fn record(
+        options: CompileOptions,
+        arguments: &[Array],
+        f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    ) -> Result<Trace> {
+        let _tracing = Tracing::start();
+        let mut specs: Vec<Spec> = arguments.iter().map(|x| x.spec().clone()).collect();
+        specs.push(Spec::new([2], Dtype::Uint32));
+        let mut random = false;
+        let mut program = Program::record("compile", specs, |placeholders| {
+            let (state, placeholders) = placeholders
+                .split_last()
+                .expect("the random state is the last argument");
+            let (mut outputs, next) = random::traced(state.clone(), || f(placeholders))?;
+            random = !Arc::ptr_eq(&next.node, &state.node);
+            if random {
+                outputs.push(next);
+            }
+            Ok(outputs)
+        })?;
+        if !random {
+            program.inputs.pop();
+        }
+        program.shapeless = options.shapeless;
+        Ok(Trace { program, random })
+    }
+
+    /// Whether what the function captured is one of `arrays`, or is still to be computed from one.
+    pub fn captures(&self, arrays: &[Array]) -> bool {
+        let wanted: HashSet<Key> = arrays.iter().map(|x| Arc::as_ptr(&x.node)).collect();
+        let mut seen: HashSet<Key> = HashSet::new();
+        let mut stack: Vec<Array> = self.program.constants.clone();
+        while let Some(array) = stack.pop() {
+            let key = Arc::as_ptr(&array.node);
+            if wanted.contains(&key) {
+                return true;
+            }
+            if seen.insert(key)
+                && array.node.data().is_none()
+                && let Some((_, inputs)) = array.node.history()
+            {
+                stack.extend(inputs);
+            }
+        }
+        false
+    }
+
+    /// Whether the function captured an array of a transform that is running. The trace is of no use
+    /// once that has ended.
+    pub fn is_passing(&self) -> bool {
+        self.program.captures_traced()
+    }
+
+    /// Computes what does not depend on the arguments and leaves fewer and larger steps.
+    pub fn optimize(&mut self) -> Result<()> {
+        self.program.fold()?;
+        self.program.simplify();
+        Ok(())
+    }
+
+    /// The results for arguments of the dtypes and shapes, or ranks, of those that were traced.
+    pub fn call(&self, mut arguments: Vec<Array>) -> Result<Vec<Array>> {
+        if self.random {
+            arguments.push(random::state());
+        }
+        let mut outputs = self.program.call(&arguments)?;
+        if let Some(state) = outputs.pop_if(|_| self.random) {
+            random::set_state(&state)?;
+        }
+        Ok(outputs)
+    }
+}
+
+/// A traced function and a result to put its outputs into.
+struct Traced<R> {
+    trace: Trace,
+    result: R,
 }
 
 /// The function that does what `f` does, but traces it only once for arguments of the same shapes and
@@ -139,7 +236,7 @@ pub fn compile_with<T: Tree, R: Tree>(
 ) -> impl Fn(&T) -> Result<R> {
     let cache: Mutex<HashMap<Signature, Arc<Traced<R>>>> = Mutex::default();
     move |argument| {
-        if !ENABLED.load(Ordering::Relaxed) || TRACING.get() > 0 {
+        if runs_untraced() {
             return f(argument);
         }
         let arguments = argument.leaves();
@@ -152,12 +249,12 @@ pub fn compile_with<T: Tree, R: Tree>(
             traced
         } else {
             let traced = Arc::new(trace(options, &f, argument, &arguments)?);
-            if !traced.program.captures_traced() {
+            if !traced.trace.is_passing() {
                 lock().insert(signature, traced.clone());
             }
             traced
         };
-        traced.call(arguments)
+        filled(&traced.result, &traced.trace.call(arguments)?)
     }
 }
 
@@ -214,50 +311,16 @@ fn trace<T: Tree, R: Tree>(
     argument: &T,
     arguments: &[Array],
 ) -> Result<Traced<R>> {
-    let _tracing = Tracing::start();
-    let mut specs: Vec<Spec> = arguments.iter().map(|x| x.spec().clone()).collect();
-    specs.push(Spec::new([2], Dtype::Uint32));
     let mut result = None;
-    let mut random = false;
-    let mut program = Program::record("compile", specs, |placeholders| {
-        let (state, placeholders) = placeholders
-            .split_last()
-            .expect("the random state is the last argument");
-        let traced = filled(argument, placeholders)?;
-        let (value, next) = random::traced(state.clone(), || f(&traced))?;
-        let mut outputs = value.leaves();
-        random = !Arc::ptr_eq(&next.node, &state.node);
-        if random {
-            outputs.push(next);
-        }
+    let mut trace = Trace::record(options, arguments, |placeholders| {
+        let value = f(&filled(argument, placeholders)?)?;
+        let outputs = value.leaves();
         // The structure is what is kept: the arrays in it hold the whole trace.
         let empty = Array::scalar(0u8);
         result = Some(value.map(&mut |_| Ok(empty.clone()))?);
         Ok(outputs)
     })?;
-    if !random {
-        program.inputs.pop();
-    }
-    program.shapeless = options.shapeless;
-    program.fold()?;
-    program.simplify();
+    trace.optimize()?;
     let result = result.expect("tracing has called the function");
-    Ok(Traced {
-        program,
-        result,
-        random,
-    })
-}
-
-impl<R: Tree> Traced<R> {
-    fn call(&self, mut arguments: Vec<Array>) -> Result<R> {
-        if self.random {
-            arguments.push(random::state());
-        }
-        let mut outputs = self.program.call(&arguments)?;
-        if let Some(state) = outputs.pop_if(|_| self.random) {
-            random::set_state(&state)?;
-        }
-        filled(&self.result, &outputs)
-    }
+    Ok(Traced { trace, result })
 }

@@ -10,7 +10,8 @@ mod vmap;
 
 pub use checkpoint::checkpoint;
 pub use compile::{
-    CompileOptions, compile, compile_with, compile_with_state, disable_compile, enable_compile,
+    CompileOptions, Trace, compile, compile_with, compile_with_state, disable_compile,
+    enable_compile, runs_untraced,
 };
 pub use jvp::jvp;
 pub use tree::Tree;
