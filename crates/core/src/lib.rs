@@ -7,6 +7,7 @@ use olivine_cpu as _;
 mod array;
 pub mod constants;
 mod device;
+pub mod dlpack;
 mod dtype;
 mod error;
 pub mod graph;
@@ -15,13 +16,15 @@ pub mod shape;
 pub mod transforms;
 
 pub use array::{
-    Array, Ellipsis, Index, IntoIndex, IntoIndices, IntoOperand, Nested, NewAxis, Stepped, step,
+    Array, ArrayIterator, Ellipsis, Index, IntoIndex, IntoIndices, IntoOperand, Nested, NewAxis,
+    PrintOptions, Stepped, get_printoptions, printoptions, set_printoptions, step,
 };
 #[doc(hidden)]
 pub use array::{array_literal, has_plain_float};
 pub use device::{
-    Backend, Buffer, Call, Data, Device, Event, HostBuffer, KernelTable, Operand, Registration,
-    Stream, backend, memory, synchronize,
+    Backend, Buffer, Call, Data, Device, DeviceInfo, Event, HostBuffer, KernelTable, Operand,
+    Registration, Stream, ThreadLocalStream, backend, clear_streams, device_count, device_info,
+    is_available, memory, new_thread_local_stream, new_thread_unsafe_stream, synchronize,
 };
 pub use dtype::{Complex64, Dtype, Element, Kind};
 pub use error::{Error, Result};

@@ -28,7 +28,10 @@ impl Shape {
 
     /// The number of elements: the product of the sizes.
     pub fn elements(&self) -> usize {
-        self.0.iter().product()
+        // With an axis of size zero the product of the others need not fit.
+        self.0
+            .iter()
+            .fold(1, |count, &size| count.wrapping_mul(size))
     }
 
     /// Checks that the element count times `item_size` fits in memory addresses.

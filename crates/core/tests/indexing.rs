@@ -8,7 +8,7 @@
 use olivine_core::{
     Array, Dtype, Ellipsis, Error, NewAxis, Result, array, grad,
     ops::{pad::Border, scatter::Combine},
-    step,
+    step, vmap,
 };
 use olivine_cpu as _;
 
@@ -177,6 +177,104 @@ fn updates_change_only_the_selection() -> Result<()> {
         [2, 6, 10]
     );
     assert_eq!(x.to_vec::<i32>()?, (0..12).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn masks_stand_beside_ranges_and_integers() -> Result<()> {
+    let x = counted(&[2, 3, 4])?;
+    let (rows, grid) = (
+        array!([true, false, true]),
+        array!([[true, false, true], [false, true, false]]),
+    );
+    let values = |y: Array| y.to_vec::<i32>();
+    let with = |change: &dyn Fn(usize, usize, usize) -> Option<i32>| -> Vec<i32> {
+        let places = (0..24).map(|i| (i, change(i / 12, i / 4 % 3, i % 4)));
+        places.map(|(i, new)| new.unwrap_or(i as i32)).collect()
+    };
+    let on = |row: usize| row != 1;
+    let middle = values(x.index_update((.., &rows, 1..3), -1)?)?;
+    let want = with(&|_, row, column| (on(row) && (1..3).contains(&column)).then_some(-1));
+    assert_eq!(middle, want);
+    // A value for each selected row, broadcast over what comes before.
+    let each = array!([[-1, -2], [-3, -4]]);
+    let middle = values(x.index_update((.., &rows, step(.., 2)), &each)?)?;
+    let want = with(&|_, row, column| {
+        (on(row) && column % 2 == 0).then(|| -1 - row as i32 - column as i32 / 2)
+    });
+    assert_eq!(middle, want);
+    // An integer beside the mask leaves no axis; one that is apart brings the mask's axis in front.
+    let beside = values(x.index_update((1, &rows), array!([[-1], [-2]]))?)?;
+    let want = with(&|first, row, _| (first == 1 && on(row)).then(|| -1 - row as i32 / 2));
+    assert_eq!(beside, want);
+    let columns = array!([true, false, false, true]);
+    let apart = values(x.index_update((0, .., &columns), array!([[-1], [-2]]))?)?;
+    let want =
+        with(&|first, _, column| (first == 0 && column % 3 == 0).then(|| -1 - column as i32 / 3));
+    assert_eq!(apart, want);
+    let both = values(x.index_add((&grid, NewAxis, -1), array!([[10], [20], [30]]))?)?;
+    let mut want: Vec<i32> = (0..24).collect();
+    (want[3], want[11], want[19]) = (13, 31, 49);
+    assert_eq!(both, want);
+    let last = values(x.index_update((Ellipsis, &columns), 0)?)?;
+    assert_eq!(last, with(&|_, _, column| (column % 3 == 0).then_some(0)));
+    let whole = values(x.index_update((array!(true), 0), 0)?)?;
+    assert_eq!(whole, with(&|first, _, _| (first == 0).then_some(0)));
+    Ok(())
+}
+
+#[test]
+fn masks_have_gradients_and_batches() -> Result<()> {
+    let (x, mask) = (
+        Array::arange(0.0f32, 12.0, 1.0)?.reshape([3, 4])?,
+        array!([true, false, false, true]),
+    );
+    let update = |x: &Array, v: &Array| x.index_update((1.., &mask), v)?.square()?.sum(..);
+    let v = array!([[1.0, 2.0]]);
+    let of_x = grad(|x: &Array| update(x, &v))(&x)?;
+    assert_eq!(
+        of_x.to_vec::<f32>()?,
+        [
+            0.0, 2.0, 4.0, 6.0, 0.0, 10.0, 12.0, 0.0, 0.0, 18.0, 20.0, 0.0
+        ]
+    );
+    let of_v = grad(|v: &Array| update(&x, v))(&v)?;
+    assert_eq!(of_v.to_vec::<f32>()?, [4.0, 8.0]);
+    let masks = array!([[true, false, false, true], [false, true, true, false]]);
+    let batched = vmap(|m: &Array| x.index_update((1.., m), &v), 0, 0)(&masks)?;
+    for i in 0..2 {
+        let alone = x.index_update((1.., &masks.index(i)?), &v)?;
+        assert_eq!(batched.index(i)?.to_vec::<f32>()?, alone.to_vec::<f32>()?);
+    }
+    Ok(())
+}
+
+#[test]
+fn masks_that_do_not_fit_are_refused() -> Result<()> {
+    let x = counted(&[2, 3])?;
+    let mask = array!([true, false]);
+    assert!(matches!(x.index(&mask), Err(Error::Dtype { .. })));
+    assert!(matches!(
+        x.index_update((.., &mask), 0),
+        Err(Error::Shape { .. })
+    ));
+    assert!(matches!(
+        x.index_update((&mask, &array!([0, 1])), 0),
+        Err(Error::Argument { .. })
+    ));
+    assert!(matches!(
+        x.index_update((&mask, &array!([true, true, false])), 0),
+        Err(Error::Argument { .. })
+    ));
+    assert!(x.index_update((array!([[[true]]]), 0), 0).is_err());
+    assert!(
+        x.index_update(&mask, array!([[[1], [2]], [[3], [4]]]))
+            .is_err()
+    );
+    // Two are selected, and there are three values: more are not used; fewer fail when it runs.
+    let all = array!([true, true, true]);
+    assert!(x.index_update((0, &all), array!([1, 2, 3, 4])).is_ok());
+    assert!(x.index_update((0, &all), array!([1, 2]))?.eval().is_err());
     Ok(())
 }
 

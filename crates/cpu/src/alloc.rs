@@ -20,6 +20,8 @@ use olivine_core::{
     memory::{MemoryPool, MemoryUse},
 };
 
+pub(crate) use system::total_memory;
+
 /// Every block starts on a multiple of this and is one long at least.
 pub(crate) const ALIGNMENT: usize = 64;
 
@@ -348,7 +350,7 @@ impl Pool {
         let limit = self.cache_limit.load(Ordering::Relaxed);
         if limit == usize::MAX {
             static DEFAULT: OnceLock<usize> = OnceLock::new();
-            return *DEFAULT.get_or_init(|| system::total_memory() / 4);
+            return *DEFAULT.get_or_init(|| system::total_memory().unwrap_or(8 << 30) / 4);
         }
         limit
     }

@@ -5,6 +5,7 @@
 mod alloc;
 mod isa;
 mod kernels;
+mod machine;
 mod pool;
 mod simd;
 mod tensor;
@@ -12,7 +13,7 @@ mod tensor;
 use std::sync::{Arc, LazyLock};
 
 use olivine_core::{
-    Backend, Buffer, Call, Device, KernelTable, Registration, Result,
+    Backend, Buffer, Call, Device, DeviceInfo, KernelTable, Registration, Result,
     memory::MemoryPool,
     ops::scalar::{Binary, Unary},
 };
@@ -28,6 +29,14 @@ struct CpuBackend {
 impl Backend for CpuBackend {
     fn device(&self) -> Device {
         Device::Cpu
+    }
+
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn info(&self) -> DeviceInfo {
+        machine::info()
     }
 
     fn allocate(&self, bytes: usize) -> Result<Arc<dyn Buffer>> {

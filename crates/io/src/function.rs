@@ -374,7 +374,11 @@ pub fn export_to_dot(path: impl AsRef<Path>, arrays: &[Array]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use olivine_core::{CompileOptions, array, compile_with, random};
+    use olivine_core::{
+        CompileOptions, array, compile_with,
+        fast::{self, AttentionMask, AttentionOptions},
+        random,
+    };
 
     use super::*;
 
@@ -425,6 +429,47 @@ mod tests {
         let key = random::key(8);
         let got = import_function(&path)?.call(&[&key])?;
         assert_eq!(got[0].to_vec::<f32>()?, draw(&[key])?[0].to_vec::<f32>()?);
+        Ok(())
+    }
+
+    #[test]
+    fn infinite_and_other_special_parameters_are_kept() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("f");
+        let x = array!([[1.0, 2.0], [3.0, 5.0]]);
+        let specials = [
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            -0.0,
+            1e-45,
+            f32::MAX,
+            0.1,
+        ];
+        for special in specials {
+            let f = |x: &[Array]| {
+                let normed = fast::rms_norm(&x[0], None, special)?;
+                let whole = x[0].reshape([1, 1, 2, 2])?;
+                let options = AttentionOptions {
+                    scale: special,
+                    mask: AttentionMask::None,
+                    sinks: None,
+                };
+                let attended =
+                    fast::scaled_dot_product_attention(&whole, &whole, &whole, &options)?;
+                Ok(vec![normed, attended])
+            };
+            export_function(&path, f, std::slice::from_ref(&x))?;
+            let read = import_function(&path)?.call(std::slice::from_ref(&x))?;
+            for (read, wanted) in read.iter().zip(f(std::slice::from_ref(&x))?) {
+                let bits = |x: &Array| -> Result<Vec<u32>> {
+                    let plain = |x: f32| if x.is_nan() { f32::NAN } else { x };
+                    let values = x.to_vec::<f32>()?.into_iter();
+                    Ok(values.map(|x| plain(x).to_bits()).collect())
+                };
+                assert_eq!(bits(read)?, bits(&wanted)?, "{special}");
+            }
+        }
         Ok(())
     }
 

@@ -137,6 +137,19 @@ pub(super) fn index(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> 
                         .map(|(at, _)| at)
                         .collect()
                 }
+                "[:, mask, ::2]" => {
+                    let mut result = x.clone();
+                    for index in indices(&x.shape) {
+                        let mask = &inputs[1].values;
+                        if mask[index[1]].truth() && index[2] % 2 == 0 {
+                            let rank = mask[..index[1]].iter().filter(|on| on.truth()).count();
+                            let at = offset(&x.shape, &index);
+                            let value = values.at(&[index[0], rank, 0]);
+                            result.values[at] = combine(op, result.values[at], value);
+                        }
+                    }
+                    return Some(result.cast(x.dtype));
+                }
                 slice => {
                     let cuts = cuts(slice, &x.shape)?;
                     indices(&values.shape)

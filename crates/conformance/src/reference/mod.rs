@@ -47,6 +47,9 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
     if let Some(op) = op.strip_prefix("fft.") {
         return fourier::fourier(op, &args, inputs);
     }
+    if let Some(op) = op.strip_prefix("random.") {
+        return random::random(op, &args, inputs).map(|tensor| vec![tensor]);
+    }
     if op == "split" {
         return index::split(&args, inputs.first()?);
     }
@@ -76,7 +79,6 @@ pub fn reference(op: &str, label: &str, inputs: &[Tensor]) -> Option<Vec<Tensor>
         .or_else(|| blocks::blocks(op, &args, inputs))
         .or_else(|| conv::conv(op, &args, inputs))
         .or_else(|| quantized::quantized(op, &args, inputs))
-        .or_else(|| random::random(op, &args, inputs))
         .or_else(|| fast::fast(op, &args, inputs))
         .or_else(|| arrays::arrays(op, &args, inputs))
         .or_else(|| einsum::einsum(op, label, inputs))

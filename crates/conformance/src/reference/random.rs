@@ -87,13 +87,13 @@ fn laplace(count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// A draw.
+/// A draw; `op` is its name in the module of random numbers.
 pub(super) fn random(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor> {
     let reals =
         |shape: [usize; 2], values: Vec<f64>| Some(Tensor::reals(Dtype::Float32, shape, values));
     let at_most_f32 = |x: &Tensor, index: &[usize]| x.at_broadcast(index).real() as f32;
     match (op, args.label()) {
-        ("random_bits", label) => {
+        ("bits", label) => {
             let (dtype, shape): (_, Vec<usize>) = match label {
                 "" => (Dtype::Uint32, vec![5]),
                 "width=1" => (Dtype::Uint8, vec![3, 3]),
@@ -120,7 +120,7 @@ pub(super) fn random(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tensor>
                 stream[..bytes].chunks(dtype.size()).map(whole),
             ))
         }
-        ("random_split", "num=3") => {
+        ("split", "num=3") => {
             let words = words(KEY, 6).into_iter().map(|w| Value::Int(i128::from(w)));
             Some(Tensor::new(Dtype::Uint32, [3, 2], words))
         }

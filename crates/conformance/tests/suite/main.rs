@@ -8,6 +8,7 @@ mod forward;
 mod fuzz;
 mod golden;
 mod gradients;
+mod hostile;
 mod large;
 mod quantized;
 mod structured;

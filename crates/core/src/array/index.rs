@@ -30,7 +30,8 @@ pub enum Index {
     NewAxis,
     /// As many whole axes as are not indexed otherwise.
     Ellipsis,
-    /// Positions from an array of integers, whose axes take the axis's place.
+    /// Positions from an array of integers, whose axes take the axis's place; or, in updates, a mask
+    /// of `bool` over as many axes as it has, which selects where it is true.
     Array(Array),
 }
 
@@ -226,6 +227,8 @@ struct Plan {
     sliced: Shape,
     /// The positions to gather in the slice, by axis.
     gathers: SmallVec<[(usize, Array); 4]>,
+    /// A mask, and the first of the axes that it selects from.
+    mask: Option<(usize, Array)>,
     /// The axes of the result that the arrays' axes come after. Zero if there are no arrays.
     place: usize,
     /// The result's shape without the arrays' axes.
@@ -237,8 +240,12 @@ const OP: &str = "index";
 impl Plan {
     fn new(shape: &Shape, indices: &[Index]) -> Result<Plan> {
         let fail = |reason: String| Error::Argument { op: OP, reason };
-        let taken = |index: &&Index| !matches!(index, Index::NewAxis | Index::Ellipsis);
-        let used = indices.iter().filter(taken).count();
+        let taken = |index: &Index| match index {
+            Index::NewAxis | Index::Ellipsis => 0,
+            Index::Array(mask) if mask.dtype() == Dtype::Bool => mask.ndim(),
+            Index::Array(_) | Index::At(_) | Index::Slice { .. } => 1,
+        };
+        let used: usize = indices.iter().map(taken).sum();
         let ellipses = indices
             .iter()
             .filter(|index| matches!(index, Index::Ellipsis))
@@ -258,6 +265,7 @@ impl Plan {
             steps: Strides::new(),
             sliced: Shape::scalar(),
             gathers: SmallVec::new(),
+            mask: None,
             place: 0,
             rest: Shape::scalar(),
         };
@@ -298,6 +306,25 @@ impl Plan {
                     }
                     axis += 1;
                 }
+                Index::Array(mask) if mask.dtype() == Dtype::Bool => {
+                    let masked = &shape[axis..axis + mask.ndim()];
+                    if *masked != mask.shape()[..] {
+                        let (mask, masked) = (mask.shape(), Shape::from(masked));
+                        let reason = format!("a mask of shape {mask} for axes of shape {masked}");
+                        return Err(Error::Shape { op: OP, reason });
+                    }
+                    for &size in masked {
+                        plan.starts.push(0);
+                        plan.steps.push(1);
+                        sliced.push(size);
+                    }
+                    apart |= place.is_some_and(|place| place != rest.len());
+                    place.get_or_insert(rest.len());
+                    if plan.mask.replace((axis, mask.clone())).is_some() {
+                        return Err(fail("there may be only one mask".to_owned()));
+                    }
+                    axis += mask.ndim();
+                }
                 Index::Array(array) => {
                     plan.starts.push(0);
                     plan.steps.push(1);
@@ -308,6 +335,11 @@ impl Plan {
                     axis += 1;
                 }
             }
+        }
+        if plan.mask.is_some() && !plan.gathers.is_empty() {
+            let reason = "a mask selects a number of elements that is not known, so it cannot stand \
+                beside arrays of positions";
+            return Err(fail(reason.to_owned()));
         }
         plan.place = if apart { 0 } else { place.unwrap_or(0) };
         plan.sliced = Shape::from(&sliced[..]);
@@ -325,6 +357,76 @@ impl Plan {
         let axes: SmallVec<[i64; 4]> = self.gathers.iter().map(|(axis, _)| *axis as i64).collect();
         let arrays: SmallVec<[&Array; 4]> = self.gathers.iter().map(|(_, array)| array).collect();
         x.index_operands(OP, &arrays, &axes)
+    }
+
+    /// A copy of `x` with the slice replaced.
+    fn put_back(self, x: &Array, part: Array) -> Result<Array> {
+        if part.shape() == x.shape() && self.steps.iter().all(|&step| step == 1) {
+            return Ok(part);
+        }
+        x.slice_update_at(&part, self.starts, self.steps)
+    }
+
+    /// Combines values with the elements of the slice that a mask of the axes from `axis` on selects:
+    /// one for all of them, or one after another in the order of the selected places.
+    fn combine_where(
+        &self,
+        combine: Combine,
+        part: &Array,
+        axis: usize,
+        mask: &Array,
+        value: &Array,
+    ) -> Result<Array> {
+        // The mask's axes come first, then what is left of the others.
+        let masked = axis..axis + mask.ndim();
+        let others = (0..part.ndim()).filter(|axis| !masked.contains(axis));
+        let order: SmallVec<[u8; 8]> = masked.clone().chain(others).map(|i| i as u8).collect();
+        let mut back: SmallVec<[u8; 8]> = SmallVec::from_elem(0, order.len());
+        for (i, &axis) in order.iter().enumerate() {
+            back[usize::from(axis)] = i as u8;
+        }
+        let turned = part.permuted(order);
+        let front: Shape = mask
+            .shape()
+            .iter()
+            .chain(self.rest.iter())
+            .copied()
+            .collect();
+        let x = turned.reshape_to(front.clone());
+        // In the selection's shape one axis stands for all of the mask's.
+        let rank = self.rest.rank() + 1;
+        let extra = value.ndim().saturating_sub(rank);
+        if value.shape()[..extra].iter().any(|&size| size != 1) {
+            let (value, rest) = (value.shape(), &self.rest);
+            let reason =
+                format!("values of shape {value} for a selection of {rest} and one axis more");
+            return Err(Error::Shape { op: OP, reason });
+        }
+        let missing = std::iter::repeat_n(1, rank.saturating_sub(value.ndim()));
+        let sizes = missing.chain(value.shape()[extra..].iter().copied());
+        let value = value
+            .reshape_to(sizes.collect())
+            .moveaxis(self.place as i64, 0)?;
+        let count = value.shape()[0];
+        let value = if count == 1 {
+            value
+                .reshape_to(value.shape().without_axis(0))
+                .broadcast_to(&self.rest)?
+        } else {
+            if count == 0 && mask.size() > 0 {
+                let reason = "there are no values for the elements that a mask selects".to_owned();
+                return Err(Error::Shape { op: OP, reason });
+            }
+            // What is selected takes the value of its rank; the others take any.
+            let flat = mask.flatten(0, -1)?.astype(Dtype::Int64)?;
+            let ranks = flat.multiply(flat.cumsum(0)?.subtract(1)?)?;
+            let values = value.broadcast_to(self.rest.insert_axis(0, count))?;
+            values.take(&ranks, 0)?.reshape_to(front)
+        };
+        let tail = std::iter::repeat_n(1, self.rest.rank());
+        let mask = mask.reshape_to(mask.shape().iter().copied().chain(tail).collect());
+        let chosen = mask.select(combined(combine, &x, &value)?, &x)?;
+        Ok(chosen.reshape_to(turned.shape().clone()).permuted(back))
     }
 
     /// The order of axes that moves the first `count` to their place in the result.
@@ -404,6 +506,15 @@ impl Array {
     /// ```
     pub fn index(&self, indices: impl IntoIndices) -> Result<Array> {
         let plan = Plan::new(self.shape(), &indices.to_indices())?;
+        if plan.mask.is_some() {
+            let reason = "how many elements a mask selects is not known before it is evaluated; \
+                update with masks, or choose with select";
+            return Err(Error::Dtype {
+                op: OP,
+                dtype: Dtype::Bool,
+                reason,
+            });
+        }
         let part = plan.slice(self);
         if plan.gathers.is_empty() {
             return Ok(part.reshape_to(plan.rest));
@@ -423,16 +534,20 @@ impl Array {
     /// A copy in which the elements that indices select are replaced.
     ///
     /// The value is converted to this array's dtype and broadcast to the selection's shape. If
-    /// arrays select an element several times, the last value stays. A lone array of `bool` selects
-    /// where it is true, along the array's leading axes; the value then stands for each selected
-    /// element, or has one more axis with a value for each, in order. If there are too few, the
-    /// evaluation fails; more are not used.
+    /// arrays select an element several times, the last value stays.
+    ///
+    /// One of the indices may be a mask: an array of `bool`, for as many axes as it has, which selects
+    /// where it is true. Of the selection's shape, its axes make one; the value either does not
+    /// depend on it, or has a part for each selected place, in order. If there are too few, the
+    /// evaluation fails; more are not used. A mask cannot stand beside arrays of positions.
     ///
     /// ```
     /// # use olivine_cpu as _;
     /// use olivine_core::Array;
     /// let x = Array::arange(0, 6, 1)?.reshape([2, 3])?;
     /// assert_eq!(x.index_update((.., 1..), 9)?.to_vec::<i32>()?, [0, 9, 9, 3, 9, 9]);
+    /// let odd = Array::from_slice(&[false, true, false], [3])?;
+    /// assert_eq!(x.index_update((1, &odd), 9)?.to_vec::<i32>()?, [0, 1, 2, 3, 9, 5]);
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn index_update(
@@ -468,13 +583,12 @@ impl Array {
     ) -> Result<Array> {
         let indices = indices.to_indices();
         let value = value.to_operand(self).astype(self.dtype())?;
-        if let [Index::Array(mask)] = &indices[..]
-            && mask.dtype() == Dtype::Bool
-        {
-            return self.combine_where(combine, mask, &value);
-        }
         let plan = Plan::new(self.shape(), &indices)?;
         let part = plan.slice(self);
+        if let Some((axis, mask)) = &plan.mask {
+            let part = plan.combine_where(combine, &part, *axis, mask, &value)?;
+            return plan.put_back(self, part);
+        }
         if plan.gathers.is_empty() {
             let value = fitted(&value, &plan.rest)?.reshape_to(plan.sliced.clone());
             return self.slice_update_at(
@@ -502,42 +616,7 @@ impl Array {
         let shape = crate::ops::gather::gathered_shape(part.shape(), &axes, positions[0].shape());
         let updates = updates.reshape_to(shape);
         let part = part.scattered(combine, &axes, &positions, &updates)?;
-        if part.shape() == self.shape() && plan.steps.iter().all(|&step| step == 1) {
-            return Ok(part);
-        }
-        self.slice_update_at(&part, plan.starts, plan.steps)
-    }
-
-    /// Combines values with the elements whose leading axes `mask` selects: one for all of them, or
-    /// one after another in the order of the selected places.
-    fn combine_where(&self, combine: Combine, mask: &Array, value: &Array) -> Result<Array> {
-        if !self.shape().starts_with(mask.shape()) {
-            let reason = format!(
-                "a mask of shape {} selects from shape {} only if it has its leading axes",
-                mask.shape(),
-                self.shape()
-            );
-            return Err(Error::Shape { op: OP, reason });
-        }
-        let rest: Shape = self.shape()[mask.ndim()..].iter().copied().collect();
-        let several = value.ndim() == rest.rank() + 1 && value.shape()[0] != 1;
-        let value = if several {
-            let count = value.shape()[0];
-            if count == 0 && mask.size() > 0 {
-                let reason = "there are no values for the elements that a mask selects".to_owned();
-                return Err(Error::Shape { op: OP, reason });
-            }
-            // What is selected takes the value of its rank; the others take any.
-            let flat = mask.flatten(0, -1)?.astype(Dtype::Int64)?;
-            let rank = flat.multiply(flat.cumsum(0)?.subtract(1)?)?;
-            let values = value.broadcast_to(rest.insert_axis(0, count))?;
-            values.take(&rank, 0)?.reshape_to(self.shape().clone())
-        } else {
-            fitted(value, &rest)?
-        };
-        let tail = std::iter::repeat_n(1, self.ndim() - mask.ndim());
-        let mask = mask.reshape_to(mask.shape().iter().copied().chain(tail).collect());
-        mask.select(combined(combine, self, &value)?, self)
+        plan.put_back(self, part)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Owns the array handle: how arrays are made, inspected and read back.
 
 mod index;
+mod iter;
 mod literal;
 mod operand;
 mod operators;
@@ -11,8 +12,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 pub use index::{Ellipsis, Index, IntoIndex, IntoIndices, NewAxis, Stepped, step};
+pub use iter::ArrayIterator;
 pub use literal::{Nested, array_literal, has_plain_float};
 pub use operand::IntoOperand;
+pub use print::{PrintOptions, get_printoptions, printoptions, set_printoptions};
 
 use crate::{
     Dtype, Element, Error, Result, Shape, Stream,
@@ -176,7 +179,7 @@ impl Array {
         ))
     }
 
-    fn from_data(spec: Spec, data: Data) -> Array {
+    pub(crate) fn from_data(spec: Spec, data: Data) -> Array {
         let node = Node::ready(Specs::from_iter([spec]), data, Stream::current());
         Array {
             node: Arc::new(node),

@@ -13,6 +13,17 @@ use crate::{
     ops::scalar::{Binary, Unary},
 };
 
+/// Facts about a device, as its system states them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The product's name.
+    pub device_name: String,
+    /// The instruction set's family, such as `x86_64`.
+    pub architecture: String,
+    /// The bytes of its memory, if the system says so.
+    pub memory_size: Option<usize>,
+}
+
 /// A device's allocator and kernels.
 ///
 /// The scalar operations are methods with a closed enum, so a backend that matches exhaustively is
@@ -21,6 +32,10 @@ use crate::{
 pub trait Backend: Send + Sync + 'static {
     /// The device this backend drives.
     fn device(&self) -> Device;
+    /// The number of devices that it found.
+    fn count(&self) -> usize;
+    /// Facts about the device.
+    fn info(&self) -> DeviceInfo;
     /// Memory for at least `bytes` bytes, aligned to 64.
     fn allocate(&self, bytes: usize) -> Result<Arc<dyn Buffer>>;
     /// The allocator's counters and limits.

@@ -8,11 +8,16 @@ mod stream;
 
 use std::fmt;
 
-pub use backend::{Backend, KernelTable, Registration, backend};
+use crate::Result;
+
+pub use backend::{Backend, DeviceInfo, KernelTable, Registration, backend};
 pub(crate) use buffer::Few;
 pub use buffer::{Buffer, Data, HostBuffer};
 pub use call::{Call, Operand};
-pub use stream::{Event, Stream, synchronize};
+pub use stream::{
+    Event, Stream, ThreadLocalStream, clear_streams, new_thread_local_stream,
+    new_thread_unsafe_stream, synchronize,
+};
 pub(crate) use stream::{Job, submit};
 
 /// Where operations run.
@@ -32,4 +37,40 @@ impl fmt::Display for Device {
             Device::Gpu => "gpu",
         })
     }
+}
+
+/// The number of devices of a kind that this program can use: those whose backend is linked.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, device_count};
+/// assert_eq!(device_count(Device::Cpu), 1);
+/// ```
+pub fn device_count(device: Device) -> usize {
+    backend(device).map_or(0, Backend::count)
+}
+
+/// True if this program can use a device of this kind.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, is_available};
+/// assert!(is_available(Device::Cpu));
+/// ```
+pub fn is_available(device: Device) -> bool {
+    device_count(device) > 0
+}
+
+/// What the system says about a device. Fails if no backend is linked for it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, device_info};
+/// let info = device_info(Device::Cpu)?;
+/// assert_eq!(info.architecture, std::env::consts::ARCH);
+/// assert!(!info.device_name.is_empty());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn device_info(device: Device) -> Result<DeviceInfo> {
+    Ok(backend(device)?.info())
 }

@@ -1,10 +1,10 @@
 //! Owns streams: queues of work that run concurrently with each other, each in order.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{HashMap, hash_map::Entry},
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -32,16 +32,20 @@ pub struct Stream {
 
 thread_local! {
     static CURRENT: Cell<Stream> = const { Cell::new(Stream { device: Device::Cpu, index: 0 }) };
+    /// The streams that this thread made, which [`clear_streams`] ends.
+    static MADE: RefCell<Vec<Stream>> = const { RefCell::new(Vec::new()) };
+    /// This thread's streams of each [`ThreadLocalStream`].
+    static LOCAL: RefCell<Local> = RefCell::default();
 }
 
 impl Stream {
     /// A new stream on `device`.
     pub fn new(device: Device) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        Stream {
-            device,
-            index: NEXT.fetch_add(1, Ordering::Relaxed),
-        }
+        let index = NEXT.fetch_add(1, Ordering::Relaxed);
+        let stream = Stream { device, index };
+        MADE.with_borrow_mut(|made| made.push(stream));
+        stream
     }
 
     /// The stream that operations built on this thread are placed on.
@@ -90,17 +94,129 @@ impl Stream {
     }
 }
 
+/// A stream that any thread may use: every stream is one, so this is [`Stream::new`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, array, new_thread_unsafe_stream};
+/// let side = new_thread_unsafe_stream(Device::Cpu);
+/// let y = std::thread::spawn(move || side.scope(|| array!([1.0, 2.0]).exp()));
+/// assert_eq!(y.join().expect("the thread does not panic")?.stream(), side);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn new_thread_unsafe_stream(device: Device) -> Stream {
+    Stream::new(device)
+}
+
+/// A stream of its own for every thread that uses it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, new_thread_local_stream};
+/// let stream = new_thread_local_stream(Device::Cpu);
+/// let here = stream.get();
+/// assert_eq!(stream.get(), here);
+/// let there = std::thread::spawn(move || stream.get()).join();
+/// assert_ne!(there.expect("the thread does not panic"), here);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ThreadLocalStream {
+    device: Device,
+    index: u32,
+}
+
+/// One thread's streams, which end with it.
+#[derive(Default)]
+struct Local(HashMap<u32, Stream>);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        for stream in self.0.values() {
+            forget(*stream);
+        }
+    }
+}
+
+/// A new [`ThreadLocalStream`] on `device`.
+///
+/// ```
+/// use olivine_core::{Device, new_thread_local_stream};
+/// let first = new_thread_local_stream(Device::Cpu);
+/// assert_eq!(first.device(), Device::Cpu);
+/// assert_ne!(first, new_thread_local_stream(Device::Cpu));
+/// ```
+pub fn new_thread_local_stream(device: Device) -> ThreadLocalStream {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let index = NEXT.fetch_add(1, Ordering::Relaxed);
+    ThreadLocalStream { device, index }
+}
+
+impl ThreadLocalStream {
+    /// The device its streams belong to.
+    pub fn device(self) -> Device {
+        self.device
+    }
+
+    /// This thread's stream; made when it is first asked for.
+    pub fn get(self) -> Stream {
+        let known = LOCAL.with_borrow(|local| local.0.get(&self.index).copied());
+        known.unwrap_or_else(|| {
+            let stream = Stream::new(self.device);
+            LOCAL.with_borrow_mut(|local| local.0.insert(self.index, stream));
+            stream
+        })
+    }
+
+    /// Runs `f`; the operations it builds are placed on this thread's stream.
+    pub fn scope<T>(self, f: impl FnOnce() -> T) -> T {
+        self.get().scope(f)
+    }
+}
+
+/// Waits for all work on the streams that this thread has made, and ends the threads behind them.
+///
+/// A stream that is used again afterwards starts a thread again.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, Stream, array, async_eval, clear_streams};
+/// let y = Stream::new(Device::Cpu).scope(|| array!([1.0, 4.0]).sqrt())?;
+/// let event = async_eval([&y]);
+/// clear_streams();
+/// assert!(event.is_done());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn clear_streams() {
+    LOCAL.with_borrow_mut(|local| local.0.clear());
+    let made = MADE.with_borrow_mut(std::mem::take);
+    for stream in made {
+        if let Some(queue) = forget(stream) {
+            drain(|marker| queue.send(marker).map_err(|mpsc::SendError(job)| job));
+        }
+    }
+}
+
 /// Work for a stream's thread.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// The queues of streams that have a thread. A thread ends when its queue is dropped and done.
+fn queues() -> MutexGuard<'static, HashMap<Stream, mpsc::Sender<Job>>> {
+    static QUEUES: OnceLock<Mutex<HashMap<Stream, mpsc::Sender<Job>>>> = OnceLock::new();
+    QUEUES
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes away a stream's queue, if it has one.
+fn forget(stream: Stream) -> Option<mpsc::Sender<Job>> {
+    queues().remove(&stream)
+}
 
 /// Queues a job on a stream's own thread, which starts with the first job. If the thread cannot
 /// be started, the job is handed back.
 pub(crate) fn submit(stream: Stream, job: Job) -> std::result::Result<(), Job> {
-    static QUEUES: OnceLock<Mutex<HashMap<Stream, mpsc::Sender<Job>>>> = OnceLock::new();
-    let mut queues = QUEUES
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut queues = queues();
     let queue = match queues.entry(stream) {
         Entry::Occupied(queue) => queue.into_mut(),
         Entry::Vacant(vacant) => {
@@ -122,12 +238,17 @@ pub(crate) fn submit(stream: Stream, job: Job) -> std::result::Result<(), Job> {
 
 /// Waits until everything queued on a stream so far has run.
 pub fn synchronize(stream: Stream) {
+    drain(|marker| submit(stream, marker));
+}
+
+/// Queues a marker with `submit` and waits until it is met. A marker that is handed back runs here.
+fn drain(submit: impl FnOnce(Job) -> std::result::Result<(), Job>) {
     let (sender, receiver) = mpsc::channel();
     let marker: Job = Box::new(move || {
         // The waiter may have given up; then there is nobody to tell.
         let _ = sender.send(());
     });
-    match submit(stream, marker) {
+    match submit(marker) {
         Ok(()) => {
             // An error means the marker was dropped unrun, so nothing is queued any more.
             let _ = receiver.recv();

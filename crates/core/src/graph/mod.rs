@@ -3,6 +3,7 @@
 mod dot;
 mod eval;
 mod node;
+pub(crate) mod number;
 mod program;
 mod replay;
 mod rules;
@@ -143,6 +144,12 @@ pub trait Primitive: Any + Send + Sync + fmt::Debug {
     /// mathematics has none, return [`Vjp::unsupported`].
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients>;
 
+    /// Whether no gradient is wanted of what lies before the operation, so that nothing of it needs a
+    /// rule.
+    fn stops_gradients(&self) -> bool {
+        false
+    }
+
     /// The tangent of each output, from the tangents of the inputs. [`Jvp::transposed`] serves every
     /// operation whose reverse-mode rule is built from operations with rules.
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents>;
@@ -154,6 +161,21 @@ pub trait Primitive: Any + Send + Sync + fmt::Debug {
     /// The same meaning in simpler operations, for backends without a kernel and for tests. Return
     /// [`no_decomposition`] if the operation is itself the simplest form.
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>>;
+}
+
+/// Checks that an operation has exactly as many inputs as it takes; one that was read from a file
+/// may have any number.
+pub(crate) fn exactly(op: &'static str, count: usize, inputs: &[Array]) -> Result<()> {
+    between(op, count, count, inputs)
+}
+
+/// As [`exactly`], where some of the inputs may be missing.
+pub(crate) fn between(op: &'static str, least: usize, most: usize, inputs: &[Array]) -> Result<()> {
+    if (least..=most).contains(&inputs.len()) {
+        return Ok(());
+    }
+    let reason = format!("{} inputs where {least} to {most} belong", inputs.len());
+    Err(Error::Argument { op, reason })
 }
 
 /// What [`Primitive::decompose`] returns for operations that every backend must implement.

@@ -16,12 +16,16 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdamW {
     /// How much of the mean gradient is kept at each step.
+    #[serde(with = "crate::graph::number")]
     pub beta1: f64,
     /// How much of the mean squared gradient is kept at each step.
+    #[serde(with = "crate::graph::number")]
     pub beta2: f64,
     /// Added to the divisor.
+    #[serde(with = "crate::graph::number")]
     pub eps: f64,
     /// The part of the parameter, times the learning rate, that is taken off at each step.
+    #[serde(with = "crate::graph::number")]
     pub weight_decay: f64,
 }
 
@@ -87,6 +91,7 @@ impl Primitive for AdamW {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 5, inputs)?;
         let op = self.name();
         let (parameter, rates) = (&inputs[0], &inputs[4]);
         let dtype = parameter.dtype();

@@ -23,8 +23,10 @@ pub enum Progression {
     /// Floating-point numbers.
     Float {
         /// The first number.
+        #[serde(with = "crate::graph::number")]
         first: f64,
         /// The distance to the next.
+        #[serde(with = "crate::graph::number")]
         step: f64,
     },
 }
@@ -46,7 +48,8 @@ impl Primitive for Arange {
         "arange"
     }
 
-    fn infer(&self, _inputs: &[Array]) -> Result<Specs> {
+    fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 0, inputs)?;
         Ok([Spec::new([self.length], self.dtype)].into())
     }
 

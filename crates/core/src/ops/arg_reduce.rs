@@ -24,6 +24,7 @@ impl Primitive for ArgReduce {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         if self.axis >= x.ndim() {
             return Err(Error::Axis { op: self.name(), axis: self.axis as i64, rank: x.ndim() });

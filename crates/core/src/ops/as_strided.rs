@@ -24,13 +24,17 @@ pub struct AsStrided {
 impl AsStrided {
     /// The first and the last position that is read; none of an empty result.
     fn reach(&self) -> Option<(i128, i128)> {
-        if self.shape.elements() == 0 {
+        if self.shape.contains(&0) {
             return None;
         }
         let (mut low, mut high) = (self.offset as i128, self.offset as i128);
         for (&size, &stride) in self.shape.iter().zip(&self.strides) {
-            let span = (size as i128 - 1) * stride as i128;
-            if span < 0 { low += span } else { high += span }
+            let span = (size as i128 - 1).saturating_mul(stride as i128);
+            if span < 0 {
+                low = low.saturating_add(span);
+            } else {
+                high = high.saturating_add(span);
+            }
         }
         Some((low, high))
     }
@@ -54,6 +58,7 @@ impl Primitive for AsStrided {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         let size = x.size() as i128;
         let inside = self.reach().is_none_or(|(low, high)| low >= 0 && high < size);

@@ -15,9 +15,9 @@ pub struct At<'a> {
 impl Array {
     /// The elements that indices select, to be updated. Each update returns a copy.
     ///
-    /// Whatever [`Array::index`] takes selects here too, negative steps included, and a lone array
-    /// of `bool`, which selects where it is true. An element that is selected several times is
-    /// updated several times.
+    /// Whatever [`Array::index`] takes selects here too, negative steps included, and among it one
+    /// mask, which selects where it is true; see [`Array::index_update`]. An element that is selected
+    /// several times is updated several times.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -123,6 +123,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
         let rows = [Input::any([4, 3]), Input::index([5], 4), Input::new([5, 3], values)];
         let slice = [Input::any([5, 4]), Input::new([3, 2], values)];
         let mask = [Input::any([3, 2]), Input::new([3, 2], Domain::Truth), Input::new([], values)];
+        let inner = [Input::any([2, 3, 4]), Input::new([3], Domain::Truth), Input::new([2, 3, 1], values)];
         vec![
             Sample::new("[a]", rows, move |x| update(&x[0].at(&x[1]), &x[2])),
             Sample::new("[::2, 3:0:-2]", slice, move |x| {
@@ -130,6 +131,9 @@ pub(super) fn ops() -> Vec<OpInfo> {
                 update(&x[0].at((crate::step(.., 2), down)), &x[1])
             }),
             Sample::new("[mask]", mask, move |x| update(&x[0].at(&x[1]), &x[2])),
+            Sample::new("[:, mask, ::2]", inner, move |x| {
+                update(&x[0].at((.., &x[1], crate::step(.., 2))), &x[2])
+            }),
         ]
     }
     let op = |name, doc, signature, samples| OpInfo {

@@ -27,6 +27,7 @@ impl Primitive for Concatenate {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::between(self.name(), 1, usize::MAX, inputs)?;
         let first = inputs[0].shape();
         let axis = self.axis;
         if axis >= first.rank() || inputs.iter().any(|x| x.dtype() != inputs[0].dtype()) {

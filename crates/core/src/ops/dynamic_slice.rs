@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::{
-    Array, Error, IntoOperand, Result, Shape,
-    graph::{
-        Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition,
-    },
+    Array, Dtype, Error, IntoOperand, Result, Shape,
+    graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap},
+    ops::{gather::Gather, scatter::Combine},
 };
 
 /// The part of the first input that begins, along each of `axes`, where the second input says: a
@@ -46,6 +45,10 @@ fn check(op: &'static str, x: &Array, part: &Shape, starts: &Array, axes: &[usiz
         let reason = format!("positions of shape {starts} do not fit {count} axes");
         return Err(Error::Shape { op, reason });
     }
+    if (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
+        let reason = format!("axes {axes:?} repeat an axis");
+        return Err(Error::Argument { op, reason });
+    }
     let fits = part.rank() == x.ndim() && part.iter().zip(x.shape().iter()).all(|(p, n)| p <= n);
     if !fits || axes.iter().any(|&axis| axis >= x.ndim()) {
         let reason = format!(
@@ -57,6 +60,33 @@ fn check(op: &'static str, x: &Array, part: &Shape, starts: &Array, axes: &[usiz
     Ok(())
 }
 
+/// All axes, and the positions along each of the elements of a part that begins at `starts`.
+fn places(
+    x: &Array,
+    part: &Shape,
+    starts: &Array,
+    axes: &[usize],
+) -> Result<(SmallVec<[usize; 4]>, Vec<Array>)> {
+    let along = |axis: usize| -> Result<Array> {
+        let size = x.shape()[axis] as i64;
+        let mut line = vec![1; x.ndim()];
+        line[axis] = part[axis];
+        let offsets = Array::arange(0i64, part[axis] as i64, 1i64)?.reshape(&line[..])?;
+        let first = match axes.iter().position(|&own| own == axis) {
+            Some(i) => {
+                let start = starts.index(i)?.astype(Dtype::Int64)?;
+                let start = start.less(0i64)?.select(start.add(size)?, &start)?;
+                // What is still negative lies outside, and must not count from the end again.
+                start.less(0i64)?.select(size, &start)?
+            }
+            None => Array::scalar(0i64),
+        };
+        offsets.add(first)?.broadcast_to(part)
+    };
+    let places = (0..x.ndim()).map(along).collect::<Result<_>>()?;
+    Ok(((0..x.ndim()).collect(), places))
+}
+
 #[typetag::serde]
 impl Primitive for DynamicSlice {
     fn name(&self) -> &'static str {
@@ -64,6 +94,7 @@ impl Primitive for DynamicSlice {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         check(self.name(), &inputs[0], &self.shape, &inputs[1], &self.axes)?;
         Ok([Spec {
             shape: self.shape.clone(),
@@ -102,8 +133,14 @@ impl Primitive for DynamicSlice {
         Array::apply(whole, [vmap.input(0), vmap.inputs[1].clone()])
     }
 
-    fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
-        no_decomposition(self.name())
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let x = &inputs[0];
+        let (axes, places) = places(x, &self.shape, &inputs[1], &self.axes)?;
+        if axes.is_empty() {
+            return Ok(vec![x.clone()]);
+        }
+        let inputs = std::iter::once(x.clone()).chain(places);
+        Ok(vec![Array::apply_one(Gather { axes }, inputs)?])
     }
 }
 
@@ -114,6 +151,7 @@ impl Primitive for DynamicSliceUpdate {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 3, inputs)?;
         let (x, update) = (&inputs[0], &inputs[1]);
         check(self.name(), x, update.shape(), &inputs[2], &self.axes)?;
         if x.dtype() != update.dtype() {
@@ -163,8 +201,18 @@ impl Primitive for DynamicSliceUpdate {
         )
     }
 
-    fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
-        no_decomposition(self.name())
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let (x, update) = (&inputs[0], &inputs[1]);
+        let (axes, places) = places(x, update.shape(), &inputs[2], &self.axes)?;
+        if axes.is_empty() {
+            return Ok(vec![update.clone()]);
+        }
+        Ok(vec![x.scattered(
+            Combine::Assign,
+            &axes,
+            &places,
+            update,
+        )?])
     }
 }
 

@@ -134,6 +134,14 @@ impl Primitive for Fused {
         let shape = Self::shape(inputs)?;
         if let Some(reduce) = &self.reduce {
             let whole = self.steps[self.steps.len() - 1].dtype;
+            // Rows are reduced one after another, so they lie along the last axes.
+            let first = shape.rank().saturating_sub(reduce.axes.len());
+            let mut axes: SmallVec<[usize; 4]> = reduce.axes.iter().copied().collect();
+            axes.sort_unstable();
+            if !axes.into_iter().eq(first..shape.rank()) {
+                let reason = format!("axes {:?} of {shape} are not the last", reduce.axes);
+                return Err(Error::Argument { op: self.name(), reason });
+            }
             return reduce.infer(&[Array::zeros(shape, whole)?]);
         }
         let spec = |&value: &u16| Spec {

@@ -45,7 +45,11 @@ pub(crate) fn check_indices(
         let reason = format!("{} index arrays do not fit axes {axes:?}", indices.len());
         return Err(Error::Argument { op, reason });
     }
-    for (&axis, index) in axes.iter().zip(indices) {
+    for (i, (&axis, index)) in axes.iter().zip(indices).enumerate() {
+        if axes[..i].contains(&axis) {
+            let reason = format!("axes {axes:?} repeat an axis");
+            return Err(Error::Argument { op, reason });
+        }
         if !index.dtype().is_integer() {
             let reason = "positions are integers";
             return Err(Error::Dtype { op, dtype: index.dtype(), reason });
@@ -87,6 +91,7 @@ impl Primitive for Gather {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::between(self.name(), 2, usize::MAX, inputs)?;
         let (x, indices) = (&inputs[0], &inputs[1..]);
         check_indices(self.name(), x.shape(), &self.axes, indices)?;
         let shape = gathered_shape(x.shape(), &self.axes, indices[0].shape());
@@ -138,6 +143,7 @@ impl Primitive for GatherAxis {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         let (x, indices) = (&inputs[0], &inputs[1]);
         check_indices(self.name(), x.shape(), &[self.axis], &inputs[1..])?;
         check_lines(self.name(), x.shape(), self.axis, indices.shape())?;

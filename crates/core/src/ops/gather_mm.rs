@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Family, Gradient, Input, OpInfo, Sample,
     info::kinds,
-    quantized::{added_at, folded, matrix, numbered, places_in_batch, places_of, stacked},
+    quantized::{added_at, check_chosen, folded, matrix, numbered, places_in_batch, places_of, stacked},
 };
 use crate::{
     Array, Error, IntoOperand, Result, Shape,
@@ -19,6 +19,15 @@ const OP: &str = "gather_mm";
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatherMm;
 
+/// Checks that both sides of a product have one floating-point dtype.
+pub(super) fn check_factors(op: &'static str, a: &Array, b: &Array) -> Result<()> {
+    if a.dtype() == b.dtype() && a.dtype().is_float() {
+        return Ok(());
+    }
+    let reason = "both sides of a product have one floating-point dtype";
+    Err(Error::Dtype { op, dtype: b.dtype(), reason })
+}
+
 #[typetag::serde]
 impl Primitive for GatherMm {
     fn name(&self) -> &'static str {
@@ -26,8 +35,11 @@ impl Primitive for GatherMm {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 4, inputs)?;
         let (a, b) = (&inputs[0], &inputs[1]);
-        Ok([Spec::new([inputs[2].size(), a.shape()[1], b.shape()[2]], a.dtype())].into())
+        check_factors(OP, a, b)?;
+        let count = check_chosen(OP, a.shape(), b.shape(), &inputs[2..])?;
+        Ok([Spec::new([count, a.shape()[1], b.shape()[2]], a.dtype())].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {

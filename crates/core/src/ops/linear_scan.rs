@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Array, Error, Result,
-    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap, no_decomposition},
+    Array, Error, Result, concatenate,
+    graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
 };
 
 /// `s[i] = a[i] * s[i - 1] + b[i]` along an axis, for inputs `a` and `b` of one shape and dtype.
@@ -25,6 +25,7 @@ impl Primitive for LinearScan {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         let (a, b) = (inputs[0].spec(), inputs[1].spec());
         if a != b || self.axis >= a.shape.rank() {
             let reason = format!(
@@ -88,8 +89,28 @@ impl Primitive for LinearScan {
         })
     }
 
-    fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
-        no_decomposition(self.name())
+    fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let (factors, terms) = (&inputs[0], &inputs[1]);
+        let size = terms.shape()[self.axis];
+        let mut sums: Vec<Array> = Vec::with_capacity(size);
+        for i in 0..size {
+            let i = if self.reverse { size - 1 - i } else { i };
+            let term = terms.narrow(self.axis, i, i + 1);
+            sums.push(match sums.last() {
+                Some(last) => factors
+                    .narrow(self.axis, i, i + 1)
+                    .multiply(last)?
+                    .add(term)?,
+                None => term,
+            });
+        }
+        if sums.is_empty() {
+            return Ok(vec![terms.clone()]);
+        }
+        if self.reverse {
+            sums.reverse();
+        }
+        Ok(vec![concatenate(&sums, self.axis as i64)?])
     }
 }
 

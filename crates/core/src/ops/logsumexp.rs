@@ -20,6 +20,7 @@ impl Primitive for LogSumExp {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         if x.shape().last().is_none_or(|&n| n == 0) {
             let reason = format!("the last axis of shape {} is empty", x.shape());

@@ -21,6 +21,7 @@ impl Primitive for Matmul {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         let (a, b) = (&inputs[0], &inputs[1]);
         let rank = a.ndim();
         let fits = rank >= 2

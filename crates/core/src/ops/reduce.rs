@@ -67,6 +67,7 @@ impl Primitive for Reduce {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         let mut shape = x.shape().clone();
         for &axis in &self.axes {

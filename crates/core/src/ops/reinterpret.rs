@@ -27,6 +27,7 @@ impl Primitive for Reinterpret {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         let (from, to) = (x.dtype().size(), self.dtype.size());
         if self.dtype == Dtype::Bool {

@@ -123,6 +123,7 @@ impl Primitive for Scatter {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::between(self.name(), 3, usize::MAX, inputs)?;
         let (x, rest) = (&inputs[0], &inputs[1..]);
         let (indices, updates) = (&rest[..rest.len() - 1], &rest[rest.len() - 1]);
         check_indices(self.name(), x.shape(), &self.axes, indices)?;
@@ -206,6 +207,7 @@ impl Primitive for ScatterAxis {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 3, inputs)?;
         let (x, indices, updates) = (&inputs[0], &inputs[1], &inputs[2]);
         check_indices(self.name(), x.shape(), &[self.axis], &inputs[1..2])?;
         check_lines(self.name(), x.shape(), self.axis, indices.shape())?;

@@ -33,6 +33,7 @@ impl Primitive for SearchSorted {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         if inputs[0].ndim() != 1 || inputs[0].dtype() != inputs[1].dtype() {
             let reason = format!("it takes a vector and values of its dtype, not {}", inputs[0].shape());
             return Err(Error::Shape { op: self.name(), reason });

@@ -22,7 +22,22 @@ impl Primitive for SegmentedMm {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 3, inputs)?;
         let (a, b, segments) = (&inputs[0], &inputs[1], &inputs[2]);
+        super::gather_mm::check_factors(OP, a, b)?;
+        if a.ndim() != 2 || b.ndim() != 2 || a.shape()[1] != b.shape()[0] {
+            let (left, right) = (a.shape().clone(), b.shape().clone());
+            return Err(Error::InnerDimensions { op: OP, left, right });
+        }
+        if segments.dtype() != Dtype::Int64 {
+            let reason = "the bounds of segments are int64";
+            return Err(Error::Dtype { op: OP, dtype: segments.dtype(), reason });
+        }
+        let shape = segments.shape();
+        if shape.rank() != 2 || shape[1] != 2 {
+            let reason = format!("the bounds of segments are pairs, not of shape {shape}");
+            return Err(Error::Shape { op: OP, reason });
+        }
         let shape = Shape::from([segments.shape()[0], a.shape()[0], b.shape()[1]]);
         Ok([Spec { shape, dtype: a.dtype() }].into())
     }

@@ -28,6 +28,7 @@ impl Primitive for SliceUpdate {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         let (x, slice) = (&inputs[0], &inputs[1]);
         let fits = x.ndim() == slice.ndim()
             && [self.starts.len(), self.steps.len()] == [x.ndim(); 2]

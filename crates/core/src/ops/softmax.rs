@@ -20,6 +20,7 @@ impl Primitive for Softmax {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let dtype = inputs[0].dtype();
         if !dtype.is_float() {
             let reason = "it takes real floating-point arrays";

@@ -28,6 +28,7 @@ impl Primitive for Sort {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         check_line(self.name(), &inputs[0])?;
         Ok([inputs[0].spec().clone()].into())
     }
@@ -61,6 +62,7 @@ impl Primitive for ArgSort {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let size = check_line(self.name(), &inputs[0])?;
         if u32::try_from(size).is_err() || self.pivot.is_some_and(|pivot| pivot >= size) {
             let reason = format!("{self:?} does not fit a line of {size} elements");

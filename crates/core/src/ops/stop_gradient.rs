@@ -19,11 +19,16 @@ impl Primitive for StopGradient {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         Ok([inputs[0].spec().clone()].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| Ok(None))
+    }
+
+    fn stops_gradients(&self) -> bool {
+        true
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {

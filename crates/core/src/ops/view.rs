@@ -89,10 +89,9 @@ impl View {
                         .sum();
                 }
                 let start = *offset as isize + first * input.dtype.size() as isize;
-                (
-                    start as usize,
-                    strides.iter().zip(steps).map(|(a, b)| a * b).collect(),
-                )
+                // The step along an axis of one element or none leads nowhere, whatever it is.
+                let steps = strides.iter().zip(steps).map(|(a, b)| a.wrapping_mul(*b));
+                (start as usize, steps.collect())
             }
         };
         Ok(Data {

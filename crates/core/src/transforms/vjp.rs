@@ -1,7 +1,6 @@
 //! Owns reverse-mode differentiation: it walks the recorded graph backwards.
 
 use std::{
-    any::Any,
     borrow::Borrow,
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -16,7 +15,6 @@ use super::{
 use crate::{
     Array, Dtype, Error, Result,
     graph::{Op, TraceScope, Vjp},
-    ops::stop_gradient::StopGradient,
 };
 
 /// Differentiates a function of several arrays in reverse.
@@ -83,11 +81,7 @@ pub(crate) fn pull_back<P: Borrow<Array>>(
 
 /// Whether no gradient is wanted of what lies before an operation.
 fn stops(op: &Op) -> bool {
-    let Op::Primitive(primitive) = op else {
-        return false;
-    };
-    let any: &dyn Any = primitive.as_ref();
-    any.is::<StopGradient>()
+    matches!(op, Op::Primitive(primitive) if primitive.stops_gradients())
 }
 
 /// Walks back from `outputs` and returns the gradient of each leaf; zeros where none arrives.

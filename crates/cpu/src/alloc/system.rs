@@ -88,8 +88,8 @@ fn map(size: usize) -> Option<NonNull<u8>> {
     }
 }
 
-/// The machine's memory in bytes, or a cautious guess.
-pub(super) fn total_memory() -> usize {
+/// The machine's memory in bytes, if the system says so.
+pub(crate) fn total_memory() -> Option<usize> {
     #[cfg(all(unix, not(miri)))]
     {
         // SAFETY: reads two constants of the system.
@@ -100,8 +100,8 @@ pub(super) fn total_memory() -> usize {
             )
         };
         if pages > 0 && size > 0 {
-            return pages as usize * size as usize;
+            return Some(pages as usize * size as usize);
         }
     }
-    8 << 30
+    None
 }

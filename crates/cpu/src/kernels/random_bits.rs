@@ -39,7 +39,7 @@ fn fill_words(key: [u32; 2], words: &mut [u32]) {
 }
 
 fn read_keys(operand: &Operand) -> Result<Vec<[u32; 2]>> {
-    let view = View::<u32>::new(operand, "random_bits")?;
+    let view = View::<u32>::new(operand, "random.bits")?;
     let loops = Loops::new(view.shape, [view.strides]);
     let mut words = Vec::with_capacity(loops.elements());
     let [step] = loops.inner_strides();

@@ -9,21 +9,22 @@ pub(crate) fn run(update: &SliceUpdate, call: &mut Call) -> Result<()> {
     let target = copy_or_reuse(call)?;
     let strides = target.strides;
     let slice = call.input(1);
+    if slice.shape.elements() == 0 {
+        return Ok(());
+    }
     let first: isize = update
         .starts
         .iter()
         .zip(&strides)
         .map(|(&start, &stride)| start as isize * stride)
         .sum();
+    // The step along an axis of one element leads nowhere, whatever it is.
     let steps: Strides = strides
         .iter()
         .zip(&update.steps)
-        .map(|(a, b)| a * b)
+        .map(|(a, b)| a.wrapping_mul(*b))
         .collect();
     let size = slice.dtype.size();
-    if slice.shape.elements() == 0 {
-        return Ok(());
-    }
     // SAFETY: the slice lies inside the output's shape, and the output is memory of its own: fresh,
     // or taken over from an input that shares it with nobody.
     unsafe {

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// As many axes as arrays of stored functions may have: orders of axes are stored as bytes.
+const MOST_AXES: usize = 128;
+
 /// Where a value in a program comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Slot {
@@ -191,6 +194,17 @@ impl Program {
                 (step as usize) < steps && (output as usize) < self.steps[step as usize].specs.len()
             }
         };
+        for spec in self
+            .inputs
+            .iter()
+            .chain(self.steps.iter().flat_map(|step| &step.specs))
+        {
+            spec.shape
+                .checked_bytes(spec.dtype.size(), "import_function")?;
+            if spec.shape.rank() > MOST_AXES {
+                return fail(format!("an array has {} axes", spec.shape.rank()));
+            }
+        }
         for (at, step) in self.steps.iter().enumerate() {
             if !step.inputs.iter().all(|slot| known(slot, at)) {
                 return fail(format!("step {at} reads what is not there"));
@@ -306,6 +320,7 @@ impl Op {
             Ok::<_, Error>(shape)
         };
         let fits = inputs.len() == count
+            && old.len() == 1
             && match self {
                 Op::View(view) => view.fits(inputs[0].shape(), &old[0].shape),
                 Op::Placeholder(_) => false,

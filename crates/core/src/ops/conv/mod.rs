@@ -42,6 +42,9 @@ fn spread(size: usize, dilation: usize) -> i64 {
     (size as i64 - 1).max(-1) * dilation as i64 + if size == 0 { dilation as i64 } else { 1 }
 }
 
+/// The most that sizes, steps and padding may be: sums and products of two are still exact.
+const MOST: u64 = 1 << 30;
+
 impl Conv {
     /// The size of an axis of the result; `None` if the weights do not fit in.
     fn output(&self, axis: usize, input: usize, kernel: usize) -> Option<usize> {
@@ -53,6 +56,42 @@ impl Conv {
 
     fn dims(&self) -> usize {
         self.stride.len()
+    }
+
+    /// Checks all that the sizes of the result, and kernels, rely on.
+    fn check(&self, inputs: &[Array]) -> Result<()> {
+        let (op, x, w, dims) = ("conv_general", &inputs[0], &inputs[1], self.dims());
+        if x.dtype() != w.dtype() || !x.dtype().is_float() {
+            let reason = "input and weights have one floating-point dtype";
+            return Err(Error::Dtype { op, dtype: w.dtype(), reason });
+        }
+        let counts = [self.padding.len(), self.kernel_dilation.len(), self.input_dilation.len()];
+        let ranks = [x.ndim(), w.ndim()];
+        let steps = self.stride.iter().chain(&self.kernel_dilation).chain(&self.input_dilation);
+        let sizes = x.shape().iter().chain(w.shape().iter());
+        let ends = self.padding.iter().flat_map(|(before, after)| [before, after]);
+        let fits = (1..=3).contains(&dims)
+            && counts == [dims; 3]
+            && ranks == [dims + 2; 2]
+            && steps.clone().all(|&step| step > 0)
+            && steps.chain(sizes).all(|&size| size as u64 <= MOST)
+            && ends.into_iter().all(|end| end.unsigned_abs() <= MOST);
+        if !fits {
+            let (x, w) = (x.shape(), w.shape());
+            let reason = format!("{self:?} does not fit inputs {x} and weights {w}");
+            return Err(Error::Argument { op, reason });
+        }
+        let (channels, groups) = (x.shape()[dims + 1], self.groups);
+        let grouped = groups > 0
+            && channels.is_multiple_of(groups)
+            && w.shape()[0].is_multiple_of(groups)
+            && w.shape()[dims + 1] == channels / groups;
+        if grouped {
+            return Ok(());
+        }
+        let (x, w) = (x.shape(), w.shape());
+        let reason = format!("the channels of inputs {x} and weights {w} do not make {groups} groups");
+        Err(Error::Shape { op, reason })
     }
 
     /// The gradient of the input, itself a convolution of the cotangent.
@@ -134,7 +173,9 @@ impl Primitive for Conv {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 2, inputs)?;
         let (x, w) = (inputs[0].shape(), inputs[1].shape());
+        self.check(inputs)?;
         let mut shape = x.with_axis(x.rank() - 1, w[0]);
         for axis in 0..self.dims() {
             let Some(size) = self.output(axis, x[axis + 1], w[axis + 1]) else {

@@ -43,6 +43,7 @@ pub struct AttentionOptions<'a> {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScaledDotProductAttention {
     /// Multiplies dot products.
+    #[serde(with = "crate::graph::number")]
     pub scale: f32,
     /// Whether a query sees only keys up to its own position.
     pub causal: bool,
@@ -66,6 +67,11 @@ impl ScaledDotProductAttention {
         let mask = self.mask.then(|| &inputs[3]);
         let sinks = self.sinks.then(|| &inputs[3 + usize::from(self.mask)]);
         (mask, sinks)
+    }
+
+    /// The number of inputs.
+    fn count(self) -> usize {
+        3 + usize::from(self.mask) + usize::from(self.sinks)
     }
 
     /// Dot products with what masks did to them: (batch, key heads, group, queries, keys).
@@ -158,6 +164,7 @@ impl Primitive for ScaledDotProductAttention {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(OP, self.count(), inputs)?;
         let (q, k, v) = (&inputs[0], &inputs[1], &inputs[2]);
         for x in [q, k, v] {
             check_float(OP, x.dtype())?;
@@ -235,6 +242,7 @@ impl Primitive for ScaledDotProductAttentionVjp {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), self.forward.count() + 2, inputs)?;
         let (given, last) = inputs.split_at(inputs.len() - 2);
         let output = self.forward.infer(given)?.remove(0);
         for like in last {

@@ -30,6 +30,7 @@ impl Primitive for GatedDeltaUpdate {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(OP, 6 + usize::from(self.mask), inputs)?;
         let fail = |reason: String| Err(Error::Shape { op: OP, reason });
         let (q, k, v, state) = (&inputs[0], &inputs[1], &inputs[2], &inputs[5]);
         let (&[batch, steps, key_heads, keys], &[_, _, heads, values]) =

@@ -16,6 +16,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LayerNorm {
     /// Added to the variance.
+    #[serde(with = "crate::graph::number")]
     pub eps: f32,
     /// Whether there is a weight.
     pub weight: bool,
@@ -55,6 +56,8 @@ impl Primitive for LayerNorm {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let count = 1 + usize::from(self.weight) + usize::from(self.bias);
+        crate::graph::exactly(self.name(), count, inputs)?;
         let x = &inputs[0];
         let (weight, bias) = self.parameters(inputs);
         check_norm(self.name(), x, &[("weight", weight), ("bias", bias)])?;
@@ -104,7 +107,8 @@ impl Primitive for LayerNormVjp {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        let (cotangent, inputs) = inputs.split_last().expect("the cotangent is the last input");
+        crate::graph::between(self.name(), 2, 4, inputs)?;
+        let (cotangent, inputs) = inputs.split_last().expect("there are at least two");
         check_cotangent(self.name(), cotangent, self.forward.infer(inputs)?[0].clone())?;
         Ok(inputs.iter().map(|input| input.spec().clone()).collect())
     }

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RmsNorm {
     /// Added to the mean square.
+    #[serde(with = "crate::graph::number")]
     pub eps: f32,
 }
 
@@ -23,6 +24,7 @@ pub struct RmsNorm {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RmsNormVjp {
     /// Added to the mean square.
+    #[serde(with = "crate::graph::number")]
     pub eps: f32,
 }
 
@@ -33,6 +35,7 @@ impl Primitive for RmsNorm {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::between(self.name(), 1, 2, inputs)?;
         check_norm(self.name(), &inputs[0], &[("weight", inputs.get(1))])?;
         let dtype = inputs.iter().map(Array::dtype).reduce(Dtype::promote);
         let dtype = dtype.expect("there is at least the array itself");
@@ -80,7 +83,8 @@ impl Primitive for RmsNormVjp {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        let (cotangent, inputs) = inputs.split_last().expect("the cotangent is the last input");
+        crate::graph::between(self.name(), 2, 3, inputs)?;
+        let (cotangent, inputs) = inputs.split_last().expect("there are at least two");
         check_cotangent(self.name(), cotangent, RmsNorm { eps: self.eps }.infer(inputs)?[0].clone())?;
         Ok(inputs.iter().map(|input| input.spec().clone()).collect())
     }

@@ -69,8 +69,10 @@ pub struct Rope {
     /// True if pairs are neighbours.
     pub traditional: bool,
     /// The base of the speeds; an input holds wavelengths if there is none.
+    #[serde(with = "crate::graph::number::option")]
     pub base: Option<f32>,
     /// Multiplies positions.
+    #[serde(with = "crate::graph::number")]
     pub scale: f32,
     /// The position of the first row; an input holds it if there is none.
     pub offset: Option<i32>,
@@ -118,6 +120,8 @@ impl Primitive for Rope {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        let count = usize::from(self.offset.is_none()) + usize::from(self.base.is_none());
+        crate::graph::exactly(OP, 1 + count, inputs)?;
         let x = &inputs[0];
         check_float(OP, x.dtype())?;
         if x.ndim() < 3 {

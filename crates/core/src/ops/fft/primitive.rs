@@ -30,6 +30,7 @@ pub struct Fft {
     /// What goes in and comes out.
     pub kind: Kind,
     /// What the sums are multiplied by.
+    #[serde(with = "crate::graph::number")]
     pub scale: f64,
 }
 
@@ -58,6 +59,7 @@ impl Primitive for Fft {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         let (input, output) = match self.kind {
             Kind::Forward | Kind::Inverse => (Dtype::Complex64, Dtype::Complex64),

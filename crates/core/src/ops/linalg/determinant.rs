@@ -41,6 +41,7 @@ impl Primitive for Determinant {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         Ok([scalars(self.name(), &inputs[0])?].into())
     }
 
@@ -84,6 +85,7 @@ impl Primitive for Cofactors {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         square(self.name(), &inputs[0])?;
         Ok([inputs[0].spec().clone()].into())
     }
@@ -121,6 +123,7 @@ impl Primitive for SignedLogDeterminant {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let spec = scalars(self.name(), &inputs[0])?;
         Ok([spec.clone(), spec].into_iter().collect())
     }

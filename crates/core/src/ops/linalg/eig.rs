@@ -67,6 +67,7 @@ impl Primitive for Eig {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let a = &inputs[0];
         square(OP, a)?;
         let values = Spec::new(a.shape().without_axis(a.ndim() - 1), Dtype::Complex64);

@@ -72,6 +72,7 @@ impl Primitive for Eigh {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let a = &inputs[0];
         square(OP, a)?;
         let values = Spec::new(a.shape().without_axis(a.ndim() - 1), magnitude(a.dtype()));

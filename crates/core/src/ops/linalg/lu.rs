@@ -55,6 +55,7 @@ impl Primitive for Lu {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let a = &inputs[0];
         let (rows, columns) = matrix(OP, a)?;
         let rank = a.ndim();

@@ -16,6 +16,7 @@ const OP: &str = "linalg.pinv";
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Pinv {
     /// Singular values up to this part of the greatest count as zero.
+    #[serde(with = "crate::graph::number")]
     pub cutoff: f64,
 }
 
@@ -42,6 +43,7 @@ impl Primitive for Pinv {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let a = &inputs[0];
         let (rows, columns) = matrix(OP, a)?;
         let shape = a.shape().with_axis(a.ndim() - 2, columns).with_axis(a.ndim() - 1, rows);

@@ -52,6 +52,7 @@ impl Primitive for Qr {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let a = &inputs[0];
         let (rows, columns) = matrix(self.name(), a)?;
         let (rank, small) = (a.ndim(), rows.min(columns));

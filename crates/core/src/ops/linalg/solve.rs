@@ -23,6 +23,7 @@ impl Primitive for Inverse {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         square(self.name(), &inputs[0])?;
         Ok([inputs[0].spec().clone()].into())
     }
@@ -122,8 +123,8 @@ impl Primitive for Solve {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        check(self.name(), &inputs[0], &inputs[1])?;
-        Ok([inputs[1].spec().clone()].into())
+        crate::graph::exactly(self.name(), 2, inputs)?;
+        solution(self.name(), &inputs[0], &inputs[1])
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
@@ -150,8 +151,8 @@ impl Primitive for SolveTriangular {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        check(self.name(), &inputs[0], &inputs[1])?;
-        Ok([inputs[1].spec().clone()].into())
+        crate::graph::exactly(self.name(), 2, inputs)?;
+        solution(self.name(), &inputs[0], &inputs[1])
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
@@ -169,6 +170,20 @@ impl Primitive for SolveTriangular {
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
         no_decomposition(self.name())
     }
+}
+
+/// What solves systems of equal leading axes and dtypes.
+fn solution(op: &'static str, a: &Array, b: &Array) -> Result<Specs> {
+    check(op, a, b)?;
+    if a.dtype() != b.dtype() {
+        let reason = "matrices and right-hand sides have one dtype";
+        return Err(Error::Dtype { op, dtype: b.dtype(), reason });
+    }
+    if a.ndim() != b.ndim() || a.shape()[..a.ndim() - 2] != b.shape()[..b.ndim() - 2] {
+        let (left, right) = (a.shape().clone(), b.shape().clone());
+        return Err(Error::Broadcast { op, left, right });
+    }
+    Ok([b.spec().clone()].into())
 }
 
 /// Checks that `a` is square and has as many columns as `b` has rows.

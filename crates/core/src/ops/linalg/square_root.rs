@@ -32,6 +32,7 @@ impl Primitive for SquareRoot {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         square(self.name(), &inputs[0])?;
         Ok([inputs[0].spec().clone()].into())
     }

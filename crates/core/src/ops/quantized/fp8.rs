@@ -26,6 +26,8 @@ impl Primitive for ToFp8 {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
+        check_float(self.name(), inputs[0].dtype())?;
         Ok([Spec::new(inputs[0].shape(), Dtype::Uint8)].into())
     }
 
@@ -53,6 +55,13 @@ impl Primitive for FromFp8 {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
+        let dtype = inputs[0].dtype();
+        if dtype != Dtype::Uint8 {
+            let reason = "floats of eight bits are uint8";
+            return Err(Error::Dtype { op: self.name(), dtype, reason });
+        }
+        check_float(self.name(), self.dtype)?;
         Ok([Spec::new(inputs[0].shape(), self.dtype)].into())
     }
 
@@ -86,7 +95,6 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn to_fp8(&self) -> Result<Array> {
-        check_float("to_fp8", self.dtype())?;
         Array::apply_one(ToFp8, [self.clone()])
     }
 
@@ -100,11 +108,6 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn from_fp8(&self, dtype: Dtype) -> Result<Array> {
-        if self.dtype() != Dtype::Uint8 {
-            let reason = "floats of eight bits are uint8";
-            return Err(Error::Dtype { op: "from_fp8", dtype: self.dtype(), reason });
-        }
-        check_float("from_fp8", dtype)?;
         Array::apply_one(FromFp8 { dtype }, [self.clone()])
     }
 }

@@ -70,6 +70,31 @@ pub(in crate::ops) fn folded(vmap: &Vmap, i: usize) -> Array {
     x.reshape_to(std::iter::once(shape[0] * shape[1]).chain(rest).collect())
 }
 
+/// Checks stacks of matrices whose products are taken at places of both, and returns their number.
+pub(in crate::ops) fn check_chosen(
+    op: &'static str,
+    left: &Shape,
+    right: &Shape,
+    places: &[Array],
+) -> Result<usize> {
+    if left.rank() != 3 || right.rank() != 3 || left[2] != right[1] {
+        let (left, right) = (left.clone(), right.clone());
+        return Err(Error::InnerDimensions { op, left, right });
+    }
+    let count = places[0].size();
+    for place in places {
+        if !place.dtype().is_integer() {
+            let reason = "places are integers";
+            return Err(Error::Dtype { op, dtype: place.dtype(), reason });
+        }
+        if place.shape()[..] != [count] {
+            let reason = format!("places of shape {}, not ({count},)", place.shape());
+            return Err(Error::Shape { op, reason });
+        }
+    }
+    Ok(count)
+}
+
 #[typetag::serde]
 impl Primitive for GatherQmm {
     fn name(&self) -> &'static str {
@@ -77,10 +102,12 @@ impl Primitive for GatherQmm {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        let (x, codes) = (&inputs[0], inputs[1].shape());
-        let count = inputs[inputs.len() - 1].size();
-        let columns = if self.transpose { codes[1] } else { self.scheme.columns(codes[2]) };
-        Ok([Spec::new([count, x.shape()[1], columns], x.dtype())].into())
+        let parts = self.scheme.parts();
+        crate::graph::exactly(self.name(), 3 + parts, inputs)?;
+        let (x, packed) = (&inputs[0], &inputs[1..=parts]);
+        let right = self.scheme.factor(self.name(), packed, x.dtype(), self.transpose)?;
+        let count = check_chosen(self.name(), x.shape(), &right, &inputs[1 + parts..])?;
+        Ok([Spec::new([count, x.shape()[1], right[2]], x.dtype())].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {

@@ -36,9 +36,14 @@ impl Primitive for QuantizedMatmul {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        let (x, codes) = (&inputs[0], inputs[1].shape());
-        let columns = if self.transpose { codes[0] } else { self.scheme.columns(codes[1]) };
-        Ok([Spec::new(x.shape().with_axis(1, columns), x.dtype())].into())
+        crate::graph::exactly(self.name(), 1 + self.scheme.parts(), inputs)?;
+        let x = &inputs[0];
+        let right = self.scheme.factor(self.name(), &inputs[1..], x.dtype(), self.transpose)?;
+        if x.ndim() != 2 || right.rank() != 2 || x.shape()[1] != right[0] {
+            let (op, left) = (self.name(), x.shape().clone());
+            return Err(Error::InnerDimensions { op, left, right });
+        }
+        Ok([Spec::new([x.shape()[0], right[1]], x.dtype())].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {

@@ -9,7 +9,7 @@ mod rounded;
 mod scheme;
 
 pub use fp8::{FromFp8, ToFp8};
-pub(super) use gather::{added_at, folded, places_in_batch, places_of};
+pub(super) use gather::{added_at, check_chosen, folded, places_in_batch, places_of};
 pub use gather::GatherQmm;
 pub use matmul::QuantizedMatmul;
 pub use pack::{Dequantize, Quantize};

@@ -35,11 +35,14 @@ impl Primitive for Quantize {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::between(self.name(), 1, 2, inputs)?;
         let x = &inputs[0];
+        check_float(self.name(), x.dtype())?;
+        self.scheme.check_global(self.name(), inputs.get(1))?;
+        let groups = self.scheme.groups(self.name(), x)?;
         let last = x.ndim() - 1;
-        let columns = x.shape()[last];
-        let codes = x.shape().with_axis(last, self.scheme.words(columns));
-        let groups = x.shape().with_axis(last, columns / self.scheme.group_size());
+        let codes = x.shape().with_axis(last, self.scheme.words(x.shape()[last]));
+        let groups = x.shape().with_axis(last, groups);
         let codes = Spec::new(codes, Dtype::Uint32);
         Ok(if self.scheme.is_affine() {
             let parameter = Spec::new(groups, x.dtype());
@@ -135,9 +138,8 @@ impl Primitive for Dequantize {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
-        let codes = inputs[0].shape();
-        let last = codes.rank() - 1;
-        let shape = codes.with_axis(last, self.scheme.columns(codes[last]));
+        check_float(self.name(), self.dtype)?;
+        let shape = self.scheme.unpacked(self.name(), inputs, Some(self.dtype))?;
         Ok([Spec { shape, dtype: self.dtype }].into())
     }
 
@@ -209,11 +211,7 @@ impl Array {
         if self.ndim() < 2 {
             return shape_error(op, format!("at least two axes are packed, not {}", self.shape()));
         }
-        let group = scheme.group_size();
-        if !self.shape()[self.ndim() - 1].is_multiple_of(group) {
-            let shape = self.shape();
-            return shape_error(op, format!("groups of {group} do not fill the rows of {shape}"));
-        }
+        scheme.groups(op, self)?;
         scheme.check_global(op, global_scale)?;
         let inputs = std::iter::once(self.clone())
             .chain(global_scale.map(|scale| scale.reshape_to(Shape::scalar())));

@@ -27,6 +27,8 @@ impl Primitive for RoundTo {
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::between(self.name(), 1, 2, inputs)?;
+        check_rounded(self.name(), &inputs[0], self.scheme, inputs.get(1))?;
         Ok([inputs[0].spec().clone()].into())
     }
 
@@ -71,6 +73,22 @@ impl<'a> From<&'a Quantized> for QqmmWeights<'a> {
     }
 }
 
+/// Checks that an array can be rounded to a format of few bits.
+fn check_rounded(
+    op: &'static str,
+    x: &Array,
+    scheme: Quantization,
+    global: Option<&Array>,
+) -> Result<()> {
+    check_float(op, x.dtype())?;
+    if scheme.is_affine() {
+        let reason = "both sides are rounded to mxfp4, mxfp8 or nvfp4, not affine".to_owned();
+        return Err(Error::Argument { op, reason });
+    }
+    scheme.check_global(op, global)?;
+    scheme.groups(op, x).map(|_| ())
+}
+
 impl Array {
     /// The array rounded to what a format holds.
     fn rounded_to(
@@ -79,17 +97,7 @@ impl Array {
         scheme: Quantization,
         global: Option<&Array>,
     ) -> Result<Array> {
-        check_float(op, self.dtype())?;
-        if scheme.is_affine() {
-            let reason = "both sides are rounded to mxfp4, mxfp8 or nvfp4, not affine".to_owned();
-            return Err(Error::Argument { op, reason });
-        }
-        scheme.check_global(op, global)?;
-        let (group, columns) = (scheme.group_size(), self.shape().last().copied().unwrap_or(1));
-        if !columns.is_multiple_of(group) || self.ndim() == 0 {
-            let reason = format!("groups of {group} do not fill the rows of {}", self.shape());
-            return shape_error(op, reason);
-        }
+        check_rounded(op, self, scheme, global)?;
         let global = global.map(|scale| scale.reshape_to(Shape::scalar()));
         Array::apply_one(RoundTo { scheme }, std::iter::once(self.clone()).chain(global))
     }

@@ -62,10 +62,27 @@ impl FromStr for QuantizationMode {
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Quantization {
     mode: QuantizationMode,
     group_size: usize,
     bits: usize,
+}
+
+/// A format as it was stored, to be checked.
+#[derive(Deserialize)]
+struct Stored {
+    mode: QuantizationMode,
+    group_size: usize,
+    bits: usize,
+}
+
+impl TryFrom<Stored> for Quantization {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        Quantization::new(stored.mode, Some(stored.group_size), Some(stored.bits))
+    }
 }
 
 impl Default for Quantization {
@@ -145,12 +162,68 @@ impl Quantization {
 
     /// The words that `columns` codes fill.
     pub(super) fn words(self, columns: usize) -> usize {
-        columns * self.bits / 32
+        (columns as u128 * self.bits as u128 / 32) as usize
     }
 
     /// The codes that `words` words hold.
     pub(super) fn columns(self, words: usize) -> usize {
-        words * 32 / self.bits
+        usize::try_from(words as u128 * 32 / self.bits as u128).unwrap_or(usize::MAX)
+    }
+
+    /// The groups in a row of an array, which they must fill.
+    pub(super) fn groups(self, op: &'static str, x: &Array) -> Result<usize> {
+        let group = self.group_size;
+        match x.shape().last() {
+            Some(columns) if columns.is_multiple_of(group) => Ok(columns / group),
+            _ => {
+                let reason = format!("groups of {group} do not fill the rows of {}", x.shape());
+                shape_error(op, reason)
+            }
+        }
+    }
+
+    /// The number of arrays that hold a packed array.
+    pub(super) fn parts(self) -> usize {
+        if self.is_affine() { 3 } else { 2 }
+    }
+
+    /// The shape of the array that codes, scales and biases stand for, which kernels rely on: where
+    /// a dtype is given, scales and biases have it.
+    pub(super) fn unpacked(
+        self,
+        op: &'static str,
+        packed: &[Array],
+        dtype: Option<Dtype>,
+    ) -> Result<Shape> {
+        crate::graph::exactly(op, self.parts(), packed)?;
+        let given = |i: usize| packed.get(i).cloned();
+        let [Some(codes), Some(scales)] = [given(0), given(1)] else {
+            return shape_error(op, "codes have scales".to_owned());
+        };
+        let wrong = packed[1..].iter().map(Array::dtype).find(|&own| {
+            self.is_affine() && (own != scales.dtype() || dtype.is_some_and(|dtype| own != dtype))
+        });
+        if let Some(dtype) = wrong {
+            let reason = "scales, biases and the result have one dtype";
+            return Err(Error::Dtype { op, dtype, reason });
+        }
+        let (scheme, global_scale) = (self, None);
+        Quantized { codes, scales, biases: given(2), global_scale, scheme }.check(op)
+    }
+
+    /// The shape of packed matrices as the right side of a product of `dtype`.
+    pub(super) fn factor(
+        self,
+        op: &'static str,
+        packed: &[Array],
+        dtype: Dtype,
+        transpose: bool,
+    ) -> Result<Shape> {
+        super::check_float(op, dtype)?;
+        let shape = self.unpacked(op, packed, Some(dtype))?;
+        let (batch, own) = shape.split_at(shape.rank() - 2);
+        let own = if transpose { [own[1], own[0]] } else { [own[0], own[1]] };
+        Ok(batch.iter().copied().chain(own).collect())
     }
 
     /// Checks a scale for the whole array, which only one mode has.

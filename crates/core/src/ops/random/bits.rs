@@ -21,10 +21,11 @@ pub struct RandomBits {
 #[typetag::serde]
 impl Primitive for RandomBits {
     fn name(&self) -> &'static str {
-        "random_bits"
+        "random.bits"
     }
 
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
+        crate::graph::exactly(self.name(), 1, inputs)?;
         let (op, key) = (self.name(), &inputs[0]);
         if !matches!(self.dtype, Dtype::Uint8 | Dtype::Uint16 | Dtype::Uint32) {
             let reason = "bits come as uint8, uint16 or uint32";
@@ -61,7 +62,7 @@ fn check_key(key: &Array) -> Result<()> {
             key.dtype(),
             key.shape()
         );
-        return Err(Error::Argument { op: "random", reason });
+        return Err(Error::Argument { op: "random.bits", reason });
     }
     Ok(())
 }
@@ -109,7 +110,7 @@ impl Bits {
         let key = match self.key {
             Some(key) if key.ndim() != 1 => {
                 let reason = format!("one key has shape (2,), not {}", key.shape());
-                return Err(Error::Argument { op: "random", reason });
+                return Err(Error::Argument { op: "random.bits", reason });
             }
             Some(key) => key,
             None => super::state::next_key()?,

@@ -81,21 +81,21 @@ impl Uniform {
             Dtype::BFloat16 => bf16::from_bits(bf16::ONE.to_bits() - 1).to_f32(),
             _ => {
                 let reason = "uniform numbers come as float16, bfloat16 or float32";
-                return Err(Error::Dtype { op: "uniform", dtype, reason });
+                return Err(Error::Dtype { op: "random.uniform", dtype, reason });
             }
         };
         let steps = bits.sample()?.astype(Dtype::Float32)?;
         let mut x = steps.multiply(2.0f64.powi(-32))?.minimum(below_one)?.astype(dtype)?;
         if low.is_some() || high.is_some() {
             let end = |end: Option<Array>, otherwise| {
-                parameter("uniform", &end.unwrap_or_else(|| Array::scalar(otherwise)), dtype)
+                parameter("random.uniform", &end.unwrap_or_else(|| Array::scalar(otherwise)), dtype)
             };
             let (low, high) = (end(low, 0.0f32)?, end(high, 1.0f32)?);
             x = x.multiply(high.subtract(&low)?)?.add(&low)?;
         }
         if *x.shape() != shape {
             let reason = format!("the ends do not broadcast to the shape {shape}");
-            return Err(Error::Shape { op: "uniform", reason });
+            return Err(Error::Shape { op: "random.uniform", reason });
         }
         Ok(x)
     }
@@ -169,7 +169,7 @@ impl Normal {
         let Normal { shape, dtype, loc, scale, key } = self;
         if !dtype.is_inexact() {
             let reason = "normal numbers come in floating-point or complex dtypes";
-            return Err(Error::Dtype { op: "normal", dtype, reason });
+            return Err(Error::Dtype { op: "random.normal", dtype, reason });
         }
         let complex = dtype == Dtype::Complex64;
         let drawn = if complex { shape.insert_axis(shape.rank(), 2) } else { shape.clone() };
@@ -178,7 +178,7 @@ impl Normal {
             uniform = uniform.key(key);
         }
         let x = uniform.sample()?.erfinv()?;
-        let mut factor = scale.map(|scale| parameter("normal", &scale, dtype)).transpose()?;
+        let mut factor = scale.map(|scale| parameter("random.normal", &scale, dtype)).transpose()?;
         let mut x = if complex {
             pair_up(&x)?
         } else {
@@ -193,11 +193,11 @@ impl Normal {
             x = x.multiply(factor)?;
         }
         if let Some(loc) = loc {
-            x = x.add(parameter("normal", &loc, dtype)?)?;
+            x = x.add(parameter("random.normal", &loc, dtype)?)?;
         }
         if *x.shape() != shape {
             let reason = format!("the parameters do not broadcast to the shape {shape}");
-            return Err(Error::Shape { op: "normal", reason });
+            return Err(Error::Shape { op: "random.normal", reason });
         }
         Ok(x)
     }
@@ -389,21 +389,21 @@ impl Laplace {
         let Laplace { uniform, dtype, loc, scale } = self;
         if !dtype.is_float() {
             let reason = "Laplace numbers come in floating-point dtypes";
-            return Err(Error::Dtype { op: "laplace", dtype, reason });
+            return Err(Error::Dtype { op: "random.laplace", dtype, reason });
         }
         let side = uniform.sample()?;
         let shape = side.shape().clone();
         let x = side.sign()?.multiply(side.abs()?.negative()?.log1p()?)?;
         let mut x = x.astype(dtype)?;
         if let Some(scale) = scale {
-            x = parameter("laplace", &scale, dtype)?.multiply(x)?;
+            x = parameter("random.laplace", &scale, dtype)?.multiply(x)?;
         }
         if let Some(loc) = loc {
-            x = parameter("laplace", &loc, dtype)?.add(x)?;
+            x = parameter("random.laplace", &loc, dtype)?.add(x)?;
         }
         if *x.shape() != shape {
             let reason = format!("the parameters do not broadcast to the shape {shape}");
-            return Err(Error::Shape { op: "laplace", reason });
+            return Err(Error::Shape { op: "random.laplace", reason });
         }
         Ok(x)
     }

@@ -44,7 +44,7 @@ impl Bernoulli {
         let dtype = self.p.dtype();
         if !dtype.is_float() {
             let reason = "a probability is a floating-point number";
-            return Err(Error::Dtype { op: "bernoulli", dtype, reason });
+            return Err(Error::Dtype { op: "random.bernoulli", dtype, reason });
         }
         let shape = self.shape.unwrap_or_else(|| self.p.shape().clone());
         let mut bits = Bits::new(shape.clone());
@@ -117,7 +117,7 @@ impl Randint {
         let Randint { shape, low, high, dtype, key } = self;
         if dtype.is_inexact() {
             let reason = "whole numbers come in integer dtypes";
-            return Err(Error::Dtype { op: "randint", dtype, reason });
+            return Err(Error::Dtype { op: "random.randint", dtype, reason });
         }
         let mut uniform = Uniform::new(shape).low(&low).high(&high);
         if let Some(key) = &key {

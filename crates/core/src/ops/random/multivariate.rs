@@ -6,7 +6,7 @@ use crate::{
     linalg::SquareRoot,
 };
 
-const OP: &str = "multivariate_normal";
+const OP: &str = "random.multivariate_normal";
 
 /// A draw of vectors whose numbers are normally distributed together.
 ///

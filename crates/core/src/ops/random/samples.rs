@@ -24,7 +24,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
         samples,
     };
     vec![
-        op("random_bits", "Random unsigned integers.", "random.bits(shape, width=4, key=None)", || {
+        op("random.bits", "Random unsigned integers.", "random.bits(shape, width=4, key=None)", || {
             vec![
                 without_inputs("", || Bits::new([5]).key(&key(1)).sample()),
                 without_inputs("width=1", || {
@@ -36,14 +36,14 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
                 without_inputs("empty", || Bits::new([0]).key(&key(1)).sample()),
             ]
         }),
-        op("random_split", "Keys made from a key.", "random.split(key, num=2)", || {
+        op("random.split", "Keys made from a key.", "random.split(key, num=2)", || {
             vec![without_inputs("num=3", || split(&key(1), 3))]
         }),
         OpInfo {
             kinds: kinds::REAL,
             gradient: Gradient::Smooth,
             ..op(
-                "uniform",
+                "random.uniform",
                 "Numbers spread evenly over an interval.",
                 "random.uniform(low=0, high=1, shape=[], dtype=float32, key=None)",
                 || {
@@ -60,7 +60,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             kinds: kinds::REAL,
             gradient: Gradient::Smooth,
             ..op(
-                "normal",
+                "random.normal",
                 "Normally distributed numbers.",
                 "random.normal(shape=[], dtype=float32, loc=None, scale=None, key=None)",
                 || {
@@ -74,7 +74,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             )
         },
         op(
-            "truncated_normal",
+            "random.truncated_normal",
             "Normally distributed numbers within an interval.",
             "random.truncated_normal(lower, upper, shape=None, dtype=float32, key=None)",
             || {
@@ -84,7 +84,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             },
         ),
         op(
-            "gumbel",
+            "random.gumbel",
             "Numbers from the Gumbel distribution.",
             "random.gumbel(shape=[], dtype=float32, key=None)",
             || vec![without_inputs("", || Gumbel::new([2, 3]).key(&key(1)).sample())],
@@ -93,7 +93,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             kinds: kinds::REAL,
             gradient: Gradient::Smooth,
             ..op(
-                "laplace",
+                "random.laplace",
                 "Numbers from the Laplace distribution.",
                 "random.laplace(shape=[], dtype=float32, loc=0.0, scale=1.0, key=None)",
                 || {
@@ -110,7 +110,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             kinds: kinds::REAL,
             gradient: Gradient::Smooth,
             ..op(
-                "multivariate_normal",
+                "random.multivariate_normal",
                 "Vectors whose numbers are normally distributed together.",
                 "random.multivariate_normal(mean, cov, shape=[], dtype=float32, key=None)",
                 || {
@@ -124,7 +124,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             )
         },
         op(
-            "bernoulli",
+            "random.bernoulli",
             "Truth values that are true with a probability.",
             "random.bernoulli(p=0.5, shape=None, key=None)",
             || {
@@ -134,7 +134,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
             },
         ),
         op(
-            "randint",
+            "random.randint",
             "Whole numbers in a range.",
             "random.randint(low, high, shape=[], dtype=int32, key=None)",
             || vec![without_inputs("", || Randint::new([2, 3], -5, 5).key(&key(1)).sample())],
@@ -142,7 +142,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
         OpInfo {
             kinds: kinds::REAL,
             ..op(
-            "categorical",
+            "random.categorical",
             "Categories drawn by their logits.",
             "random.categorical(logits, axis=-1, shape=None, num_samples=None, key=None)",
             || {
@@ -161,7 +161,7 @@ pub(in crate::ops) fn ops() -> Vec<OpInfo> {
         )
         },
         op(
-            "permutation",
+            "random.permutation",
             "The whole numbers below a bound in random order.",
             "random.permutation(x, axis=0, key=None)",
             || vec![without_inputs("", || super::Permutation::new(10).key(&key(1)).sample())],

@@ -102,7 +102,7 @@ pub fn set_state(state: &Array) -> Result<()> {
     }
     let words = state.to_vec::<u32>()?;
     let key = <[u32; 2]>::try_from(words).map_err(|_| Error::Argument {
-        op: "set_state",
+        op: "random.set_state",
         reason: format!("a key is two uint32, not an array of shape {}", state.shape()),
     })?;
     STATE.set(key);
