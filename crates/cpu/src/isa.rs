@@ -3,6 +3,11 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A set of instructions that kernels are compiled for.
+///
+/// ```
+/// use olivine_cpu::Level;
+/// assert!(Level::V4 > Level::Portable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
@@ -20,6 +25,11 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 ///
 /// The variable `OLIVINE_ISA` (`portable`, `v3` or `v4`) lowers it; levels the machine lacks are
 /// never chosen.
+///
+/// ```
+/// // It is found out once; the variable `OLIVINE_ISA` can lower it.
+/// assert_eq!(olivine_cpu::level(), olivine_cpu::level());
+/// ```
 #[inline]
 pub fn level() -> Level {
     match CHOSEN.load(Ordering::Relaxed) {

@@ -36,6 +36,10 @@ static CAP: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// The number of threads that kernels use, the caller's included.
 ///
 /// By default one for each core; the variable `OLIVINE_NUM_THREADS` or [`set_num_threads`] change it.
+///
+/// ```
+/// assert!(olivine_cpu::num_threads() >= 1);
+/// ```
 pub fn num_threads() -> usize {
     (pool().helpers + 1).min(CAP.load(Ordering::Relaxed))
 }

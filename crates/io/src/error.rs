@@ -84,6 +84,13 @@ impl From<FileProblem> for Problem {
 }
 
 /// What is wrong with a file as a whole.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_io::{Error, FileProblem, Gguf};
+/// let error = Gguf::from_bytes(&b"no such format, whatever it is"[..]).err();
+/// assert!(matches!(error, Some(Error::File { problem: FileProblem::NotThisFormat { .. }, .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileProblem {
@@ -234,6 +241,20 @@ pub enum FileProblem {
 }
 
 /// What is wrong with one tensor.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+/// let mut bytes = Vec::new();
+/// let metadata = Metadata::from([("format".into(), "pt".into())]);
+/// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+/// let file = SafeTensors::from_bytes(bytes)?;
+/// use olivine_io::{Error, TensorProblem};
+/// let Err(Error::Tensor { problem, .. }) = file.array("v") else { unreachable!("there is no v") };
+/// assert_eq!(problem, TensorProblem::Missing);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorProblem {

@@ -65,23 +65,76 @@ pub struct Exporter<F> {
 
 impl<F: Fn(&[Array]) -> olivine_core::Result<Vec<Array>>> Exporter<F> {
     /// Prepares to export `f`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, ImportedFunction};
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].exp()?]));
+    /// exporter.trace(&[array!([1.0])])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(f: F) -> Self {
         let traces = Traces::default();
         Exporter { f, traces }
     }
 
     /// Lets the file's functions take arguments of other shapes, of the same ranks and dtypes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?])).shapeless();
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// assert_eq!(f.call(&[array!([1.0, 2.0, 3.0])])?[0].item::<f32>()?, 6.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shapeless(mut self) -> Self {
         self.traces.shapeless = true;
         self
     }
 
     /// Traces the function for arguments like `examples`, whose values do not matter.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// // Only what was traced can be called.
+    /// assert!(f.call(&[array!([1.0, 2.0, 3.0])]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn trace(&mut self, examples: &[Array]) -> Result<()> {
         self.trace_named(examples, &[])
     }
 
     /// As [`Exporter::trace`], with arguments after the others that have names.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("scale.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].multiply(&x[1])?]));
+    /// exporter.trace_named(&[array!([1.0])], &[("factor", array!(2.0))])?;
+    /// exporter.save(&path)?;
+    /// let named = [("factor", array!(3.0))];
+    /// let results = import_function(&path)?.call_named(&[array!([5.0])], &named)?;
+    /// assert_eq!(results[0].item::<f32>()?, 15.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn trace_named(&mut self, examples: &[Array], named: &[(&str, Array)]) -> Result<()> {
         self.traces.add(&self.f, examples, named)
     }
@@ -148,6 +201,20 @@ impl Traces {
     }
 
     /// Writes the file, whole or not at all.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// assert_eq!(f.call(&[array!([1.0, 2.0])])?[0].item::<f32>()?, 3.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         // Signatures share the arrays that they captured.
@@ -211,6 +278,21 @@ pub fn export_function(
 }
 
 /// A function that was read from a file.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_io::{Exporter, import_function};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sum.safetensors");
+/// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+/// exporter.trace(&[array!([0.0, 0.0])])?;
+/// exporter.save(&path)?;
+/// let f = import_function(&path)?;
+/// let f: olivine_io::ImportedFunction = f;
+/// assert_eq!(f.signatures(), ["(float32 (2,))"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ImportedFunction {
     path: PathBuf,
@@ -219,6 +301,20 @@ pub struct ImportedFunction {
 }
 
 /// Reads a file that [`export_function`] or an [`Exporter`] wrote; captured arrays view it in place.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_io::{Exporter, import_function};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sum.safetensors");
+/// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+/// exporter.trace(&[array!([0.0, 0.0])])?;
+/// exporter.save(&path)?;
+/// let f = import_function(&path)?;
+/// assert_eq!(f.call(&[array!([3.0, 4.0])])?[0].item::<f32>()?, 7.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn import_function(path: impl AsRef<Path>) -> Result<ImportedFunction> {
     let path = path.as_ref();
     read(path, &load_safetensors(path)?)
@@ -226,6 +322,21 @@ pub fn import_function(path: impl AsRef<Path>) -> Result<ImportedFunction> {
 
 impl ImportedFunction {
     /// Reads a file that is in memory already.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// let f = olivine_io::ImportedFunction::from_bytes(std::fs::read(&path)?)?;
+    /// assert_eq!(f.call(&[array!([3.0, 4.0])])?[0].item::<f32>()?, 7.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self> {
         read(Path::new("<bytes>"), &SafeTensors::from_bytes(bytes)?)
     }
@@ -236,11 +347,44 @@ impl ImportedFunction {
     }
 
     /// The results for arguments, by the first trace that takes their shapes and dtypes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// assert_eq!(f.call(&[array!([3.0, 4.0])])?[0].item::<f32>()?, 7.0);
+    /// let error = f.call(&[array!([3, 4])]).unwrap_err();
+    /// // The message says what it takes.
+    /// assert!(error.to_string().contains("(float32 (2,))"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn call<A: Borrow<Array>>(&self, arguments: &[A]) -> Result<Vec<Array>> {
         self.call_named(arguments, &[])
     }
 
     /// As [`ImportedFunction::call`], with arguments by name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?]));
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// let none: [(&str, Array); 0] = [];
+    /// assert_eq!(f.call_named(&[array!([3.0, 4.0])], &none)?[0].item::<f32>()?, 7.0);
+    /// assert!(f.call_named(&[array!([3.0, 4.0])], &[("axis", array!(0))]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn call_named<A: Borrow<Array>>(
         &self,
         arguments: &[A],
@@ -278,6 +422,20 @@ impl ImportedFunction {
     }
 
     /// What arguments the file's functions take: dtypes, shapes and names.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_io::{Exporter, import_function};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sum.safetensors");
+    /// let mut exporter = Exporter::new(|x: &[Array]| Ok(vec![x[0].sum(..)?])).shapeless();
+    /// exporter.trace(&[array!([0.0, 0.0])])?;
+    /// exporter.save(&path)?;
+    /// let f = import_function(&path)?;
+    /// assert_eq!(f.signatures(), ["(float32 of rank 1)"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn signatures(&self) -> Vec<String> {
         let signature = |(keywords, program): &(Vec<String>, Program)| {
             let first = program.inputs.len() - keywords.len();

@@ -19,6 +19,11 @@ use crate::{
 };
 
 /// A format of array files.
+///
+/// ```
+/// use olivine_io::Format;
+/// assert_eq!(Format::of_path("weights.safetensors"), Some(Format::SafeTensors));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// One array, as NumPy writes it.
@@ -71,6 +76,17 @@ impl Format {
 }
 
 /// One array, or several by name.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::Contents;
+/// assert!(matches!(Contents::from(array!([1.0])), Contents::One(_)));
+/// let Contents::Many(arrays) = Contents::from([("x", array!([1.0]))]) else {
+///     unreachable!("it has a name")
+/// };
+/// assert_eq!(arrays[0].0, "x");
+/// ```
 #[derive(Clone, Debug)]
 pub enum Contents {
     /// One array.
@@ -110,6 +126,18 @@ several! {
 }
 
 /// What a file holds.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("x.npy");
+/// use olivine_io::{Format, Loaded, load, save};
+/// save(&path, &array!([1.0]))?;
+/// let file: Loaded = load(&path)?;
+/// assert_eq!(file.format, Format::Npy);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The file's format.
@@ -125,6 +153,17 @@ impl Loaded {
     /// The only array of the file.
     ///
     /// Fails for formats that hold several by name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("x.npy");
+    /// olivine_io::save(&path, &array!([1.0, 2.0]))?;
+    /// assert_eq!(olivine_io::load(&path)?.array()?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// assert!(olivine_io::load(&path)?.arrays().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn array(self) -> Result<Array> {
         match self.contents {
             Contents::One(array) => Ok(array),
@@ -135,6 +174,16 @@ impl Loaded {
     /// The arrays of the file by name.
     ///
     /// Fails for a file of one array, which has no name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("x.npz");
+    /// olivine_io::save(&path, [("x", array!([1.0, 2.0]))])?;
+    /// assert_eq!(olivine_io::load(&path)?.arrays()?["x"].to_vec::<f32>()?, [1.0, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arrays(self) -> Result<BTreeMap<String, Array>> {
         match self.contents {
             Contents::One(_) => Err(self.wrong("one array without a name", "ask for `array`")),

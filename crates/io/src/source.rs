@@ -66,6 +66,12 @@ impl Source {
     }
 
     /// A file that is in memory already: embedded in the program, or downloaded.
+    ///
+    /// ```
+    /// use olivine_io::Source;
+    /// static FILE: &[u8] = b"embedded";
+    /// assert_eq!(Source::from_bytes(FILE).bytes(), b"embedded");
+    /// ```
     pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Source {
         Source::share(Path::new("<bytes>"), bytes, None)
     }
@@ -79,6 +85,13 @@ impl Source {
     }
 
     /// Reads all that a reader has.
+    ///
+    /// ```
+    /// use olivine_io::Source;
+    /// let source = Source::from_reader(&b"a stream"[..])?;
+    /// assert_eq!(source.bytes(), b"a stream");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_reader(mut reader: impl Read) -> Result<Source> {
         let mut bytes = Vec::new();
         let path = Path::new("<reader>");
@@ -111,11 +124,21 @@ impl Source {
     }
 
     /// The file's path; `<bytes>` or `<reader>` if it is none.
+    ///
+    /// ```
+    /// use olivine_io::Source;
+    /// assert_eq!(Source::from_bytes(vec![0]).path().to_str(), Some("<bytes>"));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// All bytes.
+    ///
+    /// ```
+    /// use olivine_io::Source;
+    /// assert_eq!(Source::from_bytes(vec![1, 2, 3]).bytes(), [1, 2, 3]);
+    /// ```
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the buffer's memory is readable, unchanging, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.memory.host().as_ptr(), self.memory.bytes()) }

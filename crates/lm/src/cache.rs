@@ -30,21 +30,58 @@ impl KvCache {
     const STEP: usize = 256;
 
     /// An empty cache.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::KvCache::new().is_empty());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The number of tokens remembered.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let new = Array::ones([1, 2, 3, 8], Dtype::Float32)?;
+    /// let mut cache = olivine_lm::KvCache::new();
+    /// cache.update(&new, &new)?;
+    /// cache.update(&new, &new)?;
+    /// assert_eq!(cache.len(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// True before the first token.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let mut cache = olivine_lm::KvCache::new();
+    /// let new = Array::ones([1, 2, 3, 8], Dtype::Float32)?;
+    /// cache.update(&new, &new)?;
+    /// assert!(!cache.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Adds the keys and values of new tokens and returns those of all tokens.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let mut cache = olivine_lm::KvCache::new();
+    /// let (first, second) = (array!([[[[1.0]]]]), array!([[[[2.0]]]]));
+    /// cache.update(&first, &first)?;
+    /// let (keys, _) = cache.update(&second, &second)?;
+    /// assert_eq!(keys.to_vec::<f32>()?, [1.0, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn update(&mut self, keys: &Array, values: &Array) -> Result<(Array, Array)> {
         let total = self.len + keys.dim(2)?;
         let all_keys = extend(&mut self.keys, self.len, total, keys)?;
@@ -54,11 +91,33 @@ impl KvCache {
     }
 
     /// Forgets all but the first `len` tokens; their memory is kept for what follows.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let new = Array::ones([1, 2, 3, 8], Dtype::Float32)?;
+    /// let mut cache = olivine_lm::KvCache::new();
+    /// cache.update(&new, &new)?;
+    /// cache.truncate(1);
+    /// assert_eq!(cache.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
     /// The arrays it holds, to be evaluated together with a model's output.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let new = Array::ones([1, 2, 3, 8], Dtype::Float32)?;
+    /// let mut cache = olivine_lm::KvCache::new();
+    /// assert_eq!(cache.arrays().count(), 0);
+    /// cache.update(&new, &new)?;
+    /// assert_eq!(cache.arrays().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arrays(&self) -> impl Iterator<Item = &Array> {
         self.keys.iter().chain(&self.values)
     }

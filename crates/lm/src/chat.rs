@@ -24,6 +24,12 @@ const NAME: &str = "chat";
 const FUEL: u64 = 16_000_000;
 
 /// Who speaks in a conversation.
+///
+/// ```
+/// use olivine_lm::Role;
+/// assert_eq!(serde_json::to_string(&Role::Assistant)?, "\"assistant\"");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -38,6 +44,13 @@ pub enum Role {
 }
 
 /// One turn of a conversation.
+///
+/// ```
+/// use olivine_lm::{Message, Role};
+/// let message: Message = serde_json::from_str(r#"{"role": "user", "content": "Hello"}"#)?;
+/// assert_eq!(message, Message { role: Role::User, content: "Hello".into() });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who speaks.
@@ -48,6 +61,11 @@ pub struct Message {
 
 impl Message {
     /// A turn of the given speaker.
+    ///
+    /// ```
+    /// use olivine_lm::{Message, Role};
+    /// assert_eq!(Message::new(Role::User, "Hello"), Message::user("Hello"));
+    /// ```
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self {
             role,
@@ -56,12 +74,29 @@ impl Message {
     }
 
     /// A turn of the person.
+    ///
+    /// ```
+    /// use olivine_lm::{Message, Role};
+    /// assert_eq!(Message::user("Hello").role, Role::User);
+    /// ```
     pub fn user(content: impl Into<String>) -> Self {
         Self::new(Role::User, content)
     }
 }
 
 /// A model's chat template, compiled.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// use olivine_lm::{ChatTemplate, Message};
+/// let template = ChatTemplate::load(&folder)?.expect("this model has one");
+/// let prompt = template.render(&[Message::user("Hello")], true)?;
+/// assert!(prompt.contains("Hello") && prompt.ends_with("<|assistant|>\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
@@ -74,6 +109,15 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// Unreadable files and templates that do not compile.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// assert!(olivine_lm::ChatTemplate::load(&folder)?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(folder: &ModelFolder) -> Result<Option<Self>> {
         let Some((path, source)) = folder.chat_template()? else {
             return Ok(None);
@@ -90,6 +134,17 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::ChatTemplate`] with the line of the first mistake.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use olivine_lm::{ChatTemplate, Message};
+    /// let tokens = BTreeMap::from([("bos_token".to_owned(), "<s>".to_owned())]);
+    /// let source = "{{ bos_token }}{{ messages[0].content }}";
+    /// let template = ChatTemplate::compile("chat_template.jinja", source, tokens.clone())?;
+    /// assert_eq!(template.render(&[Message::user("Hello")], false)?, "<s>Hello");
+    /// assert!(ChatTemplate::compile("chat_template.jinja", "{% if %}", tokens).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn compile(
         path: impl Into<PathBuf>,
         source: &str,
@@ -112,6 +167,16 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::ChatRejected`] in the template's own words when it calls `raise_exception`,
     /// [`Error::ChatTemplate`] for mistakes in the template or too much work.
+    ///
+    /// ```
+    /// use olivine_lm::{ChatTemplate, Message};
+    /// let source = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}\
+    ///               {% if add_generation_prompt %}assistant:{% endif %}";
+    /// let template = ChatTemplate::compile("chat_template.jinja", source, Default::default())?;
+    /// let text = template.render(&[Message::user("Hello")], true)?;
+    /// assert_eq!(text, "user: Hello\nassistant:");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
         self.render_with(messages, add_generation_prompt, &BTreeMap::new())
     }
@@ -121,6 +186,17 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As [`ChatTemplate::render`].
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use olivine_lm::{ChatTemplate, Message};
+    /// let source = "{% if enable_thinking %}think: {% endif %}{{ messages[0].content }}";
+    /// let template = ChatTemplate::compile("chat_template.jinja", source, BTreeMap::new())?;
+    /// let variables = BTreeMap::from([("enable_thinking".to_owned(), true.into())]);
+    /// let text = template.render_with(&[Message::user("2 + 2")], false, &variables)?;
+    /// assert_eq!(text, "think: 2 + 2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn render_with(
         &self,
         messages: &[Message],

@@ -17,6 +17,16 @@ const MAX_PARAMETERS: u128 = 1 << 43;
 ///
 /// Field names are those of the file. Values are validated: no size is zero, head counts
 /// divide, and the parameter count fits any machine's address space.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let config: olivine_lm::ModelConfig = folder.config()?;
+/// assert_eq!((config.num_hidden_layers, config.vocab_size), (4, 2048));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -66,6 +76,15 @@ pub struct ModelConfig {
 }
 
 /// How rotary frequencies are adapted to a context longer than the pre-training's.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// assert_eq!(folder.config()?.rope_scaling, olivine_lm::RopeScaling::Default);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum RopeScaling {
     /// Frequencies are used as they are.
@@ -95,6 +114,13 @@ impl ModelConfig {
     /// # Errors
     /// JSON that is malformed, fields that are missing or impossible, an architecture or setting
     /// that is not implemented.
+    ///
+    /// ```
+    /// use olivine_lm::ModelConfig;
+    /// let text = r#"{"model_type": "other"}"#;
+    /// let error = ModelConfig::parse("config.json".as_ref(), text).unwrap_err();
+    /// assert!(error.to_string().contains("other"));
+    /// ```
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let object = Object::parse(path, text)?;
         let model_type = object.required("model_type", object.string("model_type")?)?;
@@ -175,6 +201,16 @@ impl ModelConfig {
     }
 
     /// Counts the weights that this architecture has.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// // Between two and three million.
+    /// assert_eq!(folder.config()?.parameter_count() / 1_000_000, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parameter_count(&self) -> u128 {
         let wide = |size: usize| size as u128;
         let hidden = wide(self.hidden_size);

@@ -8,6 +8,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that can go wrong between a model folder and its text.
 ///
 /// The `Display` form is one line of facts; [`Error::help`] says what to do about it.
+///
+/// ```
+/// use olivine_lm::{Error, ModelFolder};
+/// let error = ModelFolder::open("/nowhere").unwrap_err();
+/// assert!(matches!(error, Error::NotAFolder { .. }));
+/// assert!(error.to_string().contains("/nowhere"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -189,6 +196,11 @@ pub enum Error {
 
 impl Error {
     /// Says in one line what the user can do about the error, where there is something to say.
+    ///
+    /// ```
+    /// let error = olivine_lm::ModelFolder::open("/nowhere").unwrap_err();
+    /// assert!(error.help().expect("there is advice").contains("config.json"));
+    /// ```
     pub fn help(&self) -> Option<String> {
         let text = match self {
             Self::Io { .. } | Self::NotAFolder { .. } => {

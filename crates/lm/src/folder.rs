@@ -32,12 +32,32 @@ enum ModelSource {
 }
 
 /// A model in the layout of the Hugging Face hub: configuration, tokenizer and weights.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// assert_eq!(folder.config()?.model_type, "llama");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     source: ModelSource,
 }
 
 /// One file of weights.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// use olivine_lm::WeightFile;
+/// let files = folder.weights()?.files;
+/// assert!(matches!(&files[0], WeightFile::Path(path) if path.ends_with("model.safetensors")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WeightFile {
     /// A file to be memory-mapped.
@@ -47,6 +67,17 @@ pub enum WeightFile {
 }
 
 /// All files of weights of a model.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let weights: olivine_lm::WeightFiles = folder.weights()?;
+/// // One file, so nobody has to say where a tensor is.
+/// assert_eq!((weights.files.len(), weights.tensors), (1, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightFiles {
     /// The files, each once, in the order of their names.
@@ -60,6 +91,16 @@ impl ModelFolder {
     ///
     /// # Errors
     /// When the path does not exist or is not a directory; missing files are found by what needs them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// assert!(folder.path().is_dir());
+    /// assert!(ModelFolder::open("/nowhere").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         match path.metadata() {
@@ -81,6 +122,15 @@ impl ModelFolder {
     }
 
     /// Opens a model whose files are part of the program; see [`embed_model!`](crate::embed_model).
+    ///
+    /// ```
+    /// use olivine_lm::ModelFolder;
+    /// static FILE: &[u8] = br#"{"top_k": 5}"#;
+    /// static FILES: &[olivine_lm::EmbeddedFile] = &[("generation_config.json", FILE)];
+    /// let folder = ModelFolder::embedded(FILES);
+    /// assert_eq!(folder.generation_config()?.top_k, Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn embedded(files: &'static [EmbeddedFile]) -> Self {
         Self {
             source: ModelSource::Embedded(files),
@@ -88,6 +138,11 @@ impl ModelFolder {
     }
 
     /// The folder as it appears in messages; `<embedded>` for a model inside the program.
+    ///
+    /// ```
+    /// use olivine_lm::ModelFolder;
+    /// assert_eq!(ModelFolder::embedded(&[]).path().to_str(), Some("<embedded>"));
+    /// ```
     pub fn path(&self) -> &Path {
         match &self.source {
             ModelSource::Directory(path) => path,
@@ -96,6 +151,15 @@ impl ModelFolder {
     }
 
     /// The path of one of the folder's files, as it appears in messages.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// assert!(folder.path_of("config.json").is_file());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
@@ -104,6 +168,15 @@ impl ModelFolder {
     ///
     /// # Errors
     /// A missing or unreadable file, and everything [`ModelConfig::parse`] refuses.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// assert_eq!(folder.config()?.hidden_size, 256);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn config(&self) -> Result<ModelConfig> {
         let text = self.required_text(CONFIG)?;
         ModelConfig::parse(&self.path_of(CONFIG), &text)
@@ -113,6 +186,15 @@ impl ModelFolder {
     ///
     /// # Errors
     /// An unreadable file, and everything [`GenerationConfig::parse`] refuses.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// assert_eq!(folder.generation_config()?.top_k, Some(40));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn generation_config(&self) -> Result<GenerationConfig> {
         match self.text(GENERATION_CONFIG)? {
             Some(text) => GenerationConfig::parse(&self.path_of(GENERATION_CONFIG), &text),
@@ -157,6 +239,15 @@ impl ModelFolder {
     ///
     /// # Errors
     /// No weights, an index that is malformed or points outside the folder, missing shards (all named).
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// assert_eq!(folder.weights()?.files.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn weights(&self) -> Result<WeightFiles> {
         if let Some(file) = self.weight_file(WEIGHTS) {
             return Ok(WeightFiles {
@@ -318,6 +409,16 @@ fn template_field(object: &Object) -> Result<Option<String>> {
 /// Takes the folder as an absolute path literal (usually made with `concat!` and
 /// `env!("CARGO_MANIFEST_DIR")`) and the file names; gives a `&'static [EmbeddedFile]` for
 /// [`ModelFolder::embedded`](crate::ModelFolder::embedded).
+///
+/// ```
+/// use olivine_lm::{ModelFolder, embed_model};
+/// let files = embed_model!(
+///     concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories"),
+///     ["config.json", "model.safetensors"],
+/// );
+/// assert_eq!(ModelFolder::embedded(files).config()?.vocab_size, 2048);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[macro_export]
 macro_rules! embed_model {
     ($folder:expr, [$($name:literal),+ $(,)?]) => {{

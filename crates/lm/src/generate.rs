@@ -13,6 +13,23 @@ const PREFILL: usize = 512;
 ///
 /// The prompt is processed at the first call of `next`. While a token is being read, the one after
 /// it is computed already. After an error the stream is at its end.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Result;
+/// use olivine_lm::{ModelFolder, Tokenizer};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let (config, generation) = (folder.config()?, folder.generation_config()?);
+/// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+/// use olivine_lm::{Generator, SamplerOptions, models};
+/// let model = load(&folder)?;
+/// let prompt = tokenizer.encode_prompt("Once upon a time")?;
+/// let tokens = Generator::new(model, &prompt, SamplerOptions::greedy())?.take(5);
+/// let tokens: Vec<u32> = tokens.collect::<Result<_, _>>()?;
+/// assert!(!tokenizer.decode(&tokens)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Generator<M> {
     model: M,
     sampler: Sampler,
@@ -35,6 +52,21 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
     ///
     /// # Errors
     /// An empty prompt, a token outside the vocabulary, options out of range.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::{Generator, SamplerOptions, models};
+    /// let model = load(&folder)?;
+    /// let first = Generator::new(&*model, &[5, 6, 7], SamplerOptions::greedy())?.next();
+    /// assert!(first.is_some_and(|token| token.is_ok()));
+    /// assert!(Generator::new(&*model, &[], SamplerOptions::greedy()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(model: M, prompt: &[u32], options: SamplerOptions) -> Result<Self> {
         if prompt.is_empty() {
             return Err(Error::EmptyPrompt);

@@ -7,6 +7,16 @@ use crate::json::Object;
 use crate::sampling::SamplerOptions;
 
 /// The publisher's defaults for generation; every field is optional in the file.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let config: olivine_lm::GenerationConfig = folder.generation_config()?;
+/// assert_eq!((config.temperature, config.max_new_tokens), (Some(0.7), Some(320)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GenerationConfig {
     /// Tokens that end a text.
@@ -32,6 +42,13 @@ impl GenerationConfig {
     ///
     /// # Errors
     /// Malformed JSON and fields of the wrong kind.
+    ///
+    /// ```
+    /// use olivine_lm::GenerationConfig;
+    /// let config = GenerationConfig::parse("generation_config.json".as_ref(), r#"{"top_k": 0}"#)?;
+    /// assert_eq!(config.top_k, Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let object = Object::parse(path, text)?;
         // Zero means "off" for top_k, so `size`, which refuses zero, does not fit here.
@@ -71,6 +88,16 @@ impl GenerationConfig {
     }
 
     /// The recommended sampler: greedy unless the file asks to sample.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let options = folder.generation_config()?.sampler_options();
+    /// assert_eq!((options.temperature, options.top_k, options.top_p), (0.7, 40, 0.9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sampler_options(&self) -> SamplerOptions {
         if self.do_sample != Some(true) {
             return SamplerOptions::greedy();

@@ -22,6 +22,18 @@ pub struct Sampler {
 
 impl Sampler {
     /// A sampler with validated options. Without a seed, one is drawn from the clock.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// let options = SamplerOptions { temperature: 1.0, seed: Some(7), ..Default::default() };
+    /// let logits = Array::zeros([1, 1000], Dtype::Float32)?;
+    /// // The same seed, the same choice.
+    /// let choose = || Sampler::new(options)?.sample(&logits)?.item::<u32>();
+    /// assert_eq!(choose()?, choose()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(options: SamplerOptions) -> Result<Self> {
         let seed = options.seed.unwrap_or_else(|| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -34,6 +46,16 @@ impl Sampler {
     }
 
     /// One token for each row of `logits` (batch, vocabulary), as uint32.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// let logits = array!([[0.0, 9.0], [9.0, 0.0]]);
+    /// let tokens = Sampler::new(SamplerOptions::greedy())?.sample(&logits)?;
+    /// assert_eq!(tokens.to_vec::<u32>()?, [1, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sample(&mut self, logits: &Array) -> Result<Array> {
         if self.options.is_greedy() {
             return logits.argmax(-1);

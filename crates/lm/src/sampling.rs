@@ -7,6 +7,13 @@ use crate::error::{Error, Result};
 /// How the next token is chosen from the model's logits.
 ///
 /// The filters apply in the order top-k, top-p, min-p; a filter at its neutral value is off.
+///
+/// ```
+/// use olivine_lm::SamplerOptions;
+/// let options: SamplerOptions = serde_json::from_str(r#"{"temperature": 0.5, "top_k": 3}"#)?;
+/// assert_eq!((options.top_k, options.top_p), (3, 1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamplerOptions {
@@ -30,6 +37,11 @@ impl Default for SamplerOptions {
 
 impl SamplerOptions {
     /// Always the most likely token.
+    ///
+    /// ```
+    /// use olivine_lm::SamplerOptions;
+    /// assert_eq!(SamplerOptions::greedy().temperature, 0.0);
+    /// ```
     pub const fn greedy() -> Self {
         Self {
             temperature: 0.0,
@@ -41,6 +53,13 @@ impl SamplerOptions {
     }
 
     /// Whether every token is the most likely one, so that no random numbers are needed.
+    ///
+    /// ```
+    /// use olivine_lm::SamplerOptions;
+    /// // Of one token there is no choice, however hot.
+    /// let one = SamplerOptions { temperature: 2.0, top_k: 1, ..SamplerOptions::greedy() };
+    /// assert!(one.is_greedy());
+    /// ```
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0 || self.top_k == 1
     }
@@ -50,6 +69,12 @@ impl SamplerOptions {
     /// # Errors
     /// [`Error::SamplerOption`] for NaN, infinite or negative values, `top_p` outside (0, 1] and
     /// `min_p` outside [0, 1].
+    ///
+    /// ```
+    /// use olivine_lm::SamplerOptions;
+    /// assert!(SamplerOptions::greedy().validate().is_ok());
+    /// assert!(SamplerOptions { top_p: 1.5, ..SamplerOptions::greedy() }.validate().is_err());
+    /// ```
     pub fn validate(self) -> Result<Self> {
         let check = |option, value: f32, fits: bool, expected| {
             if fits {

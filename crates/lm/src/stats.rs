@@ -9,6 +9,12 @@ use serde::{Serialize, Serializer};
 /// How fast a text was generated and what it took.
 ///
 /// Displays as two aligned lines; serialises with the derived speeds included.
+///
+/// ```
+/// use olivine_lm::GenerationStats;
+/// let stats = GenerationStats { prompt_tokens: 12, ..GenerationStats::default() };
+/// assert!(stats.to_string().starts_with("Prompt:"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GenerationStats {
     /// Number of tokens in the prompt.
@@ -27,6 +33,14 @@ pub struct GenerationStats {
 
 impl GenerationStats {
     /// Prompt tokens per second, where there is anything to divide.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use olivine_lm::GenerationStats;
+    /// let prompt_time = Duration::from_millis(500);
+    /// let stats = GenerationStats { prompt_tokens: 50, prompt_time, ..Default::default() };
+    /// assert_eq!(stats.prompt_speed(), Some(100.0));
+    /// ```
     pub fn prompt_speed(&self) -> Option<f64> {
         speed(self.prompt_tokens, self.prompt_time)
     }
@@ -34,6 +48,15 @@ impl GenerationStats {
     /// Generated tokens per second, where there is anything to divide.
     ///
     /// The first token belongs to the prompt's time, so it is not counted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use olivine_lm::GenerationStats;
+    /// let generation_time = Duration::from_secs(2);
+    /// let generation_tokens = 21;
+    /// let stats = GenerationStats { generation_tokens, generation_time, ..Default::default() };
+    /// assert_eq!(stats.generation_speed(), Some(10.0));
+    /// ```
     pub fn generation_speed(&self) -> Option<f64> {
         speed(
             self.generation_tokens.saturating_sub(1),
@@ -88,6 +111,11 @@ impl Serialize for GenerationStats {
 }
 
 /// Largest resident memory of this process so far, in bytes; none where the system does not tell.
+///
+/// ```
+/// // At least a page, where the system tells.
+/// assert!(olivine_lm::peak_memory().is_none_or(|bytes| bytes >= 4096));
+/// ```
 #[cfg(target_os = "linux")]
 pub fn peak_memory() -> Option<u64> {
     parse_high_water_mark(&std::fs::read_to_string("/proc/self/status").ok()?)

@@ -9,6 +9,20 @@ use crate::stream::StreamingDetokenizer;
 use crate::tokenizer::Tokenizer;
 
 /// What ends a generated text.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{ModelFolder, Tokenizer};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let (config, generation) = (folder.config()?, folder.generation_config()?);
+/// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+/// use olivine_lm::{FinishReason, StopRules, TextStream};
+/// let rules = StopRules::new([3], [])?;
+/// let step = TextStream::new(&tokenizer, rules).push(3)?;
+/// assert_eq!(step.finish, Some(FinishReason::StopToken(3)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StopRules {
     tokens: BTreeSet<u32>,
@@ -16,6 +30,12 @@ pub struct StopRules {
 }
 
 /// Why a generated text ended.
+///
+/// ```
+/// use olivine_lm::FinishReason;
+/// assert_eq!(serde_json::to_string(&FinishReason::Length)?, "\"length\"");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
@@ -32,6 +52,12 @@ impl StopRules {
     ///
     /// # Errors
     /// [`Error::EmptyStopString`] when a string is empty.
+    ///
+    /// ```
+    /// use olivine_lm::StopRules;
+    /// assert!(StopRules::new([0, 3], ["\n\n".to_owned()]).is_ok());
+    /// assert!(StopRules::new([], [String::new()]).is_err());
+    /// ```
     pub fn new(
         tokens: impl IntoIterator<Item = u32>,
         strings: impl IntoIterator<Item = String>,
@@ -68,6 +94,10 @@ impl StopRules {
 }
 
 /// The text one token completed, and whether it was the last.
+///
+/// ```
+/// assert_eq!(olivine_lm::TextStep::default().finish, None);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextStep {
     /// Text that is safe to print; may be empty.
@@ -77,6 +107,29 @@ pub struct TextStep {
 }
 
 /// Turns generated tokens into printable text and says when to stop.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{ModelFolder, Tokenizer};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let (config, generation) = (folder.config()?, folder.generation_config()?);
+/// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+/// use olivine_lm::{FinishReason, StopRules, TextStream};
+/// let rules = StopRules::new([], ["dog".to_owned()])?;
+/// let mut stream = TextStream::new(&tokenizer, rules);
+/// let mut text = String::new();
+/// for id in tokenizer.encode("The cat and the dog played")? {
+///     let step = stream.push(id)?;
+///     text += &step.text;
+///     if let Some(reason) = step.finish {
+///         assert_eq!(reason, FinishReason::StopString("dog".into()));
+///         break;
+///     }
+/// }
+/// assert_eq!(text.trim(), "The cat and the");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TextStream<'t> {
     detokenizer: StreamingDetokenizer<'t>,
@@ -86,11 +139,38 @@ pub struct TextStream<'t> {
 
 impl<'t> TextStream<'t> {
     /// Starts a text of its own.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::{StopRules, TextStream};
+    /// let mut stream = TextStream::new(&tokenizer, StopRules::default());
+    /// assert_eq!(stream.finish()?.text, "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(tokenizer: &'t Tokenizer, rules: StopRules) -> Self {
         Self::over(StreamingDetokenizer::new(tokenizer), rules)
     }
 
     /// Continues what a detokenizer has begun.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::{StopRules, StreamingDetokenizer, TextStream};
+    /// let begun = StreamingDetokenizer::new(&tokenizer);
+    /// let mut stream = TextStream::over(begun, StopRules::default());
+    /// assert_eq!(stream.finish()?.finish, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn over(detokenizer: StreamingDetokenizer<'t>, rules: StopRules) -> Self {
         Self {
             detokenizer,
@@ -103,6 +183,25 @@ impl<'t> TextStream<'t> {
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for an id outside the vocabulary.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::{StopRules, TextStream};
+    /// let mut stream = TextStream::new(&tokenizer, StopRules::default());
+    /// let ids = tokenizer.encode("Hello")?;
+    /// let mut text = String::new();
+    /// for id in ids {
+    ///     text += &stream.push(id)?.text;
+    /// }
+    /// text += &stream.finish()?.text;
+    /// assert_eq!(text, "Hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push(&mut self, id: u32) -> Result<TextStep> {
         if self.rules.tokens.contains(&id) {
             let mut step = self.finish()?;
@@ -117,6 +216,25 @@ impl<'t> TextStream<'t> {
     ///
     /// # Errors
     /// When the tokenizer's own decoder fails.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::{StopRules, TextStream};
+    /// // `He` may be the beginning of a stop string, so it is held back until the end.
+    /// let mut stream = TextStream::new(&tokenizer, StopRules::new([], ["Hello!".to_owned()])?);
+    /// let mut text = String::new();
+    /// for id in tokenizer.encode("Hello")? {
+    ///     text += &stream.push(id)?.text;
+    /// }
+    /// assert_eq!(text, "");
+    /// assert_eq!(stream.finish()?.text, "Hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn finish(&mut self) -> Result<TextStep> {
         let text = self.detokenizer.finish()?;
         let mut step = self.accept(text);

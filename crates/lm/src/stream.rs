@@ -90,6 +90,24 @@ fn flatten<'d>(decoder: &'d DecoderWrapper, steps: &mut Vec<&'d DecoderWrapper>)
 /// run are kept.
 ///
 /// Each token costs its own length, however long the text grows.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{ModelFolder, Tokenizer};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let (config, generation) = (folder.config()?, folder.generation_config()?);
+/// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+/// use olivine_lm::StreamingDetokenizer;
+/// let mut stream = StreamingDetokenizer::new(&tokenizer);
+/// let mut text = String::new();
+/// for id in tokenizer.encode("Once upon a time")? {
+///     text += &stream.push(id)?.unwrap_or_default();
+/// }
+/// text += &stream.finish()?.unwrap_or_default();
+/// assert_eq!(text, "Once upon a time");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct StreamingDetokenizer<'t> {
     tokenizer: &'t Tokenizer,
@@ -101,6 +119,18 @@ pub struct StreamingDetokenizer<'t> {
 
 impl<'t> StreamingDetokenizer<'t> {
     /// Starts a text of its own: the space that marks the first word is not printed.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::StreamingDetokenizer;
+    /// assert_eq!(StreamingDetokenizer::new(&tokenizer).finish()?.unwrap_or_default(), "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(tokenizer: &'t Tokenizer) -> Self {
         let strip_left = match tokenizer.pieces() {
             Pieces::Fallback {
@@ -122,6 +152,25 @@ impl<'t> StreamingDetokenizer<'t> {
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for ids outside the vocabulary.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::StreamingDetokenizer;
+    /// let (prompt, rest) = (tokenizer.encode("Once upon")?, tokenizer.encode(" a time")?);
+    /// let mut stream = StreamingDetokenizer::continuing(&tokenizer, &prompt)?;
+    /// let mut text = String::new();
+    /// for id in rest {
+    ///     text += &stream.push(id)?.unwrap_or_default();
+    /// }
+    /// text += &stream.finish()?.unwrap_or_default();
+    /// assert_eq!(text, " a time");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn continuing(tokenizer: &'t Tokenizer, prompt: &[u32]) -> Result<Self> {
         let mut stream = Self::new(tokenizer);
         if let Some(&last) = prompt.iter().rev().find(|&&id| !tokenizer.is_special(id)) {
@@ -137,6 +186,19 @@ impl<'t> StreamingDetokenizer<'t> {
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for an id outside the vocabulary; the stream stays usable.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::StreamingDetokenizer;
+    /// let mut stream = StreamingDetokenizer::new(&tokenizer);
+    /// assert!(stream.push(u32::MAX).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push(&mut self, id: u32) -> Result<Option<String>> {
         let token = self.tokenizer.known(id)?;
         if self.tokenizer.is_special(id) {
@@ -171,6 +233,21 @@ impl<'t> StreamingDetokenizer<'t> {
     ///
     /// # Errors
     /// When the tokenizer's own decoder fails.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::StreamingDetokenizer;
+    /// let mut stream = StreamingDetokenizer::new(&tokenizer);
+    /// let id = tokenizer.encode("Hello")?[0];
+    /// let text = stream.push(id)?.unwrap_or_default() + &stream.finish()?.unwrap_or_default();
+    /// assert!("Hello".starts_with(&text));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn finish(&mut self) -> Result<Option<String>> {
         let mut text = self.utf8.finish();
         if let Pieces::Windowed = self.tokenizer.pieces() {

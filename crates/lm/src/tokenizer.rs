@@ -12,6 +12,18 @@ use crate::json::Object;
 use crate::stream::Pieces;
 
 /// A model's tokenizer with the special tokens its configuration names.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{ModelFolder, Tokenizer};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let (config, generation) = (folder.config()?, folder.generation_config()?);
+/// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+/// let ids = tokenizer.encode("Once upon a time")?;
+/// assert_eq!(tokenizer.decode(&ids)?, "Once upon a time");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
@@ -27,6 +39,17 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Missing, unreadable or malformed files.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert_eq!(tokenizer.vocab_size(), 2048);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(
         folder: &ModelFolder,
         config: &ModelConfig,
@@ -54,6 +77,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Text that is not a tokenizer of a known kind.
+    ///
+    /// ```
+    /// use olivine_lm::Tokenizer;
+    /// assert!(Tokenizer::parse("tokenizer.json".as_ref(), "{}").is_err());
+    /// ```
     pub fn parse(path: &Path, json: &str) -> Result<Self> {
         serde_json::from_str::<serde::de::IgnoredAny>(json).map_err(|source| Error::Json {
             path: path.to_owned(),
@@ -77,31 +105,100 @@ impl Tokenizer {
     }
 
     /// Number of tokens, special and added ones included.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert_eq!(tokenizer.vocab_size(), folder.config()?.vocab_size);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
     }
 
     /// The id of a token given by its text in the vocabulary.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert_eq!(tokenizer.token_to_id("<|end|>"), Some(3));
+    /// assert_eq!(tokenizer.token_to_id("no such token"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
     /// A token's text in the vocabulary, which for most tokenizers is not what it prints as.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert_eq!(tokenizer.id_to_token(0).as_deref(), Some("<|endoftext|>"));
+    /// assert_eq!(tokenizer.id_to_token(1_000_000), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
 
     /// The id of the beginning-of-text token, where the model has one.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert_eq!(tokenizer.bos_id(), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bos_id(&self) -> Option<u32> {
         self.bos.as_ref().map(|(_, id)| *id)
     }
 
     /// Every token that ends a text.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert!(tokenizer.eos_ids().contains(&3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn eos_ids(&self) -> &BTreeSet<u32> {
         &self.eos_ids
     }
 
     /// Whether a token is a control token that is not printed.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert!(tokenizer.is_special(0));
+    /// assert!(!tokenizer.is_special(tokenizer.encode("a")?[0]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_special(&self, id: u32) -> bool {
         let added = self.inner.get_added_vocabulary();
         added
@@ -113,6 +210,18 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the text cannot be expressed in the vocabulary.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// assert!(tokenizer.encode("")?.is_empty());
+    /// assert!(tokenizer.encode("Hello")?.len() >= tokenizer.encode("Hel")?.len().min(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.encode_with(text, false)
     }
@@ -122,6 +231,19 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the text cannot be expressed in the vocabulary.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// let framed = tokenizer.encode_prompt("<|endoftext|>Hello")?;
+    /// assert_eq!(framed[0], 0);
+    /// assert_eq!(framed[1..], tokenizer.encode("Hello")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
         let framed = self
             .bos
@@ -140,6 +262,20 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for ids outside the vocabulary.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// let ids = tokenizer.encode("Hello")?;
+    /// // Special tokens are left out.
+    /// assert_eq!(tokenizer.decode(&[&[0], &ids[..]].concat())?, "Hello");
+    /// assert!(tokenizer.decode(&[1_000_000]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         for &id in ids {
             self.known(id)?;

@@ -9,6 +9,19 @@ use olivine_core::{
 };
 
 /// Which sizes of a layer an initialiser keeps the variance steady for.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, random};
+/// use olivine_nn::init::{Fan, he_normal};
+/// random::seed(0);
+/// // Outputs vary as inputs do, or gradients of inputs as those of outputs.
+/// let forwards = he_normal([10, 1000], Fan::In, 1.0)?;
+/// let backwards = he_normal([10, 1000], Fan::Out, 1.0)?;
+/// let deviation = |x: Array| x.std(.., 0)?.item::<f32>();
+/// assert!(deviation(forwards)? < deviation(backwards)? / 5.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fan {
     /// The inputs: activations keep their variance.
@@ -18,11 +31,27 @@ pub enum Fan {
 }
 
 /// Numbers spread evenly between `low` and `high`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// let x = olivine_nn::init::uniform([100], -0.5, 0.5)?;
+/// assert!(x.abs()?.max(..)?.item::<f32>()? <= 0.5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn uniform(shape: impl Into<Shape>, low: f32, high: f32) -> Result<Array> {
     Uniform::new(shape).low(low).high(high).sample()
 }
 
 /// Normally distributed numbers.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// random::seed(0);
+/// let x = olivine_nn::init::normal([10_000], 3.0, 0.5)?;
+/// assert!((x.mean(..)?.item::<f32>()? - 3.0).abs() < 0.05);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn normal(shape: impl Into<Shape>, mean: f32, deviation: f32) -> Result<Array> {
     Normal::new(shape).loc(mean).scale(deviation).sample()
 }
@@ -47,6 +76,14 @@ fn fans(shape: &Shape) -> Result<(f32, f32)> {
 ///
 /// Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
 /// networks" (2010).
+///
+/// ```
+/// # use olivine_cpu as _;
+/// // The variance is 2 / (inputs + outputs), so no element is beyond the root of three times that.
+/// let x = olivine_nn::init::glorot_uniform([100, 200], 1.0)?;
+/// assert!(x.abs()?.max(..)?.item::<f32>()? <= (6.0f32 / 300.0).sqrt());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn glorot_uniform(shape: impl Into<Shape>, gain: f32) -> Result<Array> {
     let shape = shape.into();
     let (inputs, outputs) = fans(&shape)?;
@@ -55,6 +92,15 @@ pub fn glorot_uniform(shape: impl Into<Shape>, gain: f32) -> Result<Array> {
 }
 
 /// Normal numbers with variance `gain² * 2 / (inputs + outputs)`. See [`glorot_uniform`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// random::seed(0);
+/// let x = olivine_nn::init::glorot_normal([100, 100], 1.0)?;
+/// assert!((x.std(.., 0)?.item::<f32>()? - 0.1).abs() < 0.01);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn glorot_normal(shape: impl Into<Shape>, gain: f32) -> Result<Array> {
     let shape = shape.into();
     let (inputs, outputs) = fans(&shape)?;
@@ -65,6 +111,15 @@ pub fn glorot_normal(shape: impl Into<Shape>, gain: f32) -> Result<Array> {
 /// fewer than two axes.
 ///
 /// Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers" (2015).
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_nn::init::{Fan, he_uniform};
+/// let x = he_uniform([10, 300], Fan::In, 1.0)?;
+/// assert!(x.abs()?.max(..)?.item::<f32>()? <= 0.1);
+/// assert!(he_uniform([10], Fan::In, 1.0).is_err());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn he_uniform(shape: impl Into<Shape>, fan: Fan, gain: f32) -> Result<Array> {
     let shape = shape.into();
     let limit = gain * (3.0 / chosen(fan, fans(&shape)?)).sqrt();
@@ -72,6 +127,16 @@ pub fn he_uniform(shape: impl Into<Shape>, fan: Fan, gain: f32) -> Result<Array>
 }
 
 /// Normal numbers with variance `gain² / fan`. See [`he_uniform`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// use olivine_nn::init::{Fan, he_normal};
+/// random::seed(0);
+/// let x = he_normal([100, 100], Fan::In, 1.0)?;
+/// assert!((x.std(.., 0)?.item::<f32>()? - 0.1).abs() < 0.01);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn he_normal(shape: impl Into<Shape>, fan: Fan, gain: f32) -> Result<Array> {
     let shape = shape.into();
     let deviation = gain / chosen(fan, fans(&shape)?).sqrt();

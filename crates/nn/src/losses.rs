@@ -3,6 +3,17 @@
 use olivine_core::{Array, Dtype, Error, Result};
 
 /// How the losses of single elements become the result.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_nn::losses::{Reduction, l1_with};
+/// let (x, y) = (array!([1.0, 5.0]), array!([2.0, 3.0]));
+/// assert_eq!(l1_with(&x, &y, Reduction::None)?.to_vec::<f32>()?, [1.0, 2.0]);
+/// assert_eq!(l1_with(&x, &y, Reduction::Sum)?.item::<f32>()?, 3.0);
+/// assert_eq!(l1_with(&x, &y, Reduction::Mean)?.item::<f32>()?, 1.5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduction {
     /// They stay as they are.
@@ -73,6 +84,15 @@ impl Default for CrossEntropy {
 
 impl CrossEntropy {
     /// The mean over targets, with the classes' logits in the last axis.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::losses::CrossEntropy;
+    /// let loss = CrossEntropy::new().of(&array!([[0.0, 0.0]]), &array!([1]))?;
+    /// assert!((loss.item::<f32>()? - 2.0f32.ln()).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new() -> Self {
         CrossEntropy {
             axis: -1,
@@ -84,6 +104,16 @@ impl CrossEntropy {
     }
 
     /// Sets the axis of the logits that holds the classes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, array, Dtype};
+    /// use olivine_nn::losses::CrossEntropy;
+    /// let logits = Array::zeros([5, 3], Dtype::Float32)?;
+    /// let loss = CrossEntropy::new().axis(0).of(&logits, &array!([0, 1, 4]))?;
+    /// assert!((loss.item::<f32>()? - 5.0f32.ln()).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn axis(mut self, axis: i64) -> Self {
         self.axis = axis;
         self
@@ -91,12 +121,33 @@ impl CrossEntropy {
 
     /// Weighs the targets: `weights` has a number for each, zero to leave it out. The mean is
     /// divided by the sum of the weights.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::losses::CrossEntropy;
+    /// let logits = array!([[0.0, 0.0], [0.0, 100.0]]);
+    /// // The second target, which is far off, does not count.
+    /// let loss = CrossEntropy::new().weights(&array!([1.0, 0.0])).of(&logits, &array!([0, 0]))?;
+    /// assert!((loss.item::<f32>()? - 2.0f32.ln()).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn weights(mut self, weights: &Array) -> Self {
         self.weights = Some(weights.clone());
         self
     }
 
     /// Leaves out targets of this class, which need not exist: padding is often −100.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::losses::CrossEntropy;
+    /// let logits = array!([[0.0, 0.0], [0.0, 100.0]]);
+    /// let loss = CrossEntropy::new().ignore(-100).of(&logits, &array!([0, -100]))?;
+    /// assert!((loss.item::<f32>()? - 2.0f32.ln()).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn ignore(mut self, class: i64) -> Self {
         self.ignore = Some(class);
         self
@@ -105,12 +156,33 @@ impl CrossEntropy {
     /// Spreads this part of each target's probability evenly over all classes.
     ///
     /// Source: Szegedy et al., "Rethinking the Inception architecture for computer vision" (2015).
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::losses::CrossEntropy;
+    /// let (logits, target) = (array!([[100.0, 0.0]]), array!([0]));
+    /// // Half of the certainty is spread over both classes.
+    /// let loss = CrossEntropy::new().label_smoothing(0.5).of(&logits, &target)?;
+    /// assert!((loss.item::<f32>()? - 25.0).abs() < 1e-3);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn label_smoothing(mut self, part: f64) -> Self {
         self.smoothing = part;
         self
     }
 
     /// Sets what becomes of the targets' losses.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, array, Dtype};
+    /// use olivine_nn::losses::{CrossEntropy, Reduction};
+    /// let logits = Array::zeros([3, 4], Dtype::Float32)?;
+    /// let each = CrossEntropy::new().reduction(Reduction::None).of(&logits, &array!([0, 1, 2]))?;
+    /// assert_eq!(each.shape().dims(), &[3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
@@ -121,6 +193,18 @@ impl CrossEntropy {
     ///
     /// Fails if shapes do not fit, if the smoothing is not at least 0 and below 1, or if a class is
     /// to be ignored where targets are probabilities.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::losses::CrossEntropy;
+    /// let logits = array!([[0.0, 0.0]]);
+    /// // Classes, or a probability for each.
+    /// let class = CrossEntropy::new().of(&logits, &array!([1]))?.item::<f32>()?;
+    /// let spread = CrossEntropy::new().of(&logits, &array!([[0.5, 0.5]]))?.item::<f32>()?;
+    /// assert!((class - spread).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn of(&self, logits: &Array, targets: &Array) -> Result<Array> {
         let op = "cross_entropy";
         let argument = |reason: String| Err(Error::Argument { op, reason });
@@ -222,22 +306,56 @@ pub fn cross_entropy(logits: &Array, targets: &Array) -> Result<Array> {
 }
 
 /// The mean squared difference. Fails if the shapes differ.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// let loss = olivine_nn::losses::mse(&array!([1.0, 2.0]), &array!([1.0, 4.0]))?;
+/// assert_eq!(loss.item::<f32>()?, 2.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn mse(predictions: &Array, targets: &Array) -> Result<Array> {
     mse_with(predictions, targets, Reduction::Mean)
 }
 
 /// The squared differences, reduced.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_nn::losses::{Reduction, mse_with};
+/// let loss = mse_with(&array!([1.0, 2.0]), &array!([1.0, 4.0]), Reduction::Sum)?;
+/// assert_eq!(loss.item::<f32>()?, 4.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn mse_with(predictions: &Array, targets: &Array, reduction: Reduction) -> Result<Array> {
     same_shape("mse", predictions, targets)?;
     reduction.apply(&predictions.subtract(targets)?.square()?)
 }
 
 /// The mean absolute difference. Fails if the shapes differ.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// let loss = olivine_nn::losses::l1(&array!([1.0, 2.0]), &array!([1.0, 4.0]))?;
+/// assert_eq!(loss.item::<f32>()?, 1.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn l1(predictions: &Array, targets: &Array) -> Result<Array> {
     l1_with(predictions, targets, Reduction::Mean)
 }
 
 /// The absolute differences, reduced.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_nn::losses::{Reduction, l1_with};
+/// let each = l1_with(&array!([1.0, 2.0]), &array!([1.0, 4.0]), Reduction::None)?;
+/// assert_eq!(each.to_vec::<f32>()?, [0.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn l1_with(predictions: &Array, targets: &Array, reduction: Reduction) -> Result<Array> {
     same_shape("l1", predictions, targets)?;
     reduction.apply(&predictions.subtract(targets)?.abs()?)
@@ -258,6 +376,16 @@ pub fn bce_with_logits(logits: &Array, targets: &Array) -> Result<Array> {
 }
 
 /// The cross entropies of [`bce_with_logits`], reduced.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_nn::losses::{Reduction, bce_with_logits_with};
+/// let (logits, targets) = (array!([100.0, -100.0]), array!([1.0, 1.0]));
+/// let each = bce_with_logits_with(&logits, &targets, Reduction::None)?;
+/// assert_eq!(each.to_vec::<f32>()?, [0.0, 100.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn bce_with_logits_with(
     logits: &Array,
     targets: &Array,
@@ -270,11 +398,29 @@ pub fn bce_with_logits_with(
 
 /// The mean cross entropy between targets in 0 to 1 and probabilities. Logarithms are held above
 /// −100, so that certainty in a wrong answer stays finite. Fails if the shapes differ.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// let loss = olivine_nn::losses::bce(&array!([0.5]), &array!([1.0]))?;
+/// assert!((loss.item::<f32>()? - 2.0f32.ln()).abs() < 1e-6);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn bce(probabilities: &Array, targets: &Array) -> Result<Array> {
     bce_with(probabilities, targets, Reduction::Mean)
 }
 
 /// The cross entropies of [`bce`], reduced.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_nn::losses::{Reduction, bce_with};
+/// // Certain and wrong: the loss stays finite.
+/// let each = bce_with(&array!([1.0, 0.0]), &array!([1.0, 1.0]), Reduction::None)?;
+/// assert_eq!(each.to_vec::<f32>()?, [0.0, 100.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn bce_with(probabilities: &Array, targets: &Array, reduction: Reduction) -> Result<Array> {
     const LEAST: f64 = -100.0;
     same_shape("bce", probabilities, targets)?;

@@ -26,6 +26,14 @@ pub struct Param {
 
 impl Param {
     /// A parameter that no optimiser changes until it is unfrozen.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::Param;
+    /// let scale = Param::frozen(array!([2.0]));
+    /// assert!(!scale.is_trainable());
+    /// ```
     pub fn frozen(value: Array) -> Self {
         Param {
             value,
@@ -34,11 +42,28 @@ impl Param {
     }
 
     /// The array.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::Param;
+    /// let weight = Param::from(array!([2.0]));
+    /// assert_eq!(weight.value().item::<f32>()?, 2.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn value(&self) -> &Array {
         &self.value
     }
 
     /// True if gradients are taken with respect to it: it is not frozen, and not of integers.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::Param;
+    /// assert!(Param::from(array!([2.0])).is_trainable());
+    /// assert!(!Param::from(array!([2])).is_trainable());
+    /// ```
     pub fn is_trainable(&self) -> bool {
         !self.frozen && self.value.dtype().is_inexact()
     }
@@ -102,15 +127,55 @@ impl fmt::Debug for Param {
 /// ```
 pub trait Module {
     /// Shows `visitor` every parameter with its name, which starts with `prefix`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let mut shapes = Vec::new();
+    /// Linear::new(3, 2)?.visit("head", &mut |name, param| {
+    ///     shapes.push(format!("{name} {}", param.shape()));
+    /// });
+    /// assert_eq!(shapes, ["head.weight (2, 3)", "head.bias (2,)"]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn visit(&self, prefix: &str, visitor: &mut dyn FnMut(&str, &Param));
 
     /// Lends `visitor` every parameter, in the order of [`Module::visit`].
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module, Param};
+    /// let mut linear = Linear::new(3, 2)?;
+    /// linear.visit_mut("", &mut |_, param| {
+    ///     *param = Param::from(param.zeros_like().expect("its shape is one already"));
+    /// });
+    /// assert_eq!(linear.weight.to_vec::<f32>()?, [0.0; 6]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn visit_mut(&mut self, prefix: &str, visitor: &mut dyn FnMut(&str, &mut Param));
 
     /// Switches between training and inference, which differ for [`Dropout`](crate::Dropout).
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Dropout, Layer, Module, Sequential};
+    /// let mut model = Sequential::new().then(Dropout::new(0.9)?);
+    /// model.set_training(false);
+    /// assert_eq!(model.forward(&array!([1.0, 2.0]))?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn set_training(&mut self, training: bool);
 
     /// All parameters.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let names: Vec<String> = Linear::new(3, 2)?.parameters().into_keys().collect();
+    /// assert_eq!(names, ["bias", "weight"]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::new();
         self.visit("", &mut |name, parameter| {
@@ -120,6 +185,16 @@ pub trait Module {
     }
 
     /// The parameters that are not frozen.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let mut linear = Linear::new(3, 2)?;
+    /// linear.freeze("bias")?;
+    /// let names: Vec<String> = linear.trainable_parameters().into_keys().collect();
+    /// assert_eq!(names, ["weight"]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn trainable_parameters(&self) -> Parameters {
         let mut parameters = Parameters::new();
         self.visit("", &mut |name, parameter| {
@@ -131,6 +206,13 @@ pub trait Module {
     }
 
     /// The number of elements of all parameters together.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// assert_eq!(Linear::new(3, 2)?.num_parameters(), 8);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn num_parameters(&self) -> usize {
         let mut count = 0;
         self.visit("", &mut |_, parameter| count += parameter.size());
@@ -140,6 +222,16 @@ pub trait Module {
     /// Replaces the parameters that `values` names; the others stay.
     ///
     /// Fails, before anything is replaced, if a name is unknown or a shape differs.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Linear, Module, Parameters};
+    /// let mut linear = Linear::new(1, 1)?;
+    /// linear.update(&Parameters::from([("bias".to_owned(), array!([7.0]))]))?;
+    /// assert_eq!(linear.parameters()["bias"].item::<f32>()?, 7.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn update(&mut self, values: &Parameters) -> Result<()> {
         replace(self, values, "update", false)
     }
@@ -148,32 +240,93 @@ pub trait Module {
     ///
     /// Fails, before anything is replaced, if a parameter is missing from `values`, a name is
     /// unknown or a shape differs.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let (trained, mut fresh) = (Linear::new(3, 2)?, Linear::new(3, 2)?);
+    /// fresh.load(&trained.parameters())?;
+    /// assert_eq!(fresh.weight.to_vec::<f32>()?, trained.weight.to_vec::<f32>()?);
+    /// // All parameters have to be there.
+    /// assert!(fresh.load(&Linear::without_bias(3, 2)?.parameters()).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn load(&mut self, values: &Parameters) -> Result<()> {
         replace(self, values, "load", true)
     }
 
     /// Excludes the parameters under `prefix`, a name or the start of names up to a dot, from
     /// training. Fails if there are none.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Activation, Linear, Module, Sequential};
+    /// let mut model = Sequential::new().then(Linear::new(4, 4)?).then(Linear::new(4, 2)?);
+    /// model.freeze("layers.0")?;
+    /// assert_eq!(model.trainable_parameters().len(), 2);
+    /// assert!(model.freeze("head").is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn freeze(&mut self, prefix: &str) -> Result<()> {
         set_frozen(self, prefix, true)
     }
 
     /// Makes the parameters under `prefix` trainable again. Fails if there are none.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let mut linear = Linear::new(3, 2)?;
+    /// linear.freeze_all();
+    /// linear.unfreeze("bias")?;
+    /// assert_eq!(linear.trainable_parameters().len(), 1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn unfreeze(&mut self, prefix: &str) -> Result<()> {
         set_frozen(self, prefix, false)
     }
 
     /// Excludes all parameters from training.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let mut linear = Linear::new(3, 2)?;
+    /// linear.freeze_all();
+    /// assert!(linear.trainable_parameters().is_empty());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn freeze_all(&mut self) {
         self.visit_mut("", &mut |_, parameter| parameter.frozen = true);
     }
 
     /// Makes all parameters trainable.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let mut linear = Linear::new(3, 2)?;
+    /// linear.freeze("weight")?;
+    /// linear.unfreeze_all();
+    /// assert_eq!(linear.trainable_parameters().len(), 2);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn unfreeze_all(&mut self) {
         self.visit_mut("", &mut |_, parameter| parameter.frozen = false);
     }
 
     /// Converts the floating-point parameters to `dtype`. Fails if that is not floating-point.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Dtype;
+    /// use olivine_nn::{Linear, Module};
+    /// let mut linear = Linear::new(3, 2)?;
+    /// linear.set_dtype(Dtype::BFloat16)?;
+    /// assert_eq!(linear.weight.dtype(), Dtype::BFloat16);
+    /// assert!(linear.set_dtype(Dtype::Int8).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn set_dtype(&mut self, dtype: Dtype) -> Result<()> {
         if !dtype.is_float() {
             let reason = "parameters are floating-point";
@@ -270,16 +423,63 @@ impl<M: Module + ?Sized> Module for Box<M> {
 
 /// What the fields of a derived [`Module`] may be: parameters, modules, collections of them, and
 /// plain values, which have no parameters.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_nn::{Linear, Module};
+/// // Lists of modules, options and plain values can all be fields.
+/// #[derive(Module)]
+/// struct Model {
+///     layers: Vec<Linear>,
+///     head: Option<Linear>,
+///     width: usize,
+/// }
+/// let model = Model { layers: vec![Linear::new(2, 2)?], head: None, width: 2 };
+/// assert_eq!(model.parameters().len(), model.width);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a module",
     note = "a parameter is a `Param`; other types derive `Module` or are marked `#[module(skip)]`"
 )]
 pub trait ModuleField {
     /// Shows `visitor` the parameters in the field, whose own name is `name`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, ModuleField};
+    /// let mut names = Vec::new();
+    /// let layers = vec![Linear::without_bias(2, 2)?];
+    /// ModuleField::visit(&layers, "layers", &mut |name, _| names.push(name.to_owned()));
+    /// assert_eq!(names, ["layers.0.weight"]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn visit(&self, name: &str, visitor: &mut dyn FnMut(&str, &Param));
     /// Lends `visitor` the parameters in the field.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{ModuleField, Param};
+    /// let mut field = Some(Param::from(array!([1.0])));
+    /// ModuleField::visit_mut(&mut field, "scale", &mut |name, param| {
+    ///     assert_eq!(name, "scale");
+    ///     *param = Param::frozen(param.value().clone());
+    /// });
+    /// assert!(field.is_some_and(|scale| !scale.is_trainable()));
+    /// ```
     fn visit_mut(&mut self, name: &str, visitor: &mut dyn FnMut(&str, &mut Param));
     /// Switches the modules in the field between training and inference.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Dropout, Layer, ModuleField};
+    /// let mut layers = vec![Dropout::new(0.9)?];
+    /// ModuleField::set_training(&mut layers, false);
+    /// assert_eq!(layers[0].forward(&array!([1.0]))?.to_vec::<f32>()?, [1.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn set_training(&mut self, training: bool);
 }
 
@@ -397,6 +597,12 @@ impl<T: ?Sized> ModuleField for PhantomData<T> {
 }
 
 /// The name of `field` in the module called `prefix`.
+///
+/// ```
+/// use olivine_nn::module::join;
+/// assert_eq!(join("layers.0", "weight"), "layers.0.weight");
+/// assert_eq!(join("", "weight"), "weight");
+/// ```
 pub fn join(prefix: &str, field: &str) -> String {
     if prefix.is_empty() {
         field.to_owned()

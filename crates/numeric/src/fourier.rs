@@ -33,11 +33,31 @@ fn plan<P>(size: usize, kind: u8, make: impl FnOnce(&mut Planners) -> P) -> P {
 }
 
 /// The transform of complex lines, without a factor.
+///
+/// ```
+/// use num_complex::Complex;
+/// use olivine_numeric::fourier::Complexes;
+/// let forwards = Complexes::new(2, false);
+/// let mut lines = [3.0, 1.0].map(|x| Complex::new(x, 0.0f32));
+/// forwards.run(&mut lines, &mut forwards.scratch());
+/// assert_eq!(lines.map(|x| x.re), [4.0, 2.0]);
+/// ```
 #[derive(Clone)]
 pub struct Complexes(Arc<dyn Fft<f32>>);
 
 impl Complexes {
     /// The plan for lines of `size`, at least one.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Complexes;
+    /// let (there, back) = (Complexes::new(4, false), Complexes::new(4, true));
+    /// let mut line = [1.0, 2.0, 3.0, 4.0].map(|x| Complex::new(x, 0.0f32));
+    /// there.run(&mut line, &mut there.scratch());
+    /// back.run(&mut line, &mut back.scratch());
+    /// // Without factors, each number has become four times itself.
+    /// assert_eq!(line.map(|x| x.re), [4.0, 8.0, 12.0, 16.0]);
+    /// ```
     pub fn new(size: usize, inverse: bool) -> Self {
         Complexes(plan(size, u8::from(inverse), |planners| {
             let planner = planners.complex.get_or_insert_with(FftPlanner::new);
@@ -50,22 +70,63 @@ impl Complexes {
     }
 
     /// Room that [`Complexes::run`] needs.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Complexes;
+    /// let transform = Complexes::new(8, false);
+    /// let mut scratch = transform.scratch();
+    /// // One after the other, all lines can use the same room.
+    /// for _ in 0..3 {
+    ///     let mut line = [Complex::new(1.0f32, 0.0); 8];
+    ///     transform.run(&mut line, &mut scratch);
+    ///     assert_eq!(line[0].re, 8.0);
+    /// }
+    /// ```
     pub fn scratch(&self) -> Vec<Z> {
         vec![Z::ZERO; self.0.get_inplace_scratch_len()]
     }
 
     /// Transforms lines that lie one after the other, in place.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Complexes;
+    /// let transform = Complexes::new(2, false);
+    /// // Two lines of two.
+    /// let mut lines = [1.0, 1.0, 5.0, 3.0].map(|x| Complex::new(x, 0.0f32));
+    /// transform.run(&mut lines, &mut transform.scratch());
+    /// assert_eq!(lines.map(|x| x.re), [2.0, 0.0, 8.0, 2.0]);
+    /// ```
     pub fn run(&self, lines: &mut [Z], scratch: &mut [Z]) {
         self.0.process_with_scratch(lines, scratch);
     }
 }
 
 /// The transform of real lines to the first half of their spectrum, without a factor.
+///
+/// ```
+/// use num_complex::Complex;
+/// use olivine_numeric::fourier::Reals;
+/// let transform = Reals::new(4);
+/// let mut spectrum = [Complex::default(); 3];
+/// transform.run(&mut [1.0f32; 4], &mut spectrum, &mut transform.scratch());
+/// assert_eq!(spectrum.map(|x| x.re), [4.0, 0.0, 0.0]);
+/// ```
 #[derive(Clone)]
 pub struct Reals(Arc<dyn RealToComplex<f32>>);
 
 impl Reals {
     /// The plan for lines of `size`, at least one.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Reals;
+    /// let transform = Reals::new(2);
+    /// let mut spectrum = [Complex::default(); 2];
+    /// transform.run(&mut [3.0f32, 1.0], &mut spectrum, &mut transform.scratch());
+    /// assert_eq!(spectrum.map(|x| x.re), [4.0, 2.0]);
+    /// ```
     pub fn new(size: usize) -> Self {
         Reals(plan(size, 2, |planners| {
             let planner = planners.real.get_or_insert_with(RealFftPlanner::new);
@@ -74,11 +135,30 @@ impl Reals {
     }
 
     /// Room that [`Reals::run`] needs.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Reals;
+    /// let transform = Reals::new(6);
+    /// let (mut scratch, mut spectrum) = (transform.scratch(), [Complex::default(); 4]);
+    /// transform.run(&mut [1.0f32; 6], &mut spectrum, &mut scratch);
+    /// assert_eq!(spectrum[0].re, 6.0);
+    /// ```
     pub fn scratch(&self) -> Vec<Z> {
         self.0.make_scratch_vec()
     }
 
     /// Transforms one line, whose memory is used up, to `size / 2 + 1` numbers.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Reals;
+    /// let transform = Reals::new(4);
+    /// let mut spectrum = [Complex::default(); 3];
+    /// // A wave of the highest frequency has its strength in the last number.
+    /// transform.run(&mut [1.0f32, -1.0, 1.0, -1.0], &mut spectrum, &mut transform.scratch());
+    /// assert_eq!(spectrum.map(|x| x.re), [0.0, 0.0, 4.0]);
+    /// ```
     pub fn run(&self, line: &mut [f32], spectrum: &mut [Z], scratch: &mut [Z]) {
         let done = self.0.process_with_scratch(line, spectrum, scratch);
         done.expect("the line and its spectrum have the sizes of the plan");
@@ -86,11 +166,30 @@ impl Reals {
 }
 
 /// The transform of the first half of a spectrum back to a real line, without a factor.
+///
+/// ```
+/// use num_complex::Complex;
+/// use olivine_numeric::fourier::Halves;
+/// let transform = Halves::new(4);
+/// let mut spectrum = [1.0f32, 0.0, 0.0].map(|x| Complex::new(x, 0.0));
+/// let mut line = [0.0; 4];
+/// transform.run(&mut spectrum, &mut line, &mut transform.scratch());
+/// assert_eq!(line, [1.0; 4]);
+/// ```
 #[derive(Clone)]
 pub struct Halves(Arc<dyn ComplexToReal<f32>>);
 
 impl Halves {
     /// The plan for lines of `size`, at least one.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Halves;
+    /// let transform = Halves::new(2);
+    /// let (mut spectrum, mut line) = ([4.0f32, 2.0].map(|x| Complex::new(x, 0.0)), [0.0; 2]);
+    /// transform.run(&mut spectrum, &mut line, &mut transform.scratch());
+    /// assert_eq!(line, [6.0, 2.0]);
+    /// ```
     pub fn new(size: usize) -> Self {
         Halves(plan(size, 3, |planners| {
             let planner = planners.real.get_or_insert_with(RealFftPlanner::new);
@@ -99,12 +198,33 @@ impl Halves {
     }
 
     /// Room that [`Halves::run`] needs.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Halves;
+    /// let transform = Halves::new(5);
+    /// let mut scratch = transform.scratch();
+    /// let (mut spectrum, mut line) = ([Complex::new(0.0f32, 0.0); 3], [1.0; 5]);
+    /// transform.run(&mut spectrum, &mut line, &mut scratch);
+    /// assert_eq!(line, [0.0; 5]);
+    /// ```
     pub fn scratch(&self) -> Vec<Z> {
         self.0.make_scratch_vec()
     }
 
     /// Transforms one half spectrum, whose memory is used up. The numbers that the symmetry makes
     /// real count without their imaginary part.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Halves;
+    /// let transform = Halves::new(4);
+    /// // The imaginary part of the first number, which symmetry makes real, does not count.
+    /// let mut spectrum = [Complex::new(2.0f32, 9.0), Complex::default(), Complex::default()];
+    /// let mut line = [0.0; 4];
+    /// transform.run(&mut spectrum, &mut line, &mut transform.scratch());
+    /// assert_eq!(line, [2.0; 4]);
+    /// ```
     pub fn run(&self, spectrum: &mut [Z], line: &mut [f32], scratch: &mut [Z]) {
         spectrum[0].im = 0.0;
         if line.len().is_multiple_of(2)

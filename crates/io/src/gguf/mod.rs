@@ -26,6 +26,18 @@ use crate::{
 /// An open GGUF file, whose arrays are made when asked for.
 ///
 /// Arrays keep the file's memory alive if they view it; this handle may be dropped before them.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+/// let mut bytes = Vec::new();
+/// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+/// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+/// let file = Gguf::from_bytes(bytes)?;
+/// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Gguf {
     source: Source,
     entries: Vec<Entry>,
@@ -34,6 +46,19 @@ pub struct Gguf {
 }
 
 /// What a GGUF file states about one tensor.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+/// let mut bytes = Vec::new();
+/// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+/// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+/// let file = Gguf::from_bytes(bytes)?;
+/// let info: olivine_io::GgufInfo = file.info("w").expect("it is there");
+/// assert_eq!((info.stored, info.bytes), ("F32", 8));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GgufInfo<'a> {
     /// The sizes of its axes; the file has them in the opposite order.
@@ -45,6 +70,20 @@ pub struct GgufInfo<'a> {
 }
 
 /// A quantized tensor in the layout that `quantized_matmul` takes: groups of 32, mode `affine`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+/// let mut bytes = Vec::new();
+/// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+/// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+/// let file = Gguf::from_bytes(bytes)?;
+/// // Plain numbers are not packed.
+/// let packed: Option<olivine_io::Packed> = file.packed("w")?;
+/// assert!(packed.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Packed {
     /// The quantized weights, packed into `uint32`.
@@ -82,6 +121,11 @@ pub fn load_gguf(path: impl AsRef<Path>) -> Result<Gguf> {
 
 impl Gguf {
     /// Reads a GGUF file from what was opened.
+    ///
+    /// ```
+    /// use olivine_io::{Gguf, Source};
+    /// assert!(Gguf::new(Source::from_bytes(&b"GGUF"[..])).is_err());
+    /// ```
     pub fn new(source: Source) -> Result<Gguf> {
         let header = header::parse(source.bytes()).map_err(|problem| source.refused(problem))?;
         let names = header.entries.iter().enumerate();
@@ -94,41 +138,137 @@ impl Gguf {
     }
 
     /// Reads a GGUF file that is in memory already.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Gguf> {
         Gguf::new(Source::from_bytes(bytes))
     }
 
     /// Reads a GGUF file from a reader, to its end.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &GgufMetadata::new())?;
+    /// let file = Gguf::from_reader(&bytes[..])?;
+    /// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_reader(reader: impl Read) -> Result<Gguf> {
         Gguf::new(Source::from_reader(reader)?)
     }
 
     /// The names of the tensors as the file has them, in its order.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.names().collect::<Vec<_>>(), ["w"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
     /// The number of tensors.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// True if the file has no tensors.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert!(!file.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// What the file says about itself.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.metadata()["general.name"].as_str(), Some("tiny"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn metadata(&self) -> &GgufMetadata {
         &self.metadata
     }
 
     /// The file's path; `<bytes>` or `<reader>` if it is no file.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.path().to_str(), Some("<bytes>"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         self.source.path()
     }
 
     /// What the file states about a tensor, if it has one of this name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.info("w").expect("it is there").shape.dims(), &[2]);
+    /// assert!(file.info("v").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn info(&self, name: &str) -> Option<GgufInfo<'_>> {
         let entry = &self.entries[*self.by_name.get(name)?];
         Some(GgufInfo {
@@ -141,6 +281,19 @@ impl Gguf {
     /// The tensor of this name as numbers: a quantized one is dequantized to `float16`.
     ///
     /// Fails if there is none, or if its type has no values that are known here.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// assert!(file.array("v").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn array(&self, name: &str) -> Result<Array> {
         let entry = self.entry(name)?;
         match entry.stored.dtype() {
@@ -150,6 +303,18 @@ impl Gguf {
     }
 
     /// The tensor of this name in packed form; `None` unless its type is `Q4_0`, `Q4_1` or `Q8_0`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.name".into(), "tiny".into())]);
+    /// write_gguf(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = Gguf::from_bytes(bytes)?;
+    /// assert!(file.packed("w")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn packed(&self, name: &str) -> Result<Option<Packed>> {
         let entry = self.entry(name)?;
         packed::unpack(entry.stored, &entry.shape, self.bytes(entry))

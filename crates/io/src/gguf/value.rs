@@ -8,6 +8,12 @@ use olivine_core::{Array, Result};
 pub type GgufMetadata = BTreeMap<String, GgufValue>;
 
 /// A value of GGUF metadata.
+///
+/// ```
+/// use olivine_io::GgufValue;
+/// let value = GgufValue::Uint32(7);
+/// assert_eq!(value.as_i64(), Some(7));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum GgufValue {
@@ -40,6 +46,12 @@ pub enum GgufValue {
 }
 
 /// Values of one type.
+///
+/// ```
+/// use olivine_io::{GgufValue, GgufValues};
+/// let list = GgufValue::Array(GgufValues::Int32(vec![1, 2]));
+/// assert!(matches!(list, GgufValue::Array(GgufValues::Int32(numbers)) if numbers.len() == 2));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum GgufValues {

@@ -83,6 +83,16 @@ pub(crate) fn array(
 /// Writes an array to a `.npy` file, which appears whole or not at all.
 ///
 /// NumPy reads it; see [`load_npy`] for `bfloat16`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("x.npy");
+/// olivine_io::save_npy(&path, &array!([1, 2]))?;
+/// assert_eq!(olivine_io::load_npy(&path)?.to_vec::<i32>()?, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn save_npy(path: impl AsRef<Path>, array: &Array) -> Result<()> {
     let path = path.as_ref();
     let header = Header::of(array).map_err(|problem| Error::file(path, problem))?;

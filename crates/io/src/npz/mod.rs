@@ -30,6 +30,17 @@ const LARGEST_EXPANSION: u64 = 1032;
 /// An open `.npz` archive, whose arrays are made when asked for.
 ///
 /// Arrays keep the archive's memory alive if they need it; this handle may be dropped before them.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Compression, Npz, Source, write_npz};
+/// let mut bytes = Vec::new();
+/// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+/// let file = Npz::new(Source::from_bytes(bytes))?;
+/// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Npz {
     source: Source,
     archive: ZipArchive<Cursor<Bytes>>,
@@ -71,6 +82,11 @@ pub fn load_npz(path: impl AsRef<Path>) -> Result<Npz> {
 
 impl Npz {
     /// Reads an archive from what was opened. Members that are no `.npy` files are passed over.
+    ///
+    /// ```
+    /// use olivine_io::{Npz, Source};
+    /// assert!(Npz::new(Source::from_bytes(&b"no archive"[..])).is_err());
+    /// ```
     pub fn new(source: Source) -> Result<Npz> {
         let reader = Cursor::new(Bytes(source.clone()));
         let invalid = |error: ZipError| source.invalid(archive_problem(&error));
@@ -98,26 +114,82 @@ impl Npz {
     }
 
     /// The names of the arrays, in the order of the archive.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Compression, Npz, Source, write_npz};
+    /// let mut bytes = Vec::new();
+    /// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+    /// let file = Npz::new(Source::from_bytes(bytes))?;
+    /// assert_eq!(file.names().collect::<Vec<_>>(), ["w"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
     /// The number of arrays.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Compression, Npz, Source, write_npz};
+    /// let mut bytes = Vec::new();
+    /// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+    /// let file = Npz::new(Source::from_bytes(bytes))?;
+    /// assert_eq!(file.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
     /// True if the archive has no arrays.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Compression, Npz, Source, write_npz};
+    /// let mut bytes = Vec::new();
+    /// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+    /// let file = Npz::new(Source::from_bytes(bytes))?;
+    /// assert!(!file.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
     /// The archive's path; `<bytes>` or `<reader>` if it is no file.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Compression, Npz, Source, write_npz};
+    /// let mut bytes = Vec::new();
+    /// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+    /// let file = Npz::new(Source::from_bytes(bytes))?;
+    /// assert_eq!(file.path().to_str(), Some("<bytes>"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         self.source.path()
     }
 
     /// The array of this name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Compression, Npz, Source, write_npz};
+    /// let mut bytes = Vec::new();
+    /// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+    /// let file = Npz::new(Source::from_bytes(bytes))?;
+    /// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// assert!(file.array("v").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn array(&self, name: &str) -> Result<Array> {
         let Some(&number) = self.numbers.get(name) else {
             return Err(self.source.invalid_tensor(name, TensorProblem::Missing));
@@ -175,6 +247,20 @@ impl Npz {
     }
 
     /// All arrays with their names, in the order of the archive.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Compression, Npz, Source, write_npz};
+    /// let mut bytes = Vec::new();
+    /// write_npz(&mut bytes, [("w", array!([1.0, 2.0]))], Compression::Stored)?;
+    /// let file = Npz::new(Source::from_bytes(bytes))?;
+    /// for item in file.arrays() {
+    ///     let (name, array) = item?;
+    ///     assert_eq!((name, array.size()), ("w", 2));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arrays(&self) -> impl ExactSizeIterator<Item = Result<(&str, Array)>> {
         self.names
             .iter()

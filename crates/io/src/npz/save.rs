@@ -17,6 +17,18 @@ use crate::{
 };
 
 /// How the arrays of an archive are kept.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_io::{Compression, write_npz};
+/// let x = Array::zeros([1000], Dtype::Float32)?;
+/// let (mut plain, mut small) = (Vec::new(), Vec::new());
+/// write_npz(&mut plain, [("x", &x)], Compression::Stored)?;
+/// write_npz(&mut small, [("x", &x)], Compression::Deflated)?;
+/// assert!(small.len() * 5 < plain.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// As they are: large but quick, and viewed in place when loaded.

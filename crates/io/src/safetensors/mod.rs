@@ -37,6 +37,18 @@ pub type Metadata = BTreeMap<String, String>;
 /// An open safetensors file, whose arrays are made when asked for.
 ///
 /// Arrays keep the file's memory alive; this handle may be dropped before them.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+/// let mut bytes = Vec::new();
+/// let metadata = Metadata::from([("format".into(), "pt".into())]);
+/// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+/// let file = SafeTensors::from_bytes(bytes)?;
+/// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SafeTensors {
     source: Source,
     entries: Vec<Entry>,
@@ -45,6 +57,19 @@ pub struct SafeTensors {
 }
 
 /// What a file states about one tensor.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+/// let mut bytes = Vec::new();
+/// let metadata = Metadata::from([("format".into(), "pt".into())]);
+/// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+/// let file = SafeTensors::from_bytes(bytes)?;
+/// let info: olivine_io::TensorInfo = file.info("w").expect("it is there");
+/// assert_eq!((info.stored_dtype, info.bytes), ("F32", 8));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorInfo<'a> {
     /// The sizes of its axes.
@@ -112,6 +137,11 @@ impl SafeTensors {
     }
 
     /// Reads a safetensors file from what was opened.
+    ///
+    /// ```
+    /// use olivine_io::{SafeTensors, Source};
+    /// assert!(SafeTensors::new(Source::from_bytes(&b"short"[..])).is_err());
+    /// ```
     pub fn new(source: Source) -> Result<SafeTensors> {
         let header = header::parse(source.bytes()).map_err(|problem| source.refused(problem))?;
         let names = header.entries.iter().enumerate();
@@ -124,31 +154,104 @@ impl SafeTensors {
     }
 
     /// The names of the tensors, in the order of their bytes in the file.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert_eq!(file.names().collect::<Vec<_>>(), ["w"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
 
     /// The number of tensors.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert_eq!(file.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// True if the file has no tensors.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert!(!file.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// What the file says about itself.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert_eq!(file.metadata()["format"], "pt");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
     /// The file's path; `<bytes>` if it was given as bytes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert_eq!(file.path().to_str(), Some("<bytes>"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         self.source.path()
     }
 
     /// What the file states about a tensor, if it has one of this name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert_eq!(file.info("w").expect("it is there").shape.dims(), &[2]);
+    /// assert!(file.info("v").is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
         let entry = &self.entries[*self.by_name.get(name)?];
         Some(TensorInfo {
@@ -163,6 +266,19 @@ impl SafeTensors {
     ///
     /// Fails if there is none, if arrays cannot hold its dtype, or if it holds truth values other
     /// than 0 and 1.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// assert_eq!(file.array("w")?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// assert!(file.array("v").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn array(&self, name: &str) -> Result<Array> {
         match self.by_name.get(name) {
             Some(&i) => self.array_at(&self.entries[i]),
@@ -171,6 +287,21 @@ impl SafeTensors {
     }
 
     /// All tensors with their names, in the order of their bytes in the file.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_io::{Metadata, SafeTensors, write_safetensors};
+    /// let mut bytes = Vec::new();
+    /// let metadata = Metadata::from([("format".into(), "pt".into())]);
+    /// write_safetensors(&mut bytes, [("w", array!([1.0, 2.0]))], &metadata)?;
+    /// let file = SafeTensors::from_bytes(bytes)?;
+    /// for item in file.arrays() {
+    ///     let (name, array) = item?;
+    ///     assert_eq!((name, array.size()), ("w", 2));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arrays(&self) -> impl ExactSizeIterator<Item = Result<(&str, Array)>> {
         self.entries
             .iter()

@@ -13,6 +13,18 @@ use super::LanguageModel;
 use crate::{KvCache, ModelConfig, RopeScaling};
 
 /// A Llama: embeddings, blocks of attention and feed-forward, and an output table.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_lm::ModelFolder;
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// use olivine_lm::models::llama::Llama;
+/// let model = Llama::new(&folder.config()?)?;
+/// assert_eq!(model.forward(&array!([[1, 2, 3]]))?.shape().dims(), &[1, 3, 2048]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Module)]
 pub struct Llama {
     model: Decoder,
@@ -58,6 +70,17 @@ struct Mlp {
 
 impl Llama {
     /// A model of the configured shape with random weights.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// use olivine_lm::models::{LanguageModel, llama::Llama};
+    /// let model = Llama::new(&folder.config()?)?;
+    /// assert_eq!((model.num_layers(), model.vocab_size()), (4, 2048));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(config: &ModelConfig) -> Result<Self> {
         let layers = (0..config.num_hidden_layers).map(|_| Block::new(config));
         let lm_head = if config.tie_word_embeddings {
@@ -74,6 +97,19 @@ impl Llama {
     }
 
     /// Logits (batch, tokens, vocabulary) of whole sequences, for training.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// use olivine_lm::models::llama::Llama;
+    /// let model = Llama::new(&folder.config()?)?;
+    /// let logits = model.forward(&array!([[1, 2], [3, 4]]))?;
+    /// assert_eq!(logits.shape().dims(), &[2, 2, 2048]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn forward(&self, tokens: &Array) -> Result<Array> {
         self.output(&self.run(tokens, None)?)
     }

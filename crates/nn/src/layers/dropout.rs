@@ -26,6 +26,18 @@ pub struct Dropout {
 impl Dropout {
     /// A layer that drops each element with probability `p`. Fails unless `p` is at least zero and
     /// below one.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_nn::{Dropout, Layer};
+    /// let half = Dropout::new(0.5)?;
+    /// // What is kept is scaled up, so that the mean stays.
+    /// let y = half.forward(&Array::ones([1000], Dtype::Float32)?)?;
+    /// assert!((y.mean(..)?.item::<f32>()? - 1.0).abs() < 0.2);
+    /// assert!(Dropout::new(1.0).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(p: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&p) {
             let reason = format!("the probability {p} is not at least 0 and below 1");

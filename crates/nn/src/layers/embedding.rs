@@ -25,6 +25,15 @@ pub struct Embedding {
 impl Embedding {
     /// A table of `count` vectors of `size` elements, which start normally distributed with
     /// variance `1 / size`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Embedding, Layer};
+    /// let embedding = Embedding::new(100, 8)?;
+    /// assert_eq!(embedding.forward(&array!([[1, 2, 3]]))?.shape().dims(), &[1, 3, 8]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(count: usize, size: usize) -> Result<Self> {
         let deviation = 1.0 / (size.max(1) as f32).sqrt();
         Ok(Embedding {
@@ -34,6 +43,15 @@ impl Embedding {
 
     /// Multiplies by the table as a [`Linear`](crate::Linear) layer does: models that share it
     /// between input and output compute their logits so.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::Embedding;
+    /// let embedding = Embedding { weight: array!([[1.0, 0.0], [0.0, 2.0]]).into() };
+    /// assert_eq!(embedding.as_linear(&array!([[3.0, 4.0]]))?.to_vec::<f32>()?, [3.0, 8.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn as_linear(&self, x: &Array) -> Result<Array> {
         x.matmul(self.weight.transpose([1, 0])?)
     }

@@ -26,6 +26,15 @@ pub struct Linear {
 
 impl Linear {
     /// A layer with a bias. Both start evenly spread within `1 / sqrt(inputs)` of zero.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::{Linear, Module};
+    /// let linear = Linear::new(3, 2)?;
+    /// assert_eq!(linear.weight.shape().dims(), &[2, 3]);
+    /// assert_eq!(linear.num_parameters(), 3 * 2 + 2);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(inputs: usize, outputs: usize) -> Result<Self> {
         let mut layer = Self::without_bias(inputs, outputs)?;
         let limit = limit(inputs);
@@ -34,6 +43,16 @@ impl Linear {
     }
 
     /// A layer that only multiplies. Its weight starts as that of [`Linear::new`].
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_nn::{Layer, Linear};
+    /// let linear = Linear::without_bias(3, 2)?;
+    /// let zeros = Array::zeros([1, 3], Dtype::Float32)?;
+    /// assert_eq!(linear.forward(&zeros)?.to_vec::<f32>()?, [0.0, 0.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn without_bias(inputs: usize, outputs: usize) -> Result<Self> {
         let limit = limit(inputs);
         let weight = init::uniform([outputs, inputs], -limit, limit)?.into();

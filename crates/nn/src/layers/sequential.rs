@@ -42,11 +42,29 @@ pub struct Sequential {
 
 impl Sequential {
     /// An empty chain, which returns what it is given.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Layer, Sequential};
+    /// let x = array!([1.0, 2.0]);
+    /// assert_eq!(Sequential::new().forward(&x)?.to_vec::<f32>()?, [1.0, 2.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The chain with one more layer at its end.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Activation, Layer, Sequential};
+    /// let model = Sequential::new().then(Activation::Relu).then(Activation::Sigmoid);
+    /// assert_eq!(model.forward(&array!([-5.0]))?.to_vec::<f32>()?, [0.5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn then(mut self, layer: impl Layer + Clone + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self

@@ -35,6 +35,12 @@ pub struct AdamW {
 
 impl AdamW {
     /// An optimiser with betas of 0.9 and 0.999, an epsilon of 1e-8 and a weight decay of 0.01.
+    ///
+    /// ```
+    /// use olivine_nn::optimizers::{AdamW, Optimizer};
+    /// let optimizer = AdamW::new(3e-4);
+    /// assert_eq!((optimizer.learning_rate(), optimizer.steps()), (3e-4, 0));
+    /// ```
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         AdamW {
             learning_rate: learning_rate.into(),
@@ -51,24 +57,79 @@ impl AdamW {
     }
 
     /// Sets how much of the running means of gradients and of their squares is kept at each step.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, AdamW}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = AdamW::new(0.1).betas(0.5, 0.5);
+    /// optimizer.apply(&weights, &gradients)?;
+    /// // After one step the mean of the gradients, which were one, is the part that is not kept.
+    /// assert_eq!(optimizer.state()["w.m"].item::<f32>()?, 0.5);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         (self.rule.beta1, self.rule.beta2) = (beta1, beta2);
         self
     }
 
     /// Sets what is added to the divisor.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, AdamW}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = AdamW::new(1.0).eps(1.0).weight_decay(0.0).bias_correction(false);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// // A large epsilon makes steps short.
+    /// assert!(after > 0.9);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn eps(mut self, eps: f64) -> Self {
         self.rule.eps = eps;
         self
     }
 
     /// Sets the part of a parameter, times the learning rate, that is taken off at each step.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, AdamW}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = AdamW::new(0.1).weight_decay(0.5).bias_correction(true);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// // The decay takes off half of the rate's part, besides the step.
+    /// assert!((after - (1.0 - 0.1 * 0.5 - 0.1)).abs() < 1e-4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.rule.weight_decay = weight_decay;
         self
     }
 
     /// Limits weight decay to parameters for whose name and value `decays` is true.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, AdamW}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let optimizer = AdamW::new(0.1).bias_correction(true);
+    /// let mut optimizer = optimizer.decay_where(|name, _| name != "w");
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// assert!((after - (1.0 - 0.1)).abs() < 1e-4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn decay_where(
         mut self,
         decays: impl Fn(&str, &Array) -> bool + Send + Sync + 'static,
@@ -79,6 +140,20 @@ impl AdamW {
 
     /// Sets whether the running means are made up for having started from zero; they are unless
     /// this is set to false.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, AdamW}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = AdamW::new(0.1).weight_decay(0.0).bias_correction(true);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// // The first step is as long as the rate says.
+    /// assert!((after - 0.9).abs() < 1e-4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn bias_correction(mut self, bias_correction: bool) -> Self {
         self.bias_correction = bias_correction;
         self
@@ -158,22 +233,73 @@ pub struct Adam(AdamW);
 
 impl Adam {
     /// An optimiser with betas of 0.9 and 0.999 and an epsilon of 1e-8.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, Adam}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = Adam::new(0.1);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// assert!((after - 1.0).abs() > 0.05);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         Adam(AdamW::new(learning_rate).weight_decay(0.0))
     }
 
     /// Sets how much of the running means of gradients and of their squares is kept at each step.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, Adam}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = Adam::new(0.1).betas(0.5, 0.5);
+    /// optimizer.apply(&weights, &gradients)?;
+    /// assert_eq!(optimizer.state()["w.m"].item::<f32>()?, 0.5);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn betas(self, beta1: f64, beta2: f64) -> Self {
         Adam(self.0.betas(beta1, beta2))
     }
 
     /// Sets what is added to the divisor.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, Adam}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = Adam::new(1.0).eps(1.0).bias_correction(false);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// assert!(after > 0.9);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn eps(self, eps: f64) -> Self {
         Adam(self.0.eps(eps))
     }
 
     /// Sets whether the running means are made up for having started from zero; they are unless
     /// this is set to false.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, Adam}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = Adam::new(0.1).bias_correction(true);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// assert!((after - 0.9).abs() < 1e-4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn bias_correction(self, bias_correction: bool) -> Self {
         Adam(self.0.bias_correction(bias_correction))
     }

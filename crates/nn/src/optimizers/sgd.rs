@@ -10,6 +10,19 @@ use crate::Parameters;
 /// Gradient descent, with momentum if it is set.
 ///
 /// With momentum it keeps one array for each parameter: `v`, the decaying sum of its gradients.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_nn::{Parameters, optimizers::{Optimizer, SGD}};
+/// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+/// let gradients = weights.clone();
+/// let mut optimizer = SGD::new(0.5);
+/// let next = optimizer.apply(&weights, &gradients)?;
+/// let after = next["w"].item::<f32>()?;
+/// assert_eq!(after, 0.5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SGD {
     learning_rate: Schedule,
@@ -21,6 +34,19 @@ pub struct SGD {
 
 impl SGD {
     /// Plain gradient descent.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, SGD}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = SGD::new(0.25);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// assert_eq!(after, 0.75);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(learning_rate: impl Into<Schedule>) -> Self {
         SGD {
             learning_rate: learning_rate.into(),
@@ -32,6 +58,20 @@ impl SGD {
     }
 
     /// Sets the part of the previous velocity that is kept at each step.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, SGD}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = SGD::new(0.25).momentum(0.9);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let next = optimizer.apply(&next, &gradients)?;
+    /// // The second step has 0.9 of the first in it.
+    /// assert!((next["w"].item::<f32>()? - (0.75 - 0.25 * 1.9)).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn momentum(mut self, momentum: f64) -> Self {
         self.momentum = momentum;
         self
@@ -41,12 +81,40 @@ impl SGD {
     ///
     /// Source: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and
     /// momentum in deep learning" (2013).
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, SGD}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = SGD::new(0.25).nesterov(0.9);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// // Already the first step looks ahead.
+    /// assert!((after - (1.0 - 0.25 * 1.9)).abs() < 1e-6);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn nesterov(mut self, momentum: f64) -> Self {
         (self.momentum, self.nesterov) = (momentum, true);
         self
     }
 
     /// Sets the part of a parameter that is added to its gradient.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_nn::{Parameters, optimizers::{Optimizer, SGD}};
+    /// let weights = Parameters::from([("w".to_owned(), array!([1.0]))]);
+    /// let gradients = weights.clone();
+    /// let mut optimizer = SGD::new(0.25).weight_decay(1.0);
+    /// let next = optimizer.apply(&weights, &gradients)?;
+    /// let after = next["w"].item::<f32>()?;
+    /// // The gradient is that of the loss, one, plus the parameter itself.
+    /// assert_eq!(after, 0.5);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.weight_decay = weight_decay;
         self
