@@ -28,7 +28,7 @@ pub(crate) struct Options {
     reason = "they are one choice, spelled as flags"
 )]
 struct Elsewhere {
-    /// Cross-build core, cpu, io and conformance for 64-bit Arm; run their tests under qemu-user.
+    /// Cross-build core, numeric, cpu, io and conformance for 64-bit Arm; run their tests under qemu-user.
     #[arg(long)]
     aarch64: bool,
     /// Run the stress tests under ThreadSanitizer (needs a nightly toolchain with rust-src).
@@ -75,9 +75,11 @@ fn here(arguments: &[String], seed: u64) -> Outcome {
 }
 
 /// The crates whose kernels and layouts differ between processors.
-const PORTED: [&str; 8] = [
+const PORTED: [&str; 10] = [
     "--package",
     "olivine-core",
+    "--package",
+    "olivine-numeric",
     "--package",
     "olivine-cpu",
     "--package",
@@ -88,6 +90,7 @@ const PORTED: [&str; 8] = [
 
 fn aarch64(arguments: &[String]) -> Outcome {
     const TARGET: &str = "aarch64-unknown-linux-gnu";
+    const RUNNER: &str = "qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu";
     if !target_installed(TARGET) {
         return Err(format!(
             "install the target first: rustup target add {TARGET}"
@@ -108,10 +111,9 @@ fn aarch64(arguments: &[String]) -> Outcome {
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
             "aarch64-linux-gnu-gcc",
         )
-        .env(
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
-            "qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu",
-        );
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", RUNNER)
+        // For tests that start programs of their own.
+        .env("OLIVINE_TEST_RUNNER", RUNNER);
     run(&mut test)
 }
 
