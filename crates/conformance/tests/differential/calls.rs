@@ -16,51 +16,53 @@ use olivine_core::{
 };
 use serde_json::Value as Json;
 
+use super::products;
+
 /// A call's parameters.
 pub(crate) struct Args<'a>(pub(crate) &'a Json);
 
 impl Args<'_> {
-    fn is_null(&self, name: &str) -> bool {
+    pub(crate) fn is_null(&self, name: &str) -> bool {
         self.0[name].is_null()
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         self.0[name].as_bool().unwrap_or(false)
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.0[name].as_str().unwrap_or_default()
     }
 
-    fn int(&self, name: &str) -> i64 {
+    pub(crate) fn int(&self, name: &str) -> i64 {
         self.0[name]
             .as_i64()
             .unwrap_or_else(|| panic!("{name} is a whole number in {}", self.0))
     }
 
-    fn size(&self, name: &str) -> usize {
+    pub(crate) fn size(&self, name: &str) -> usize {
         self.int(name) as usize
     }
 
-    fn real(&self, name: &str) -> f64 {
+    pub(crate) fn real(&self, name: &str) -> f64 {
         self.0[name]
             .as_f64()
             .unwrap_or_else(|| panic!("{name} is a number in {}", self.0))
     }
 
-    fn ints(&self, name: &str) -> Vec<i64> {
+    pub(crate) fn ints(&self, name: &str) -> Vec<i64> {
         ints(&self.0[name])
     }
 
-    fn sizes(&self, name: &str) -> Vec<usize> {
+    pub(crate) fn sizes(&self, name: &str) -> Vec<usize> {
         self.ints(name).into_iter().map(|n| n as usize).collect()
     }
 
-    fn dtype(&self) -> Dtype {
+    pub(crate) fn dtype(&self) -> Dtype {
         golden::dtype(&self.0["dtype"])
     }
 
-    fn axes(&self) -> Axes {
+    pub(crate) fn axes(&self) -> Axes {
         let axes = match &self.0["axis"] {
             Json::Null => (..).into(),
             Json::Array(_) => Axes::from(&self.ints("axis")[..]),
@@ -73,7 +75,7 @@ impl Args<'_> {
         }
     }
 
-    fn walk(&self) -> Walk {
+    pub(crate) fn walk(&self) -> Walk {
         let walk = Walk::along(self.int("axis"));
         let walk = if self.flag("reverse") {
             walk.reverse()
@@ -99,7 +101,7 @@ impl Args<'_> {
             .collect()
     }
 
-    fn key(&self) -> Array {
+    pub(crate) fn key(&self) -> Array {
         random::key(self.0["seed"].as_u64().expect("a seed"))
     }
 
@@ -112,7 +114,7 @@ impl Args<'_> {
     }
 }
 
-fn ints(list: &Json) -> Vec<i64> {
+pub(crate) fn ints(list: &Json) -> Vec<i64> {
     let list = list.as_array().expect("a list");
     list.iter()
         .map(|n| n.as_i64().expect("whole numbers"))
@@ -142,8 +144,11 @@ pub(crate) fn call(op: &str, args: &Args, x: &[Array]) -> Option<Result<Vec<Arra
         .or_else(|| multiplying(op, args, x))
         .or_else(|| solving(op, args, x))
         .or_else(|| creating(op, args, x))
-        .or_else(|| drawing(op, args, x))?;
-    Some(one.map(|array| vec![array]))
+        .or_else(|| drawing(op, args, x));
+    match one {
+        Some(one) => Some(one.map(|array| vec![array])),
+        None => products::call(op, args, x),
+    }
 }
 
 /// Operations of arrays only: their samples make the plain call.
