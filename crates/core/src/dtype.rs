@@ -51,6 +51,12 @@ pub enum Dtype {
 }
 
 /// What sort of number a dtype holds.
+///
+/// ```
+/// use olivine_core::{Dtype, Kind};
+/// assert_eq!(Dtype::Uint16.kind(), Kind::Unsigned);
+/// assert!(Kind::Bool < Kind::Float);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// Truth values.
@@ -85,6 +91,11 @@ impl Dtype {
     ];
 
     /// Bytes per element.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert_eq!((Dtype::BFloat16.size(), Dtype::Complex64.size()), (2, 8));
+    /// ```
     pub const fn size(self) -> usize {
         match self {
             Dtype::Bool | Dtype::Uint8 | Dtype::Int8 => 1,
@@ -95,6 +106,11 @@ impl Dtype {
     }
 
     /// The sort of number this dtype holds.
+    ///
+    /// ```
+    /// use olivine_core::{Dtype, Kind};
+    /// assert_eq!(Dtype::Int8.kind(), Kind::Signed);
+    /// ```
     pub const fn kind(self) -> Kind {
         match self {
             Dtype::Bool => Kind::Bool,
@@ -106,6 +122,12 @@ impl Dtype {
     }
 
     /// The name used in files, messages and Python: `float32`, `bool`, ….
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert_eq!(Dtype::BFloat16.name(), "bfloat16");
+    /// assert_eq!(Dtype::BFloat16.to_string(), "bfloat16");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Dtype::Bool => "bool",
@@ -126,21 +148,45 @@ impl Dtype {
     }
 
     /// True for real and complex floating-point dtypes.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert!(Dtype::Complex64.is_inexact() && Dtype::Float16.is_inexact());
+    /// assert!(!Dtype::Int32.is_inexact());
+    /// ```
     pub const fn is_inexact(self) -> bool {
         matches!(self.kind(), Kind::Float | Kind::Complex)
     }
 
     /// True for real floating-point dtypes.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert!(Dtype::Float16.is_float());
+    /// assert!(!Dtype::Complex64.is_float());
+    /// ```
     pub const fn is_float(self) -> bool {
         matches!(self.kind(), Kind::Float)
     }
 
     /// True for signed and unsigned integers, not for `Bool`.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert!(Dtype::Uint8.is_integer());
+    /// assert!(!Dtype::Bool.is_integer());
+    /// ```
     pub const fn is_integer(self) -> bool {
         matches!(self.kind(), Kind::Signed | Kind::Unsigned)
     }
 
     /// The dtype of transcendental functions of this dtype: itself where inexact, else `Float32`.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert_eq!(Dtype::Int64.to_inexact(), Dtype::Float32);
+    /// assert_eq!(Dtype::Float16.to_inexact(), Dtype::Float16);
+    /// ```
     pub const fn to_inexact(self) -> Dtype {
         if self.is_inexact() {
             self
@@ -153,6 +199,13 @@ impl Dtype {
     ///
     /// Half of each sort meet in `Float32`; a 64-bit unsigned integer and a signed one too; any
     /// other unsigned integer and a signed one meet in the next wider signed integer.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// assert_eq!(Dtype::Uint8.promote(Dtype::Int8), Dtype::Int16);
+    /// assert_eq!(Dtype::Int64.promote(Dtype::Float16), Dtype::Float16);
+    /// assert_eq!(Dtype::Float16.promote(Dtype::BFloat16), Dtype::Float32);
+    /// ```
     pub const fn promote(self, other: Dtype) -> Dtype {
         if self as u8 == other as u8 {
             return self;
@@ -195,6 +248,14 @@ mod sealed {
 }
 
 /// A Rust type that arrays can hold. Sealed: there is one for each [`Dtype`].
+///
+/// ```
+/// use olivine_core::{Element, f16};
+/// fn bytes<T: Element>(count: usize) -> usize {
+///     count * T::DTYPE.size()
+/// }
+/// assert_eq!(bytes::<f16>(3), 6);
+/// ```
 pub trait Element:
     sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + Send + Sync + 'static
 {

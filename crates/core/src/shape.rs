@@ -22,11 +22,22 @@ pub type Strides = SmallVec<[isize; 4]>;
 
 impl Shape {
     /// The shape of a scalar.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!((Shape::scalar().rank(), Shape::scalar().elements()), (0, 1));
+    /// ```
     pub fn scalar() -> Self {
         Shape(SmallVec::new())
     }
 
     /// The number of elements: the product of the sizes.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3, 4]).elements(), 24);
+    /// assert_eq!(Shape::from([2, 0]).elements(), 0);
+    /// ```
     pub fn elements(&self) -> usize {
         // With an axis of size zero the product of the others need not fit.
         self.0
@@ -35,6 +46,13 @@ impl Shape {
     }
 
     /// Checks that the element count times `item_size` fits in memory addresses.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3]).checked_bytes(4, "zeros")?, 24);
+    /// assert!(Shape::from([usize::MAX, 2]).checked_bytes(4, "zeros").is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn checked_bytes(&self, item_size: usize, op: &'static str) -> Result<usize> {
         if self.0.contains(&0) {
             return Ok(0);
@@ -50,16 +68,31 @@ impl Shape {
     }
 
     /// The sizes.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3]).dims(), &[2, 3]);
+    /// ```
     pub fn dims(&self) -> &[usize] {
         &self.0
     }
 
     /// The number of axes.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3, 4]).rank(), 3);
+    /// ```
     pub fn rank(&self) -> usize {
         self.0.len()
     }
 
     /// The strides of a row-major array of this shape.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(&Shape::from([2, 3, 4]).contiguous_strides()[..], &[12, 4, 1]);
+    /// ```
     pub fn contiguous_strides(&self) -> Strides {
         let mut strides: Strides = SmallVec::from_elem(0, self.0.len());
         let mut step = 1isize;
@@ -71,6 +104,15 @@ impl Shape {
     }
 
     /// The shape two operands broadcast to, by NumPy's rule.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// let (a, b) = (Shape::from([3, 1]), Shape::from([4]));
+    /// assert_eq!(a.broadcast(&b, "add")?, Shape::from([3, 4]));
+    /// let error = Shape::from([3]).broadcast(&b, "add").unwrap_err();
+    /// assert!(error.to_string().starts_with("[add]"));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn broadcast(&self, other: &Shape, op: &'static str) -> Result<Shape> {
         if self == other {
             return Ok(self.clone());
@@ -98,11 +140,23 @@ impl Shape {
     }
 
     /// The axis that a possibly negative `axis` names.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3]).axis(-1, "sum")?, 1);
+    /// assert!(Shape::from([2, 3]).axis(2, "sum").is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn axis(&self, axis: i64, op: &'static str) -> Result<usize> {
         normalize_axis(axis, self.rank(), op)
     }
 
     /// The same shape with one size replaced.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3]).with_axis(1, 5), Shape::from([2, 5]));
+    /// ```
     pub fn with_axis(&self, axis: usize, size: usize) -> Shape {
         let mut shape = self.clone();
         shape.0[axis] = size;
@@ -110,6 +164,11 @@ impl Shape {
     }
 
     /// The same shape without one axis.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3]).without_axis(0), Shape::from([3]));
+    /// ```
     pub fn without_axis(&self, axis: usize) -> Shape {
         let mut shape = self.clone();
         shape.0.remove(axis);
@@ -117,6 +176,11 @@ impl Shape {
     }
 
     /// The same shape with one more axis before position `axis`.
+    ///
+    /// ```
+    /// use olivine_core::Shape;
+    /// assert_eq!(Shape::from([2, 3]).insert_axis(1, 7), Shape::from([2, 7, 3]));
+    /// ```
     pub fn insert_axis(&self, axis: usize, size: usize) -> Shape {
         let mut shape = self.clone();
         shape.0.insert(axis, size);
@@ -125,6 +189,13 @@ impl Shape {
 }
 
 /// The axis that a possibly negative `axis` names in an array of `rank` axes.
+///
+/// ```
+/// use olivine_core::shape::normalize_axis;
+/// assert_eq!(normalize_axis(-2, 3, "sum")?, 1);
+/// assert!(normalize_axis(3, 3, "sum").is_err());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn normalize_axis(axis: i64, rank: usize, op: &'static str) -> Result<usize> {
     let shifted = if axis < 0 { axis + rank as i64 } else { axis };
     if (0..rank as i64).contains(&shifted) {
@@ -135,6 +206,12 @@ pub fn normalize_axis(axis: i64, rank: usize, op: &'static str) -> Result<usize>
 }
 
 /// True if elements of `shape` with `strides` lie in row-major order without gaps.
+///
+/// ```
+/// use olivine_core::shape::is_contiguous;
+/// assert!(is_contiguous(&[2, 3], &[3, 1]));
+/// assert!(!is_contiguous(&[2, 3], &[1, 2]));
+/// ```
 pub fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
     let mut step = 1isize;
     for (&size, &stride) in shape.iter().zip(strides).rev() {
@@ -150,6 +227,13 @@ pub fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
 }
 
 /// The strides that make `target` a view of the same elements, where that is possible.
+///
+/// ```
+/// use olivine_core::shape::reshape_strides;
+/// // Every other row of four: splitting rows needs no copy, joining them does.
+/// assert_eq!(reshape_strides(&[2, 4], &[8, 1], &[2, 2, 2]).as_deref(), Some(&[8, 2, 1][..]));
+/// assert_eq!(reshape_strides(&[2, 4], &[8, 1], &[8]), None);
+/// ```
 pub fn reshape_strides(shape: &[usize], strides: &[isize], target: &[usize]) -> Option<Strides> {
     if shape.contains(&0) || is_contiguous(shape, strides) {
         return Some(Shape::from(target).contiguous_strides());
@@ -267,6 +351,15 @@ pub struct Axes {
 }
 
 /// Keeps the reduced axes, with size one.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, keep};
+/// let x = array!([[1.0, 3.0], [5.0, 7.0]]);
+/// let centred = x.subtract(x.mean(keep(-1))?)?;
+/// assert_eq!(centred.to_vec::<f32>()?, [-1.0, 1.0, -1.0, 1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn keep(axes: impl Into<Axes>) -> Axes {
     Axes {
         keep_dims: true,
@@ -276,6 +369,12 @@ pub fn keep(axes: impl Into<Axes>) -> Axes {
 
 impl Axes {
     /// True if reduced axes stay, with size one.
+    ///
+    /// ```
+    /// use olivine_core::{Axes, keep};
+    /// assert!(keep(-1).keeps_dims());
+    /// assert!(!Axes::from(-1).keeps_dims());
+    /// ```
     pub fn keeps_dims(&self) -> bool {
         self.keep_dims
     }
@@ -286,6 +385,14 @@ impl Axes {
     }
 
     /// The sorted, distinct axes of an array of `rank` axes.
+    ///
+    /// ```
+    /// use olivine_core::Axes;
+    /// assert_eq!(&Axes::from([-1, 0]).resolve(3, "sum")?[..], &[0, 2]);
+    /// assert_eq!(&Axes::from(..).resolve(2, "sum")?[..], &[0, 1]);
+    /// assert!(Axes::from([1, -1]).resolve(2, "sum").is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn resolve(&self, rank: usize, op: &'static str) -> Result<SmallVec<[usize; 4]>> {
         let Some(list) = &self.list else {
             return Ok((0..rank).collect());

@@ -13,6 +13,18 @@ use crate::{
 };
 
 /// One index.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Ellipsis, Index, IntoIndex};
+/// let x = array!([[1, 2], [3, 4]]);
+/// // Indices are mostly made from numbers and ranges; written out they are these.
+/// let column = [Index::Ellipsis, Index::At(-1)];
+/// assert_eq!(x.index((Ellipsis, -1))?.to_vec::<i32>()?, [2, 4]);
+/// assert!(matches!((-1).to_index(), Index::At(-1)));
+/// assert_eq!(column.len(), x.ndim());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub enum Index {
     /// One position; the axis disappears.
@@ -36,14 +48,39 @@ pub enum Index {
 }
 
 /// An axis of size one in the result: `x.index((.., NewAxis))`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, NewAxis};
+/// let x = array!([1.0, 2.0, 3.0]);
+/// assert_eq!(x.index((.., NewAxis))?.shape().dims(), &[3, 1]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewAxis;
 
 /// All axes that are not indexed otherwise: `x.index((Ellipsis, 0))`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Ellipsis};
+/// let x = Array::arange(0, 24, 1)?.reshape([2, 3, 4])?;
+/// assert_eq!(x.index((Ellipsis, 0))?.shape().dims(), &[2, 3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ellipsis;
 
 /// A range with a step, made by [`step`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, step, Stepped};
+/// let every_other: Stepped<std::ops::RangeFull> = step(.., 2);
+/// let x = array!([1, 2, 3, 4, 5]);
+/// assert_eq!(x.index(every_other)?.to_vec::<i32>()?, [1, 3, 5]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stepped<R> {
     range: R,
@@ -67,14 +104,50 @@ pub fn step<R>(range: R, step: i64) -> Stepped<R> {
 }
 
 /// Anything that can index one axis.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// let x = array!([10, 20, 30]);
+/// // Numbers, ranges and arrays of positions all index an axis.
+/// assert_eq!(x.index(-1)?.item::<i32>()?, 30);
+/// assert_eq!(x.index(..2)?.to_vec::<i32>()?, [10, 20]);
+/// assert_eq!(x.index(&array!([2, 2]))?.to_vec::<i32>()?, [30, 30]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait IntoIndex {
     /// The index.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Index, IntoIndex};
+    /// let range = IntoIndex::to_index(&(1..3));
+    /// assert!(matches!(range, Index::Slice { start: Some(1), stop: Some(3), step: 1 }));
+    /// ```
     fn to_index(&self) -> Index;
 }
 
 /// What may stand between the brackets: an index, or a tuple of up to six.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, IntoIndices, Result};
+/// fn corner(x: &Array, indices: impl IntoIndices) -> Result<i32> {
+///     x.index(indices)?.item()
+/// }
+/// let x = array!([[1, 2], [3, 4]]);
+/// assert_eq!((corner(&x, (0, 0))?, corner(&x, (-1, -1))?), (1, 4));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait IntoIndices {
     /// The indices, for the first axes of the array.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{IntoIndices, NewAxis};
+    /// assert_eq!((0, 1.., NewAxis).to_indices().len(), 3);
+    /// assert_eq!(5.to_indices().len(), 1);
+    /// ```
     fn to_indices(&self) -> SmallVec<[Index; 6]>;
 }
 
@@ -575,6 +648,17 @@ impl Array {
     }
 
     /// A copy in which a value is combined with the elements that indices select.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_core::ops::scatter::Combine;
+    /// let x = array!([5, 5, 5]);
+    /// // Of all values for one element, and the element itself, the greatest stays.
+    /// let y = x.index_combine(Combine::Maximum, &array!([0, 0, 2]), array!([7, 6, 1]))?;
+    /// assert_eq!(y.to_vec::<i32>()?, [7, 5, 5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn index_combine(
         &self,
         combine: Combine,

@@ -5,6 +5,16 @@ use half::{bf16, f16};
 use crate::{Array, Complex64, Dtype, Element, Error, Result, Shape};
 
 /// A number, or an array, slice or vector of nested values of equal shape.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Nested;
+/// fn depth<T: Nested>(_: &T) -> usize {
+///     T::DEPTH
+/// }
+/// assert_eq!(depth(&1.0), 0);
+/// assert_eq!(depth(&vec![[1, 2], [3, 4]]), 2);
+/// ```
 pub trait Nested {
     /// The type of the numbers.
     type Item: Element;
@@ -12,9 +22,27 @@ pub trait Nested {
     const DEPTH: usize;
 
     /// Appends the sizes, as the first values have them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Nested;
+    /// let mut sizes = Vec::new();
+    /// vec![[1, 2, 3], [4, 5, 6]].sizes(&mut sizes);
+    /// assert_eq!(sizes, [2, 3]);
+    /// ```
     fn sizes(&self, sizes: &mut Vec<usize>);
 
     /// Appends the numbers; fails if a size differs from `sizes`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Nested;
+    /// let mut numbers = Vec::new();
+    /// [[1, 2], [3, 4]].numbers(&[2, 2], &mut numbers)?;
+    /// assert_eq!(numbers, [1, 2, 3, 4]);
+    /// assert!([vec![1], vec![2, 3]].numbers(&[2, 1], &mut Vec::new()).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn numbers(&self, sizes: &[usize], numbers: &mut Vec<Self::Item>) -> Result<()>;
 }
 

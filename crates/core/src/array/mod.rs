@@ -47,6 +47,15 @@ impl Array {
     /// Copies `values`, in row-major order, into a new array.
     ///
     /// Fails if their number differs from the shape's.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::from_slice(&[1i64, 2, 3, 4, 5, 6], [2, 3])?;
+    /// assert_eq!((x.dtype(), x.shape().dims()), (Dtype::Int64, &[2, 3][..]));
+    /// assert!(Array::from_slice(&[1, 2, 3], [2, 2]).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Array> {
         let shape = shape.into();
         let bytes = shape.checked_bytes(size_of::<T>(), "array")?;
@@ -108,6 +117,17 @@ impl Array {
     ///
     /// # Safety
     /// The buffer must hold valid elements of `dtype` from `offset` on, in row-major order.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, Dtype};
+    /// let data = array!([1.0, 2.0, 3.0, 4.0]).data()?;
+    /// // SAFETY: the buffer holds four numbers of float32 from this offset on.
+    /// const F32: Dtype = Dtype::Float32;
+    /// let tail = unsafe { Array::from_buffer(data.buffer, data.offset + 8, [2], F32) }?;
+    /// assert_eq!(tail.to_vec::<f32>()?, [3.0, 4.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub unsafe fn from_buffer(
         buffer: Arc<dyn Buffer>,
         offset: usize,
@@ -199,6 +219,17 @@ impl Array {
     }
 
     /// Records a primitive and returns its outputs.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_core::ops::linalg::Lu;
+    /// let outputs = Array::apply(Lu, [array!([[2.0, 1.0], [4.0, 3.0]])])?;
+    /// // The factors, the exchanges, and which row each one was.
+    /// assert_eq!(outputs.len(), 3);
+    /// assert_eq!(outputs[2].to_vec::<u32>()?, [1, 0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn apply(
         primitive: impl graph::Primitive,
         inputs: impl IntoIterator<Item = Array>,
@@ -229,6 +260,15 @@ impl Array {
     }
 
     /// Records a primitive that has one output.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// use olivine_core::ops::softmax::Softmax;
+    /// let y = Array::apply_one(Softmax, [array!([0.0, 0.0])])?;
+    /// assert_eq!(y.to_vec::<f32>()?, [0.5, 0.5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn apply_one(
         primitive: impl graph::Primitive,
         inputs: impl IntoIterator<Item = Array>,
@@ -275,46 +315,121 @@ impl Array {
     }
 
     /// The sizes of the axes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([[1, 2, 3], [4, 5, 6]]).shape().dims(), &[2, 3]);
+    /// ```
     pub fn shape(&self) -> &Shape {
         &self.spec().shape
     }
 
     /// The element type.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Dtype};
+    /// assert_eq!(array!([1.0, 2.0]).dtype(), Dtype::Float32);
+    /// assert_eq!(array!([1, 2]).divide(2)?.dtype(), Dtype::Float32);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(&self) -> Dtype {
         self.spec().dtype
     }
 
     /// The number of axes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// assert_eq!(array!([[1, 2], [3, 4]]).ndim(), 2);
+    /// assert_eq!(Array::scalar(1.0f32).ndim(), 0);
+    /// ```
     pub fn ndim(&self) -> usize {
         self.shape().rank()
     }
 
     /// The number of elements.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array};
+    /// assert_eq!(array!([[1, 2, 3], [4, 5, 6]]).size(), 6);
+    /// assert_eq!(Array::scalar(1.0f32).size(), 1);
+    /// ```
     pub fn size(&self) -> usize {
         self.shape().elements()
     }
 
     /// The bytes its elements take when stored without gaps.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 3], Dtype::Float16)?;
+    /// // Nothing is stored yet, and a broadcast array stores less.
+    /// assert_eq!(x.nbytes(), 12);
+    /// assert_eq!(x.broadcast_to([10, 2, 3])?.nbytes(), 120);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn nbytes(&self) -> usize {
         self.size() * self.dtype().size()
     }
 
     /// The size of a possibly negative axis.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 5], Dtype::Float32)?;
+    /// assert_eq!((x.dim(0)?, x.dim(-1)?), (2, 5));
+    /// assert!(x.dim(2).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dim(&self, axis: i64) -> Result<usize> {
         Ok(self.shape()[self.shape().axis(axis, "dim")?])
     }
 
     /// A number that this array has in common only with its clones, while they live.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1.0]);
+    /// assert_eq!(x.id(), x.clone().id());
+    /// assert_ne!(x.id(), array!([1.0]).id());
+    /// ```
     pub fn id(&self) -> usize {
         Arc::as_ptr(&self.node) as usize + self.index as usize
     }
 
     /// The stream its operation was placed on.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Device, Stream};
+    /// let side = Stream::new(Device::Cpu);
+    /// let x = array!([1.0]);
+    /// assert_eq!(side.scope(|| x.exp())?.stream(), side);
+    /// assert_eq!(x.exp()?.stream(), Stream::current());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn stream(&self) -> Stream {
         self.node.stream
     }
 
     /// True if the values are known, or known to have failed.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let y = array!([1.0, 2.0]).exp()?;
+    /// assert!(!y.is_evaluated());
+    /// y.eval()?;
+    /// assert!(y.is_evaluated());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn is_evaluated(&self) -> bool {
         self.node.data().is_some()
     }
@@ -325,6 +440,16 @@ impl Array {
     }
 
     /// Computes the values now.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1.0, 2.0]);
+    /// let sum = x.exp()?.sum(..)?;
+    /// sum.eval()?;
+    /// assert!(sum.is_evaluated());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn eval(&self) -> Result<()> {
         graph::eval([self])
     }
@@ -335,6 +460,15 @@ impl Array {
     }
 
     /// Computes the values and returns where they lie.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([[1.0, 2.0], [3.0, 4.0]]).transpose(..)?;
+    /// // A transposed array is a view: the same memory, walked in another order.
+    /// assert_eq!(&x.data()?.strides[..], &[1, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn data(&self) -> Result<Data> {
         self.eval()?;
         match self.node.wait() {
@@ -346,6 +480,15 @@ impl Array {
     /// Computes the values and copies them out in row-major order.
     ///
     /// Fails if `T` is not the array's dtype; see [`Array::astype`].
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([[1.0, 2.0], [3.0, 4.0]]).transpose(..)?;
+    /// assert_eq!(x.to_vec::<f32>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// assert!(x.to_vec::<i32>().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.expect_dtype::<T>("to_vec")?;
         let mut data = self.data()?;
@@ -364,6 +507,14 @@ impl Array {
     }
 
     /// Computes the one value of an array of size one.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([1.0, 2.0]).sum(..)?.item::<f32>()?, 3.0);
+    /// assert!(array!([1.0, 2.0]).item::<f32>().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn item<T: Element>(&self) -> Result<T> {
         self.expect_dtype::<T>("item")?;
         if self.size() != 1 {

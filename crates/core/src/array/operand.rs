@@ -10,8 +10,27 @@ use crate::{Array, Complex64, Dtype};
 ///
 /// Numbers are weakly typed, as in MLX: they take the array's dtype where it can hold their kind,
 /// so `x * 0.5` of a `float16` array stays `float16`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Dtype};
+/// let x = array!([1.0, 2.0]).astype(Dtype::Float16)?;
+/// // A number takes the array's dtype; an array keeps its own and promotes.
+/// assert_eq!(x.multiply(0.5)?.dtype(), Dtype::Float16);
+/// assert_eq!(x.multiply(array!([0.5]))?.dtype(), Dtype::Float32);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait IntoOperand {
     /// This operand as an array, given the array it stands beside.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Dtype, IntoOperand};
+    /// let x = array!([1, 2]).astype(Dtype::Int8)?;
+    /// assert_eq!(3i32.to_operand(&x).dtype(), Dtype::Int8);
+    /// assert_eq!(0.5f32.to_operand(&x).dtype(), Dtype::Float32);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn to_operand(&self, beside: &Array) -> Cow<'_, Array>;
 }
 

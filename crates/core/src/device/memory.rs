@@ -6,6 +6,14 @@ use super::{Device, backend};
 use crate::{Array, Result};
 
 /// What an allocator has handed out, in bytes.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, memory};
+/// let used: memory::MemoryUse = memory::of(Device::Cpu)?.usage();
+/// assert!(used.peak >= used.active);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
     /// Held by live arrays.
@@ -17,17 +25,79 @@ pub struct MemoryUse {
 }
 
 /// A caching allocator's controls.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Device, Dtype, memory};
+/// let pool: &dyn memory::MemoryPool = memory::of(Device::Cpu)?;
+/// let before = pool.usage().active;
+/// let x = Array::zeros([1 << 16], Dtype::Float32)?.add(1.0)?;
+/// x.eval()?;
+/// assert!(pool.usage().active >= before + (1 << 18));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait MemoryPool: Send + Sync {
     /// The current counters.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Device, Dtype, memory};
+    /// let pool = memory::of(Device::Cpu)?;
+    /// let x = Array::ones([1024], Dtype::Float32)?.exp()?;
+    /// x.eval()?;
+    /// assert!(pool.usage().active >= 4096);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn usage(&self) -> MemoryUse;
     /// Sets the peak to what is active now.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Device, Dtype, memory};
+    /// let pool = memory::of(Device::Cpu)?;
+    /// Array::ones([1024], Dtype::Float32)?.exp()?.eval()?;
+    /// pool.reset_peak();
+    /// assert_eq!(pool.usage().peak, pool.usage().active);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn reset_peak(&self);
     /// Fails allocations that would push `active` over `bytes`; `None` lifts the limit. Returns the
     /// previous limit.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Device, Dtype, memory};
+    /// let pool = memory::of(Device::Cpu)?;
+    /// let before = pool.set_memory_limit(Some(1 << 20));
+    /// let large = Array::ones([1 << 20], Dtype::Float32)?.exp()?;
+    /// assert!(large.eval().is_err());
+    /// assert_eq!(pool.set_memory_limit(before), Some(1 << 20));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn set_memory_limit(&self, bytes: Option<usize>) -> Option<usize>;
     /// Keeps at most `bytes` of freed memory for reuse. Returns the previous limit.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Device, Dtype, memory};
+    /// let pool = memory::of(Device::Cpu)?;
+    /// pool.set_cache_limit(0);
+    /// Array::ones([1024], Dtype::Float32)?.exp()?.eval()?;
+    /// assert_eq!(pool.usage().cache, 0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn set_cache_limit(&self, bytes: usize) -> usize;
     /// Returns all cached memory to the system.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Device, Dtype, memory};
+    /// let pool = memory::of(Device::Cpu)?;
+    /// Array::ones([1024], Dtype::Float32)?.exp()?.eval()?;
+    /// pool.clear_cache();
+    /// assert_eq!(pool.usage().cache, 0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn clear_cache(&self);
 }
 

@@ -21,6 +21,13 @@ pub use stream::{
 pub(crate) use stream::{Job, submit};
 
 /// Where operations run.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Device, Stream};
+/// assert_eq!(Device::Cpu.to_string(), "cpu");
+/// assert_eq!(Stream::current().device(), Device::Cpu);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Device {

@@ -40,6 +40,13 @@ thread_local! {
 
 impl Stream {
     /// A new stream on `device`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Device, Stream};
+    /// let (a, b) = (Stream::new(Device::Cpu), Stream::new(Device::Cpu));
+    /// assert_ne!(a, b);
+    /// ```
     pub fn new(device: Device) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let index = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -49,16 +56,36 @@ impl Stream {
     }
 
     /// The stream that operations built on this thread are placed on.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Device, Stream};
+    /// assert_eq!(Stream::current(), Stream::default_for(Device::Cpu));
+    /// ```
     pub fn current() -> Self {
         CURRENT.get()
     }
 
     /// The stream that every thread starts with for `device`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Device, Stream};
+    /// let main = Stream::default_for(Device::Cpu);
+    /// assert_eq!(main.scope(|| array!([1.0]).exp())?.stream(), main);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub const fn default_for(device: Device) -> Self {
         Stream { device, index: 0 }
     }
 
     /// The device this stream belongs to.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Device, Stream};
+    /// assert_eq!(Stream::new(Device::Cpu).device(), Device::Cpu);
+    /// ```
     pub fn device(self) -> Device {
         self.device
     }
@@ -82,6 +109,15 @@ impl Stream {
     }
 
     /// Runs `f`; the operations it builds are placed on this stream.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Device, Stream};
+    /// let side = Stream::new(Device::Cpu);
+    /// let inside = side.scope(Stream::current);
+    /// assert_eq!(inside, side);
+    /// assert_ne!(Stream::current(), side);
+    /// ```
     pub fn scope<T>(self, f: impl FnOnce() -> T) -> T {
         struct Restore(Stream);
         impl Drop for Restore {
@@ -237,6 +273,17 @@ pub(crate) fn submit(stream: Stream, job: Job) -> std::result::Result<(), Job> {
 }
 
 /// Waits until everything queued on a stream so far has run.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, async_eval, Device, Stream, synchronize};
+/// let side = Stream::new(Device::Cpu);
+/// let y = side.scope(|| array!([1.0, 2.0]).exp())?;
+/// let event = async_eval([&y]);
+/// synchronize(side);
+/// assert!(event.is_done());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn synchronize(stream: Stream) {
     drain(|marker| submit(stream, marker));
 }
@@ -258,6 +305,17 @@ fn drain(submit: impl FnOnce(Job) -> std::result::Result<(), Job>) {
 }
 
 /// The completion of an asynchronous evaluation.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, async_eval, Event};
+/// let y = array!([3.0, 4.0]).square()?;
+/// let event: Event = async_eval([&y]);
+/// // Other work can be done here.
+/// event.wait()?;
+/// assert_eq!(y.to_vec::<f32>()?, [9.0, 16.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[must_use = "an event reports whether the evaluation succeeded"]
 pub struct Event {
     pub(crate) arrays: Vec<Array>,
@@ -265,11 +323,30 @@ pub struct Event {
 
 impl Event {
     /// True once every array has its values or its error.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, async_eval};
+    /// let event = async_eval([&array!([1.0]).exp()?]);
+    /// event.wait()?;
+    /// assert!(event.is_done());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn is_done(&self) -> bool {
         self.arrays.iter().all(Array::is_evaluated)
     }
 
     /// Blocks until every array has its values; returns the first error.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, async_eval};
+    /// let x = array!([1.0, 2.0]);
+    /// let beyond = x.index(&array!([5]))?;
+    /// // An error of the evaluation is reported to whoever waits.
+    /// assert!(async_eval([&beyond]).wait().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn wait(&self) -> Result<()> {
         self.arrays.iter().try_for_each(Array::wait)
     }

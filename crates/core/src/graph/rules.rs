@@ -19,6 +19,22 @@ pub type Tangents = SmallVec<[Option<Array>; 1]>;
 pub type Batched = SmallVec<[Array; 1]>;
 
 /// What a reverse-mode rule works with.
+///
+/// ```
+/// # #[macro_use]
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, grad, graph::Vjp};
+/// cube! {
+///     vjp: |vjp: &Vjp| {
+///         assert_eq!((vjp.inputs.len(), vjp.outputs.len(), vjp.wanted), (1, 1, &[true][..]));
+///         let slope = vjp.inputs[0].square()?.multiply(3)?;
+///         Ok([Some(slope.multiply(vjp.cotangent())?)].into_iter().collect())
+///     };
+/// }
+/// assert_eq!(grad(cube)(&array!(1.0))?.item::<f32>()?, 3.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub struct Vjp<'a> {
     pub(crate) op: &'static str,
     /// The inputs of the operation.
@@ -33,6 +49,22 @@ pub struct Vjp<'a> {
 
 impl Vjp<'_> {
     /// The cotangent of the first output.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, grad, graph::Vjp};
+    /// cube! {
+    ///     vjp: |vjp: &Vjp| vjp.each(|_| {
+    ///         assert_eq!(vjp.cotangent().shape(), vjp.outputs[0].shape());
+    ///         vjp.inputs[0].square()?.multiply(3)?.multiply(vjp.cotangent()).map(Some)
+    ///     });
+    /// }
+    /// let slope = grad(|x: &Array| cube(x)?.multiply(10))(&array!(1.0))?;
+    /// assert_eq!(slope.item::<f32>()?, 30.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn cotangent(&self) -> &Array {
         self.cotangents[0]
             .as_ref()
@@ -40,6 +72,21 @@ impl Vjp<'_> {
     }
 
     /// Builds the gradients from a rule that is called for each wanted input.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, grad, graph::Vjp};
+    /// cube! {
+    ///     vjp: |vjp: &Vjp| vjp.each(|input| {
+    ///         let slope = vjp.inputs[input].square()?.multiply(3)?;
+    ///         slope.multiply(vjp.cotangent()).map(Some)
+    ///     });
+    /// }
+    /// assert_eq!(grad(cube)(&array!(3.0))?.item::<f32>()?, 27.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn each(&self, rule: impl FnMut(usize) -> Result<Option<Array>>) -> Result<Gradients> {
         let mut rule = rule;
         (0..self.inputs.len())
@@ -48,6 +95,23 @@ impl Vjp<'_> {
     }
 
     /// The cotangents of all outputs.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, grad, graph::Vjp};
+    /// cube! {
+    ///     vjp: |vjp: &Vjp| {
+    ///         // Zeros stand for outputs that nothing depends on.
+    ///         let cotangents = vjp.filled()?;
+    ///         let slope = vjp.inputs[0].square()?.multiply(3)?;
+    ///         vjp.each(|_| slope.multiply(&cotangents[0]).map(Some))
+    ///     };
+    /// }
+    /// assert_eq!(grad(cube)(&array!(1.0))?.item::<f32>()?, 3.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn filled(&self) -> Result<Vec<Array>> {
         filled(self.cotangents, self.outputs)
     }
@@ -55,6 +119,16 @@ impl Vjp<'_> {
     /// The gradients found by differentiating `f`, the same meaning in simpler operations.
     ///
     /// It is the rule of fused gradients, which are rarely differentiated again.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, grad, graph::Vjp};
+    /// cube! { vjp: |vjp: &Vjp| vjp.through(|x| Ok(vec![x[0].power(3)?])); }
+    /// assert_eq!(grad(cube)(&array!(2.0))?.item::<f32>()?, 12.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Gradients> {
         let cotangents = self.filled()?;
         let (_, gradients) = crate::transforms::pull_back(f, self.inputs, &cotangents)?;
@@ -65,6 +139,16 @@ impl Vjp<'_> {
     }
 
     /// The error of an operation that has no gradient.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, grad, graph::Vjp};
+    /// cube! { vjp: |vjp: &Vjp| vjp.unsupported("the example says so"); }
+    /// let error = grad(cube)(&array!(2.0)).unwrap_err();
+    /// assert!(error.to_string().contains("the example says so"));
+    /// ```
     pub fn unsupported(&self, reason: &'static str) -> Result<Gradients> {
         Err(Error::NoGradient {
             op: self.op,
@@ -83,6 +167,23 @@ fn filled(given: &[Option<Array>], like: &[Array]) -> Result<Vec<Array>> {
 }
 
 /// What a forward-mode rule works with.
+///
+/// ```
+/// # #[macro_use]
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, jvp, graph::Jvp};
+/// cube! {
+///     jvp: |rule: &Jvp| {
+///         assert_eq!((rule.inputs.len(), rule.outputs.len()), (1, 1));
+///         let slope = rule.inputs[0].square()?.multiply(3)?;
+///         Ok([Some(rule.filled()?[0].multiply(slope)?)].into_iter().collect())
+///     };
+/// }
+/// let (_, tangents) = jvp(|x| Ok(vec![cube(&x[0])?]), &[array!(1.0)], &[array!(5.0)])?;
+/// assert_eq!(tangents[0].item::<f32>()?, 15.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub struct Jvp<'a> {
     pub(crate) op: &'static str,
     /// The inputs of the operation.
@@ -96,6 +197,16 @@ pub struct Jvp<'a> {
 impl Jvp<'_> {
     /// The tangents of an operation that is linear in all its floating-point and complex inputs
     /// jointly: the operation itself, applied to the tangents.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, jvp};
+    /// // The tangent of a linear function, such as a sum, is the function of the tangent.
+    /// let (x, direction) = (array!([1.0, 2.0]), array!([10.0, 20.0]));
+    /// let (_, tangents) = jvp(|x| Ok(vec![x[0].sum(..)?]), &[x], &[direction])?;
+    /// assert_eq!(tangents[0].item::<f32>()?, 30.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn linear(&self, primitive: &(impl Primitive + Clone)) -> Result<Tangents> {
         let inputs = self.inputs.iter().zip(self.tangents);
         let inputs = inputs.map(|(input, tangent)| match tangent {
@@ -110,6 +221,22 @@ impl Jvp<'_> {
 
     /// The tangents by transposing the reverse-mode rule. That rule is linear in its cotangents, and
     /// the gradient of a linear function is its transpose.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, jvp, graph::{Jvp, Vjp}};
+    /// cube! {
+    ///     vjp: |vjp: &Vjp| vjp.each(|_| {
+    ///         vjp.inputs[0].square()?.multiply(3)?.multiply(vjp.cotangent()).map(Some)
+    ///     });
+    ///     jvp: |rule: &Jvp| rule.transposed(&Cube);
+    /// }
+    /// let (_, tangents) = jvp(|x| Ok(vec![cube(&x[0])?]), &[array!(2.0)], &[array!(1.0)])?;
+    /// assert_eq!(tangents[0].item::<f32>()?, 12.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn transposed(&self, primitive: &dyn Primitive) -> Result<Tangents> {
         self.transpose_of(|vjp| primitive.vjp(vjp))
     }
@@ -156,11 +283,40 @@ impl Jvp<'_> {
     }
 
     /// The tangents of all inputs.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, jvp, graph::Jvp};
+    /// cube! {
+    ///     jvp: |rule: &Jvp| {
+    ///         let tangent = &rule.filled()?[0];
+    ///         assert_eq!(tangent.shape(), rule.inputs[0].shape());
+    ///         let slope = rule.inputs[0].square()?.multiply(3)?;
+    ///         Ok([Some(slope.multiply(tangent)?)].into_iter().collect())
+    ///     };
+    /// }
+    /// let (_, tangents) = jvp(|x| Ok(vec![cube(&x[0])?]), &[array!(1.0)], &[array!(1.0)])?;
+    /// assert_eq!(tangents[0].item::<f32>()?, 3.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn filled(&self) -> Result<Vec<Array>> {
         filled(self.tangents, self.inputs)
     }
 
     /// The tangents found by differentiating `f`, the same meaning in simpler operations.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, jvp, graph::Jvp};
+    /// cube! { jvp: |rule: &Jvp| rule.through(|x| Ok(vec![x[0].power(3)?])); }
+    /// let (_, tangents) = jvp(|x| Ok(vec![cube(&x[0])?]), &[array!(2.0)], &[array!(1.0)])?;
+    /// assert_eq!(tangents[0].item::<f32>()?, 12.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn through(&self, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Tangents> {
         let tangents = self.filled()?;
         let (_, tangents) = crate::jvp(f, self.inputs, &tangents)?;
@@ -168,11 +324,34 @@ impl Jvp<'_> {
     }
 
     /// No tangent: the outputs do not change with the inputs wherever a derivative exists.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, jvp, graph::Jvp};
+    /// // As if the cube were a function in steps.
+    /// cube! { jvp: |rule: &Jvp| rule.zero(); }
+    /// let (_, tangents) = jvp(|x| Ok(vec![cube(&x[0])?]), &[array!(2.0)], &[array!(1.0)])?;
+    /// assert_eq!(tangents[0].item::<f32>()?, 0.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn zero(&self) -> Result<Tangents> {
         Ok(SmallVec::from_elem(None, self.outputs.len()))
     }
 
     /// The error of an operation that has no derivative.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, jvp, graph::Jvp};
+    /// cube! { jvp: |rule: &Jvp| rule.unsupported("the example says so"); }
+    /// let error = jvp(|x| Ok(vec![cube(&x[0])?]), &[array!(2.0)], &[array!(1.0)]).unwrap_err();
+    /// assert!(error.to_string().contains("the example says so"));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn unsupported(&self, reason: &'static str) -> Result<Tangents> {
         Err(Error::NoGradient {
             op: self.op,
@@ -182,6 +361,22 @@ impl Jvp<'_> {
 }
 
 /// What a batching rule works with: inputs of which some have a batch along their first axis.
+///
+/// ```
+/// # #[macro_use]
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, graph::Vmap, vmap};
+/// cube! {
+///     vmap: |vmap: &Vmap| {
+///         assert_eq!((vmap.size, vmap.batched), (2, &[true][..]));
+///         vmap.lifted(Cube)
+///     };
+/// }
+/// let y = vmap(|x: &Array| cube(x), 0, 0)(&array!([[1.0], [2.0]]))?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 8.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub struct Vmap<'a> {
     pub(crate) op: &'static str,
     /// The inputs of the operation.
@@ -194,6 +389,17 @@ pub struct Vmap<'a> {
 
 impl Vmap<'_> {
     /// An input with the batch along its first axis, repeated if it has none.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! { vmap: |vmap: &Vmap| Ok([vmap.input(0).power(3)?].into()); }
+    /// let y = vmap(|x: &Array| cube(x), 0, 0)(&array!([1.0, 2.0]))?;
+    /// assert_eq!(y.to_vec::<f32>()?, [1.0, 8.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn input(&self, i: usize) -> Array {
         let input = &self.inputs[i];
         if self.batched[i] {
@@ -204,6 +410,24 @@ impl Vmap<'_> {
     }
 
     /// An input with a first axis: the batch, or one of size one.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! {
+    ///     vmap: |vmap: &Vmap| {
+    ///         // The batch comes first, so that this broadcasts whether or not the input has it.
+    ///         let x = vmap.with_axis(0);
+    ///         assert_eq!(x.ndim(), 1);
+    ///         Ok([x.power(3)?].into())
+    ///     };
+    /// }
+    /// let y = vmap(|x: &Array| cube(x), 0, 0)(&array!([1.0, 2.0]))?;
+    /// assert_eq!(y.to_vec::<f32>()?, [1.0, 8.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn with_axis(&self, i: usize) -> Array {
         let input = &self.inputs[i];
         if self.batched[i] {
@@ -213,11 +437,39 @@ impl Vmap<'_> {
     }
 
     /// The outputs of an operation that treats the first axis as any other leading one.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! { vmap: |vmap: &Vmap| vmap.lifted(Cube); }
+    /// let rows = array!([[1.0, 2.0], [3.0, 4.0]]);
+    /// let y = vmap(|row: &Array| cube(row)?.sum(..), 0, 0)(&rows)?;
+    /// assert_eq!(y.to_vec::<f32>()?, [9.0, 91.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn lifted(&self, primitive: impl Primitive) -> Result<Batched> {
         Array::apply(primitive, (0..self.inputs.len()).map(|i| self.input(i)))
     }
 
     /// For each part of the batch its own position, in the shape of input `i` with a batch.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! {
+    ///     vmap: |vmap: &Vmap| {
+    ///         assert_eq!(vmap.places(0)?.to_vec::<i64>()?, [0, 0, 1, 1]);
+    ///         vmap.lifted(Cube)
+    ///     };
+    /// }
+    /// let rows = array!([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(vmap(|row: &Array| cube(row), 0, 0)(&rows)?.size(), 4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn places(&self, i: usize) -> Result<Array> {
         let like = self.input(i);
         let places = Array::arange(0i64, self.size as i64, 1i64)?;
@@ -229,6 +481,17 @@ impl Vmap<'_> {
     }
 
     /// The outputs found by batching `f`, the same meaning in simpler operations.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! { vmap: |vmap: &Vmap| vmap.through(|x| Ok(vec![x[0].power(3)?])); }
+    /// let y = vmap(|x: &Array| cube(x), 0, 0)(&array!([1.0, 2.0]))?;
+    /// assert_eq!(y.to_vec::<f32>()?, [1.0, 8.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn through(&self, f: impl Fn(&[Array]) -> Result<Vec<Array>>) -> Result<Batched> {
         let axes = self.batched.iter().map(|&batched| batched.then_some(0));
         let f = |inputs: &Vec<Array>| f(inputs);
@@ -238,6 +501,17 @@ impl Vmap<'_> {
 
     /// The outputs found by one operation for each part of the batch: right for every operation,
     /// but slower than one operation for all.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! { vmap: |vmap: &Vmap| vmap.each(&Cube); }
+    /// let y = vmap(|x: &Array| cube(x), 0, 0)(&array!([1.0, 2.0]))?;
+    /// assert_eq!(y.to_vec::<f32>()?, [1.0, 8.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn each(&self, primitive: &(impl Primitive + Clone)) -> Result<Batched> {
         if self.size == 0 {
             return self.of_none(primitive);
@@ -262,6 +536,16 @@ impl Vmap<'_> {
     }
 
     /// The error of an operation that cannot be done for a batch.
+    ///
+    /// ```
+    /// # #[macro_use]
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/cube.rs")); }
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Vmap, vmap};
+    /// cube! { vmap: |vmap: &Vmap| vmap.unsupported("the example says so"); }
+    /// let error = vmap(|x: &Array| cube(x), 0, 0)(&array!([1.0])).unwrap_err();
+    /// assert!(error.to_string().contains("the example says so"));
+    /// ```
     pub fn unsupported(&self, reason: &'static str) -> Result<Batched> {
         let op = self.op;
         Err(Error::NoBatch { op, reason })

@@ -13,6 +13,14 @@ use crate::{
 /// Inputs are the parameter, its gradient, the two moments and the rates; outputs are the next
 /// parameter and the next moments, which take over the memory of the old ones where nobody else
 /// holds it. See [`AdamW::step`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::graph::Primitive;
+/// use olivine_core::ops::adamw::AdamW;
+/// let adamw = AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 };
+/// assert_eq!(adamw.name(), "adamw");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdamW {
     /// How much of the mean gradient is kept at each step.
@@ -30,6 +38,16 @@ pub struct AdamW {
 }
 
 /// A parameter and its moments after a step.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::adamw::Stepped;
+/// let x = array!([1.0]);
+/// let after = Stepped { parameter: x.clone(), mean: x.zeros_like()?, square: x.zeros_like()? };
+/// assert_eq!(after.mean.shape(), after.parameter.shape());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Stepped {
     /// The parameter.
@@ -42,6 +60,14 @@ pub struct Stepped {
 
 impl AdamW {
     /// The dtype of moments and rates for parameters of `dtype`: halves are too coarse to sum in.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Dtype;
+    /// use olivine_core::ops::adamw::AdamW;
+    /// assert_eq!(AdamW::moment_dtype(Dtype::BFloat16), Dtype::Float32);
+    /// assert_eq!(AdamW::moment_dtype(Dtype::Float64), Dtype::Float64);
+    /// ```
     pub const fn moment_dtype(dtype: Dtype) -> Dtype {
         match dtype {
             Dtype::Float64 => Dtype::Float64,

@@ -11,6 +11,14 @@ use crate::{
 };
 
 /// Two numbers of a kind: where a count starts, and how it goes on.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::ops::arange::{Countable, Progression};
+/// let (numbers, length) = i32::progression(5, 0, -2)?;
+/// assert_eq!((numbers, length), (Progression::Integer { first: 5, step: -2 }, 3));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Progression {
     /// Integers; unsigned 64-bit ones keep their bits.
@@ -32,6 +40,16 @@ pub enum Progression {
 }
 
 /// The numbers `first`, `first + step`, `first + 2 step`, …
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype, f16};
+/// use olivine_core::ops::arange::{Arange, Progression};
+/// let progression = Progression::Float { first: 1.0, step: 0.5 };
+/// let count = Arange { progression, length: 3, dtype: Dtype::Float16 };
+/// assert_eq!(Array::apply_one(count, [])?.to_vec::<f16>()?, [1.0, 1.5, 2.0].map(f16::from_f32));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Arange {
     /// The numbers to count.
@@ -71,8 +89,27 @@ impl Primitive for Arange {
 }
 
 /// A Rust number that [`Array::arange`] counts with.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Result, step};
+/// use olivine_core::ops::arange::Countable;
+/// fn below<T: Countable>(start: T, stop: T, step: T) -> Result<usize> {
+///     Ok(T::progression(start, stop, step)?.1)
+/// }
+/// assert_eq!((below(0u8, 10, 3)?, below(0.0f32, 1.0, 0.25)?), (4, 4));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait Countable: Element {
     /// The progression from `start` up to, not including, `stop`, and its length.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::ops::arange::Countable;
+    /// assert_eq!(i64::progression(3, 3, 1)?.1, 0);
+    /// assert!(i64::progression(0, 3, 0).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn progression(start: Self, stop: Self, step: Self) -> Result<(Progression, usize)>;
 }
 

@@ -9,6 +9,16 @@ use crate::{
 };
 
 /// The position of the first extremum along an axis, which stays with size one.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::arg_reduce::ArgReduce;
+/// let greatest = ArgReduce { greatest: true, axis: 1 };
+/// let at = Array::apply_one(greatest, [array!([[1.0, 9.0, 9.0]])])?;
+/// assert_eq!((at.shape().dims(), at.item::<u32>()?), (&[1, 1][..], 1));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ArgReduce {
     /// True for the greatest element, false for the smallest. The first NaN precedes either.

@@ -173,6 +173,17 @@ pub fn broadcast_arrays<A: Borrow<Array>>(arrays: &[A]) -> Result<Vec<Array>> {
 }
 
 /// Which axes of a grid the first two vectors run along.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Indexing, meshgrid};
+/// let (x, y) = (array!([1, 2, 3]), array!([10, 20]));
+/// let grids = meshgrid(&[&x, &y], Indexing::Xy, false)?;
+/// assert_eq!(grids[0].shape().dims(), &[2, 3]);
+/// let grids = meshgrid(&[&x, &y], Indexing::Ij, false)?;
+/// assert_eq!(grids[0].shape().dims(), &[3, 2]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Indexing {
     /// The first along columns, the second along rows, as for points in a plane.

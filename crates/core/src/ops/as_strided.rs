@@ -11,6 +11,16 @@ use crate::{
 
 /// The element at an index is that of the input's row-major order at
 /// `offset + sum(index * strides)`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::as_strided::AsStrided;
+/// let diagonal = AsStrided { shape: [2].into(), strides: [3].into_iter().collect(), offset: 0 };
+/// let x = array!([[1, 2], [3, 4]]);
+/// assert_eq!(Array::apply_one(diagonal, [x])?.to_vec::<i32>()?, [1, 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AsStrided {
     /// The sizes of the result's axes.

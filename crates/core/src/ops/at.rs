@@ -6,6 +6,16 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds, scatte
 use crate::{Array, Dtype, Error, Index, IntoIndices, IntoOperand, Kind, Result};
 
 /// The elements of an array that indices select, to be updated; made by [`Array::at`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, At};
+/// let x = array!([1, 2, 3, 4]);
+/// let tail: At = x.at(2..);
+/// assert_eq!(tail.set(0)?.to_vec::<i32>()?, [1, 2, 0, 0]);
+/// assert_eq!(tail.add(1)?.to_vec::<i32>()?, [1, 2, 4, 5]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct At<'a> {
     array: &'a Array,
@@ -34,6 +44,14 @@ impl Array {
 
 impl At<'_> {
     /// The selected elements.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, step};
+    /// let x = array!([1, 2, 3, 4]);
+    /// assert_eq!(x.at(step(.., -2)).get()?.to_vec::<i32>()?, [4, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn get(&self) -> Result<Array> {
         self.array.index(&self.indices[..])
     }
@@ -43,11 +61,29 @@ impl At<'_> {
     }
 
     /// Replaces them; of several values for one element, the last stays.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1, 2, 3]);
+    /// assert_eq!(x.at(1..).set(array!([8, 9]))?.to_vec::<i32>()?, [1, 8, 9]);
+    /// assert_eq!(x.at(&array!([0, 0])).set(array!([8, 9]))?.to_vec::<i32>()?, [9, 2, 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn set(&self, value: impl IntoOperand) -> Result<Array> {
         self.combine(Combine::Assign, value)
     }
 
     /// Adds to them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, Dtype};
+    /// let counts = Array::zeros([3], Dtype::Int32)?;
+    /// // An element that is named twice is added to twice.
+    /// assert_eq!(counts.at(&array!([0, 2, 0])).add(1)?.to_vec::<i32>()?, [2, 0, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn add(&self, value: impl IntoOperand) -> Result<Array> {
         self.combine(Combine::Add, value)
     }
@@ -67,6 +103,14 @@ impl At<'_> {
     }
 
     /// Multiplies them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1, 2, 3]);
+    /// assert_eq!(x.at(&array!([1, 1])).multiply(10)?.to_vec::<i32>()?, [1, 200, 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn multiply(&self, value: impl IntoOperand) -> Result<Array> {
         self.combine(Combine::Multiply, value)
     }
@@ -106,11 +150,27 @@ impl At<'_> {
     }
 
     /// Keeps the greater of each and a value; NaN if either is.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1, 5, 9]);
+    /// assert_eq!(x.at(..2).maximum(3)?.to_vec::<i32>()?, [3, 5, 9]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn maximum(&self, value: impl IntoOperand) -> Result<Array> {
         self.combine(Combine::Maximum, value)
     }
 
     /// Keeps the lesser of each and a value; NaN if either is.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1, 5, 9]);
+    /// assert_eq!(x.at(1..).minimum(array!([7, 7]))?.to_vec::<i32>()?, [1, 5, 7]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn minimum(&self, value: impl IntoOperand) -> Result<Array> {
         self.combine(Combine::Minimum, value)
     }

@@ -7,6 +7,16 @@ const OP: &str = "block_masked_mm";
 
 /// The masks of a product: one element for each block of a matrix. What is false or zero counts as
 /// zeros; other numbers are factors.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype, keep};
+/// use olivine_core::ops::block_masked_mm::BlockMasks;
+/// let (a, keep) = (Array::ones([32, 32], Dtype::Float32)?, array!([[false]]));
+/// let masks = BlockMasks { lhs: Some(&keep), ..BlockMasks::default() };
+/// assert_eq!(a.block_masked_mm(&a, 32, masks)?.sum(..)?.item::<f32>()?, 0.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BlockMasks<'a> {
     /// The mask of the result.

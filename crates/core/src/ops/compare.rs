@@ -4,6 +4,16 @@ use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{Array, IntoOperand, Result};
 
 /// How far two numbers may lie apart and still count as close.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Tolerance};
+/// let (x, y) = (array!([100.0, f32::NAN]), array!([101.0, f32::NAN]));
+/// let loose = Tolerance { relative: 0.02, equal_nan: true, ..Tolerance::default() };
+/// assert_eq!(x.isclose(&y, loose)?.to_vec::<bool>()?, [true, true]);
+/// assert_eq!(x.isclose(&y, Tolerance::default())?.to_vec::<bool>()?, [false, false]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
     /// As a fraction of the second number.
@@ -36,6 +46,15 @@ impl Array {
     }
 
     /// True where `|a − b| ≤ absolute + relative · |b|`, or where both are the same infinity.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Tolerance};
+    /// let x = array!([1.0, 2.0, f32::INFINITY]);
+    /// let y = array!([1.0000001, 2.1, f32::INFINITY]);
+    /// assert_eq!(x.isclose(&y, Tolerance::default())?.to_vec::<bool>()?, [true, false, true]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn isclose(&self, other: impl IntoOperand, tolerance: Tolerance) -> Result<Array> {
         let other = other.to_operand(self);
         let dtype = self.dtype().promote(other.dtype()).to_inexact();

@@ -14,6 +14,16 @@ use crate::{
 };
 
 /// The inputs, of one dtype, one after another along an axis.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::concatenate::Concatenate;
+/// let (a, b) = (array!([[1], [2]]), array!([[3, 4], [5, 6]]));
+/// let joined = Array::apply_one(Concatenate { axis: 1 }, [a, b])?;
+/// assert_eq!(joined.to_vec::<i32>()?, [1, 3, 4, 2, 5, 6]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Concatenate {
     /// The axis along which they are joined.

@@ -17,11 +17,25 @@ impl Array {
     }
 
     /// Zeros.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// assert_eq!(Array::zeros([2, 2], Dtype::Int8)?.to_vec::<i8>()?, [0; 4]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn zeros(shape: impl Into<Shape>, dtype: Dtype) -> Result<Array> {
         Array::scalar(false).astype(dtype)?.broadcast_to(shape)
     }
 
     /// Ones.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// assert_eq!(Array::ones([3], Dtype::Float32)?.to_vec::<f32>()?, [1.0; 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn ones(shape: impl Into<Shape>, dtype: Dtype) -> Result<Array> {
         Array::scalar(true).astype(dtype)?.broadcast_to(shape)
     }
@@ -40,11 +54,27 @@ impl Array {
     }
 
     /// Zeros of this shape and dtype.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([[1.5, 2.5]]).zeros_like()?;
+    /// assert_eq!((x.shape().dims(), x.to_vec::<f32>()?), (&[1, 2][..], vec![0.0, 0.0]));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn zeros_like(&self) -> Result<Array> {
         Array::zeros(self.shape(), self.dtype())
     }
 
     /// Ones of this shape and dtype.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([3u8, 4]).ones_like()?;
+    /// assert_eq!(x.to_vec::<u8>()?, [1, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn ones_like(&self) -> Result<Array> {
         Array::ones(self.shape(), self.dtype())
     }
@@ -69,6 +99,13 @@ impl Array {
     }
 
     /// The `n` by `n` matrix with ones on its diagonal.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// assert_eq!(Array::identity(2, Dtype::Int32)?.to_vec::<i32>()?, [1, 0, 0, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn identity(n: usize, dtype: Dtype) -> Result<Array> {
         Array::eye(n, n, 0, dtype)
     }

@@ -9,6 +9,19 @@ use crate::{
 };
 
 /// What is kept while walking along an axis.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::cumulative::{Cumulate, Running};
+/// let walk = |running| Cumulate { running, axis: 0, reverse: false, inclusive: true };
+/// let x = array!([2, 1, 3]);
+/// let products = Array::apply_one(walk(Running::Prod), [x.clone()])?;
+/// assert_eq!(products.to_vec::<i32>()?, [2, 2, 6]);
+/// let greatest = Array::apply_one(walk(Running::Max), [x])?;
+/// assert_eq!(greatest.to_vec::<i32>()?, [2, 2, 3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Running {
     /// The sum so far.
@@ -24,6 +37,15 @@ pub enum Running {
 }
 
 /// Each element becomes what all up to it, or all before it, come to.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::cumulative::{Cumulate, Running};
+/// let sums = Cumulate { running: Running::Sum, axis: 0, reverse: true, inclusive: false };
+/// assert_eq!(Array::apply_one(sums, [array!([1, 2, 3])])?.to_vec::<i32>()?, [5, 3, 0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cumulate {
     /// What is kept.
@@ -37,6 +59,15 @@ pub struct Cumulate {
 }
 
 /// How to walk along an axis: `1`, or `Walk::along(1).reverse().exclusive()`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Walk};
+/// let x = array!([[1, 2], [3, 4]]);
+/// assert_eq!(x.cumsum(1)?.to_vec::<i32>()?, [1, 3, 3, 7]);
+/// assert_eq!(x.cumsum(Walk::along(1).reverse())?.to_vec::<i32>()?, [3, 2, 7, 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
     axis: i64,
@@ -46,16 +77,38 @@ pub struct Walk {
 
 impl Walk {
     /// From the first element of `axis` to the last, each counting itself.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::Walk;
+    /// assert_eq!(Walk::along(-1), Walk::from(-1));
+    /// ```
     pub fn along(axis: i64) -> Self {
         Walk { axis, reverse: false, inclusive: true }
     }
 
     /// From the last element to the first.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Walk};
+    /// let x = array!([1, 2, 3]);
+    /// assert_eq!(x.cumsum(Walk::along(0).reverse())?.to_vec::<i32>()?, [6, 5, 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn reverse(self) -> Self {
         Walk { reverse: true, ..self }
     }
 
     /// Elements do not count themselves: the first result is that of nothing.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Walk};
+    /// let x = array!([1, 2, 3]);
+    /// assert_eq!(x.cumsum(Walk::along(0).exclusive())?.to_vec::<i32>()?, [0, 1, 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn exclusive(self) -> Self {
         Walk { inclusive: false, ..self }
     }
@@ -217,16 +270,37 @@ impl Array {
     }
 
     /// The running product along an axis.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([1, 2, 3, 4]).cumprod(0)?.to_vec::<i32>()?, [1, 2, 6, 24]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn cumprod(&self, walk: impl Into<Walk>) -> Result<Array> {
         self.cumulate(Running::Prod, "cumprod", walk.into())
     }
 
     /// The greatest element so far along an axis; NaN from the first NaN on.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([1, 3, 2, 5]).cummax(0)?.to_vec::<i32>()?, [1, 3, 3, 5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn cummax(&self, walk: impl Into<Walk>) -> Result<Array> {
         self.cumulate(Running::Max, "cummax", walk.into())
     }
 
     /// The smallest element so far along an axis; NaN from the first NaN on.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([4, 3, 5, 1]).cummin(0)?.to_vec::<i32>()?, [4, 3, 3, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn cummin(&self, walk: impl Into<Walk>) -> Result<Array> {
         self.cumulate(Running::Min, "cummin", walk.into())
     }

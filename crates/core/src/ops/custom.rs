@@ -35,6 +35,17 @@ struct Rules {
 
 /// The results of a function whose rules were given by hand. The inputs are its arguments, then its
 /// results as other operations compute them.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, CustomFunction, graph::Program};
+/// // A call of a function with rules of its own is recorded as this operation.
+/// let f = CustomFunction::new(|x: &[Array]| Ok(vec![x[0].exp()?]));
+/// let program = Program::trace(&[array!([1.0])], |x| f.call(x))?;
+/// // When a function is stored, its rules stay behind: they are Rust code.
+/// assert_eq!(program.steps.len(), 1);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Custom {
     rules: Rules,
@@ -215,6 +226,14 @@ pub struct CustomFunction {
 
 impl CustomFunction {
     /// `f`, with the rules of the operations that it uses.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, CustomFunction};
+    /// let square = CustomFunction::new(|x: &[Array]| Ok(vec![x[0].square()?]));
+    /// assert_eq!(square.call(&[array!([3.0])])?[0].item::<f32>()?, 9.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(f: impl Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync + 'static) -> Self {
         CustomFunction { f: Arc::new(f), rules: Rules::default() }
     }
@@ -222,6 +241,17 @@ impl CustomFunction {
     /// The gradients of the arguments, from arguments, cotangents and results.
     ///
     /// Forward mode takes them too, transposed, unless it has a rule of its own.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, CustomFunction, grad};
+    /// // Gradients are cut to at most one on the way back.
+    /// let clipped = CustomFunction::new(|x: &[Array]| Ok(vec![x[0].clone()]))
+    ///     .with_vjp(|_, cotangents, _| Ok(vec![cotangents[0].clip(-1.0, 1.0)?]));
+    /// let slope = grad(|x: &Array| clipped.call(&[x])?[0].multiply(100.0))(&array!(2.0))?;
+    /// assert_eq!(slope.item::<f32>()?, 1.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn with_vjp(
         mut self,
         rule: impl Fn(&[Array], &[Array], &[Array]) -> Result<Vec<Array>> + Send + Sync + 'static,
@@ -231,6 +261,16 @@ impl CustomFunction {
     }
 
     /// The tangents of the results, from arguments and their tangents.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, CustomFunction, jvp};
+    /// let square = CustomFunction::new(|x: &[Array]| Ok(vec![x[0].square()?]))
+    ///     .with_jvp(|x, tangents| Ok(vec![x[0].multiply(2)?.multiply(&tangents[0])?]));
+    /// let (_, tangents) = jvp(|x| square.call(x), &[array!(3.0)], &[array!(1.0)])?;
+    /// assert_eq!(tangents[0].item::<f32>()?, 6.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn with_jvp(
         mut self,
         rule: impl Fn(&[Array], &[Array]) -> Result<Vec<Array>> + Send + Sync + 'static,
@@ -240,6 +280,16 @@ impl CustomFunction {
     }
 
     /// The results for a batch, and the axis of each that is the batch, from arguments and theirs.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, CustomFunction, vmap};
+    /// let square = CustomFunction::new(|x: &[Array]| Ok(vec![x[0].square()?]))
+    ///     .with_vmap(|x, axes| Ok((vec![x[0].square()?], axes.to_vec())));
+    /// let batch = vmap(|x: &Array| Ok(square.call(&[x])?.remove(0)), 0, 0);
+    /// assert_eq!(batch(&array!([1.0, 2.0]))?.to_vec::<f32>()?, [1.0, 4.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn with_vmap(
         mut self,
         rule: impl Fn(&[Array], &[Option<usize>]) -> Result<(Vec<Array>, Vec<Option<usize>>)>
@@ -252,6 +302,18 @@ impl CustomFunction {
     }
 
     /// The results for arguments.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, CustomFunction};
+    /// let parts = CustomFunction::new(|x: &[Array]| {
+    ///     let whole = x[0].floor()?;
+    ///     Ok(vec![whole.clone(), x[0].subtract(whole)?])
+    /// });
+    /// let results = parts.call(&[&array!([2.5])])?;
+    /// assert_eq!((results[0].item::<f32>()?, results[1].item::<f32>()?), (2.0, 0.5));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn call<A: Borrow<Array>>(&self, arguments: &[A]) -> Result<Vec<Array>> {
         let arguments: Vec<Array> = arguments.iter().map(|x| x.borrow().clone()).collect();
         let results = (self.f)(&arguments)?;
@@ -265,6 +327,17 @@ impl CustomFunction {
 }
 
 /// The first inputs, as they are, once the others have been computed as well.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::custom::Depends;
+/// let (x, other) = (array!([1.0]), array!([2.0]).exp()?);
+/// let y = Array::apply_one(Depends { arrays: 1 }, [x, other.clone()])?;
+/// y.eval()?;
+/// assert!(other.is_evaluated());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Depends {
     /// How many inputs are passed on.

@@ -29,11 +29,27 @@ impl Array {
     }
 
     /// True where the element is positive infinity.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([f32::INFINITY, f32::NEG_INFINITY, 1.0]);
+    /// assert_eq!(x.isposinf()?.to_vec::<bool>()?, [true, false, false]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn isposinf(&self) -> Result<Array> {
         self.infinite("isposinf", f64::INFINITY)
     }
 
     /// True where the element is negative infinity.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([f32::INFINITY, f32::NEG_INFINITY, 1.0]);
+    /// assert_eq!(x.isneginf()?.to_vec::<bool>()?, [false, true, false]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn isneginf(&self) -> Result<Array> {
         self.infinite("isneginf", f64::NEG_INFINITY)
     }
@@ -47,6 +63,14 @@ impl Array {
     }
 
     /// True where just one of two elements is nonzero.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let (a, b) = (array!([true, true, false]), array!([true, false, false]));
+    /// assert_eq!(a.logical_xor(b)?.to_vec::<bool>()?, [false, true, false]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn logical_xor(&self, other: impl IntoOperand) -> Result<Array> {
         let other = other.to_operand(self);
         self.logical_not()?.not_equal(other.logical_not()?)

@@ -4,6 +4,13 @@ use super::{Family, Gradient, OpInfo, Sample, info::kinds};
 use crate::{Array, Dtype, Error, Kind, Result};
 
 /// The range and precision of a floating-point dtype; of a complex one, those of its parts.
+///
+/// ```
+/// use olivine_core::{Dtype, finfo, FloatInfo};
+/// let info: FloatInfo = finfo(Dtype::BFloat16)?;
+/// assert_eq!((info.bits, info.eps, info.min), (16, 0.0078125, -info.max));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FloatInfo {
     /// The dtype of the numbers.
@@ -21,6 +28,13 @@ pub struct FloatInfo {
 }
 
 /// The range of an integer dtype.
+///
+/// ```
+/// use olivine_core::{Dtype, iinfo, IntegerInfo};
+/// let info: IntegerInfo = iinfo(Dtype::Int16)?;
+/// assert_eq!((info.min, info.max), (-32768, 32767));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegerInfo {
     /// The dtype.
@@ -95,6 +109,13 @@ pub fn iinfo(dtype: Dtype) -> Result<IntegerInfo> {
 }
 
 /// A family of dtypes; they form a tree.
+///
+/// ```
+/// use olivine_core::{Dtype, DtypeCategory, issubdtype};
+/// assert!(issubdtype(Dtype::Int8, DtypeCategory::Integer));
+/// assert!(issubdtype(DtypeCategory::Floating, DtypeCategory::Inexact));
+/// assert!(!issubdtype(Dtype::Bool, DtypeCategory::Number));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DtypeCategory {
     /// Every dtype.
@@ -117,6 +138,12 @@ pub enum DtypeCategory {
 
 impl DtypeCategory {
     /// The category that this one is a part of; none for all dtypes.
+    ///
+    /// ```
+    /// use olivine_core::DtypeCategory;
+    /// assert_eq!(DtypeCategory::Floating.parent(), Some(DtypeCategory::Inexact));
+    /// assert_eq!(DtypeCategory::Generic.parent(), None);
+    /// ```
     pub const fn parent(self) -> Option<DtypeCategory> {
         match self {
             DtypeCategory::Generic => None,
@@ -132,6 +159,12 @@ impl DtypeCategory {
 
 impl Dtype {
     /// The narrowest category it belongs to.
+    ///
+    /// ```
+    /// use olivine_core::{Dtype, DtypeCategory};
+    /// assert_eq!(Dtype::Uint8.category(), DtypeCategory::UnsignedInteger);
+    /// assert_eq!(Dtype::Bool.category(), DtypeCategory::Generic);
+    /// ```
     pub const fn category(self) -> DtypeCategory {
         match self.kind() {
             Kind::Bool => DtypeCategory::Generic,
@@ -144,6 +177,12 @@ impl Dtype {
 }
 
 /// A dtype or a category of dtypes.
+///
+/// ```
+/// use olivine_core::Dtype;
+/// use olivine_core::ops::dtypes::DtypeOrCategory;
+/// assert_eq!(DtypeOrCategory::from(Dtype::Int8), DtypeOrCategory::Dtype(Dtype::Int8));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DtypeOrCategory {
     /// One dtype.
@@ -193,6 +232,14 @@ pub fn issubdtype(
 }
 
 /// A kind of dtype as the array API standard names it.
+///
+/// ```
+/// use olivine_core::{Dtype, DtypeKind, isdtype};
+/// let kind: DtypeKind = "real floating".parse()?;
+/// assert!(isdtype(Dtype::BFloat16, &[DtypeKind::Bool, kind]));
+/// assert!("whole".parse::<DtypeKind>().is_err());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DtypeKind {
     /// One dtype.

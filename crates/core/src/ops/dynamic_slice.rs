@@ -14,6 +14,16 @@ use crate::{
 /// vector of integers. Along other axes it begins at zero.
 ///
 /// A negative position counts from the end; a part that is not inside fails the evaluation.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::dynamic_slice::DynamicSlice;
+/// let part = DynamicSlice { axes: [0].into_iter().collect(), shape: [2].into() };
+/// let y = Array::apply_one(part, [array!([1, 2, 3, 4]), array!([-2])])?;
+/// assert_eq!(y.to_vec::<i32>()?, [3, 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DynamicSlice {
     /// The axes that have a position, distinct.
@@ -24,6 +34,16 @@ pub struct DynamicSlice {
 
 /// A copy of the first input whose part that begins where the third input says, as
 /// [`DynamicSlice`] reads it, holds the second input.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::dynamic_slice::DynamicSliceUpdate;
+/// let part = DynamicSliceUpdate { axes: [0].into_iter().collect() };
+/// let y = Array::apply_one(part, [array!([1, 2, 3, 4]), array!([8, 9]), array!([1])])?;
+/// assert_eq!(y.to_vec::<i32>()?, [1, 8, 9, 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DynamicSliceUpdate {
     /// The axes that have a position, distinct.

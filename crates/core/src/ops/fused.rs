@@ -12,6 +12,19 @@ use crate::{
 };
 
 /// A scalar operation of a run.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::ops::{fused::{Fused, Scalar, ScalarStep}, scalar::Unary};
+/// let dtype = Dtype::Int32;
+/// let cast = ScalarStep { op: Scalar::Cast, inputs: [0].into_iter().collect(), dtype };
+/// let op = Scalar::Unary(Unary::Negative);
+/// let negative = ScalarStep { op, inputs: [1].into_iter().collect(), dtype };
+/// let run = Fused { steps: vec![cast, negative], outputs: [2].into(), reduce: None };
+/// assert_eq!(Array::apply_one(run, [array!([1.5, -2.5])])?.to_vec::<i32>()?, [-1, 2]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scalar {
     /// A function of one value.
@@ -47,6 +60,22 @@ impl Scalar {
 }
 
 /// One step of a run. Values are numbered: first the inputs, then the steps.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::ops::{fused::{Fused, Scalar, ScalarStep}, scalar::Binary};
+/// // Value 0 is the input, value 1 what this step makes of it.
+/// let step = |inputs: [u16; 2], op| ScalarStep {
+///     op: Scalar::Binary(op),
+///     inputs: inputs.into_iter().collect(),
+///     dtype: Dtype::Float32,
+/// };
+/// let steps = vec![step([0, 0], Binary::Add), step([1, 0], Binary::Multiply)];
+/// let run = Fused { steps, outputs: [2].into(), reduce: None };
+/// assert_eq!(Array::apply_one(run, [array!([1.0, 3.0])])?.to_vec::<f32>()?, [2.0, 18.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScalarStep {
     /// What is computed.
@@ -61,6 +90,19 @@ pub struct ScalarStep {
 ///
 /// It computes in blocks, so what lies between its steps never leaves the cache. Each element goes
 /// through the same functions as without fusion, so the results are the same bits.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::ops::fused::{Fused, Scalar, ScalarStep};
+/// use olivine_core::ops::{reduce::{Reduce, Reduction}, scalar::Unary};
+/// let (op, dtype) = (Scalar::Unary(Unary::Square), Dtype::Float32);
+/// let square = ScalarStep { op, inputs: [0].into_iter().collect(), dtype };
+/// let sum = Reduce { reduction: Reduction::Sum, axes: [0].into_iter().collect() };
+/// let run = Fused { steps: vec![square], outputs: [1].into(), reduce: Some(sum) };
+/// assert_eq!(Array::apply_one(run, [array!([3.0, 4.0])])?.to_vec::<f32>()?, [25.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fused {
     /// The steps, in order.

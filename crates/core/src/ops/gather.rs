@@ -14,6 +14,16 @@ use crate::{
 /// read; they share one shape. The result has that shape, then the axes that are not indexed.
 ///
 /// A negative position counts from the end; one that is still outside fails the evaluation.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::gather::Gather;
+/// let rows = Gather { axes: [0].into_iter().collect() };
+/// let x = array!([[1, 2], [3, 4], [5, 6]]);
+/// assert_eq!(Array::apply_one(rows, [x, array!([2, 0])])?.to_vec::<i32>()?, [5, 6, 1, 2]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Gather {
     /// The indexed axes, distinct, one for each index array.
@@ -22,6 +32,16 @@ pub struct Gather {
 
 /// Reads one element for each position: `out[.., i, ..] = x[.., indices[.., i, ..], ..]`. Both
 /// inputs have the same shape but for `axis`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::gather::GatherAxis;
+/// let x = array!([[1, 2], [3, 4]]);
+/// let y = Array::apply_one(GatherAxis { axis: 1 }, [x, array!([[1], [0]])])?;
+/// assert_eq!(y.to_vec::<i32>()?, [2, 3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatherAxis {
     /// The axis that the positions count along.

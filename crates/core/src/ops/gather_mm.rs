@@ -16,6 +16,16 @@ const OP: &str = "gather_mm";
 
 /// Products of chosen matrices: inputs are two arrays of matrices with one leading axis, and for
 /// each product the numbers of both on these axes.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::gather_mm::GatherMm;
+/// let (a, b) = (array!([[[1.0]], [[2.0]]]), array!([[[10.0]], [[100.0]]]));
+/// let inputs = [a, b, array!([0, 1, 1]), array!([1, 0, 1])];
+/// assert_eq!(Array::apply_one(GatherMm, inputs)?.to_vec::<f32>()?, [100.0, 20.0, 200.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatherMm;
 

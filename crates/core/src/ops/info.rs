@@ -5,6 +5,12 @@ use std::sync::Arc;
 use crate::{Array, Dtype, Kind, Result};
 
 /// The group an op is listed under in the documentation.
+///
+/// ```
+/// use olivine_core::ops::{Family, ops};
+/// let softmax = ops().iter().find(|op| op.name == "softmax").expect("it is listed");
+/// assert_eq!(softmax.family, Family::Reduction);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
     /// Scalar functions of one array.
@@ -34,6 +40,12 @@ pub enum Family {
 }
 
 /// The numbers a sample input is filled with.
+///
+/// ```
+/// use olivine_core::ops::{Domain, ops};
+/// let log = ops().iter().find(|op| op.name == "log").expect("it is listed");
+/// assert_eq!((log.samples)()[0].inputs[0].domain, Domain::Positive);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Domain {
     /// Roughly normal, both signs; integers within ±9 or from 0 to 9.
@@ -55,6 +67,12 @@ pub enum Domain {
 }
 
 /// One input of a sample.
+///
+/// ```
+/// use olivine_core::ops::{Domain, Input};
+/// let input = Input { shape: vec![2, 3], domain: Domain::Unit };
+/// assert_eq!(input, Input::new([2, 3], Domain::Unit));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// The sizes of its axes.
@@ -65,6 +83,11 @@ pub struct Input {
 
 impl Input {
     /// An input of `shape` filled from `domain`.
+    ///
+    /// ```
+    /// use olivine_core::ops::{Domain, Input};
+    /// assert_eq!(Input::new([4], Domain::Distinct).shape, [4]);
+    /// ```
     pub fn new(shape: impl Into<Vec<usize>>, domain: Domain) -> Self {
         Input {
             shape: shape.into(),
@@ -73,17 +96,33 @@ impl Input {
     }
 
     /// An input of positions on an axis of size `bound`.
+    ///
+    /// ```
+    /// use olivine_core::ops::{Domain, Input};
+    /// assert_eq!(Input::index([3], 10).domain, Domain::Index(10));
+    /// ```
     pub fn index(shape: impl Into<Vec<usize>>, bound: usize) -> Self {
         Self::new(shape, Domain::Index(bound))
     }
 
     /// An input filled with ordinary numbers.
+    ///
+    /// ```
+    /// use olivine_core::ops::{Domain, Input};
+    /// assert_eq!(Input::any([2, 2]), Input::new([2, 2], Domain::Any));
+    /// ```
     pub fn any(shape: impl Into<Vec<usize>>) -> Self {
         Self::new(shape, Domain::Any)
     }
 }
 
 /// Whether, and how, an op has a gradient.
+///
+/// ```
+/// use olivine_core::ops::{Gradient, ops};
+/// let find = |name| ops().iter().find(|op| op.name == name).expect("it is listed").gradient;
+/// assert_eq!((find("exp"), find("floor")), (Gradient::Smooth, Gradient::Zero));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gradient {
     /// It has one everywhere in the samples' domains: checked against finite differences.
@@ -100,6 +139,17 @@ pub enum Gradient {
 pub type SampleCall = Arc<dyn Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync>;
 
 /// One call of an op with particular shapes and parameters.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::ops::ops;
+/// let exp = ops().iter().find(|op| op.name == "exp").expect("it is listed");
+/// let sample = &(exp.samples)()[0];
+/// let x = Array::zeros(&sample.inputs[0].shape[..], Dtype::Float32)?;
+/// assert_eq!((sample.call)(&[x])?[0].max(..)?.item::<f32>()?, 1.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Sample {
     /// The parameters, in words: `"axis=0, keep"`. Empty if there are none.
@@ -112,6 +162,15 @@ pub struct Sample {
 
 impl Sample {
     /// A sample with one result.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_core::ops::{Input, Sample};
+    /// let sample = Sample::new("twice", [Input::any([2])], |x| x[0].multiply(2));
+    /// assert_eq!((sample.call)(&[array!([1, 2])])?[0].to_vec::<i32>()?, [2, 4]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(
         label: impl Into<String>,
         inputs: impl Into<Vec<Input>>,
@@ -121,6 +180,18 @@ impl Sample {
     }
 
     /// A sample with several results.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_core::ops::{Input, Sample};
+    /// let sample = Sample::many("by 2", [Input::any([1])], |x| {
+    ///     let (quotient, rest) = x[0].divmod(2)?;
+    ///     Ok(vec![quotient, rest])
+    /// });
+    /// assert_eq!((sample.call)(&[array!([5])])?[1].item::<i32>()?, 1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn many(
         label: impl Into<String>,
         inputs: impl Into<Vec<Input>>,
@@ -135,6 +206,13 @@ impl Sample {
 }
 
 /// What there is to know about one public op.
+///
+/// ```
+/// use olivine_core::ops::{OpInfo, ops};
+/// let matmul: &OpInfo = ops().iter().find(|op| op.name == "matmul").expect("it is listed");
+/// assert_eq!(matmul.signature, "matmul(a, b)");
+/// assert!(!(matmul.samples)().is_empty());
+/// ```
 #[derive(Clone)]
 pub struct OpInfo {
     /// The name, MLX's where MLX has the op.
@@ -155,6 +233,13 @@ pub struct OpInfo {
 
 impl OpInfo {
     /// True if arrays of `dtype` may be given.
+    ///
+    /// ```
+    /// use olivine_core::Dtype;
+    /// use olivine_core::ops::ops;
+    /// let invert = ops().iter().find(|op| op.name == "bitwise_invert").expect("it is listed");
+    /// assert!(invert.accepts(Dtype::Uint8) && !invert.accepts(Dtype::Float32));
+    /// ```
     pub fn accepts(&self, dtype: Dtype) -> bool {
         self.kinds.contains(&dtype.kind())
     }

@@ -10,6 +10,18 @@ use crate::{
 
 /// `s[i] = a[i] * s[i - 1] + b[i]` along an axis, for inputs `a` and `b` of one shape and dtype.
 /// The first factor multiplies nothing.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Tolerance};
+/// use olivine_core::ops::linear_scan::LinearScan;
+/// // Interest of ten per cent on what is there, and a deposit each year.
+/// let (factors, deposits) = (array!([1.1, 1.1, 1.1]), array!([100.0, 0.0, 10.0]));
+/// let balance = Array::apply_one(LinearScan { axis: 0, reverse: false }, [factors, deposits])?;
+/// let expected = array!([100.0, 110.0, 131.0]);
+/// assert!(balance.allclose(expected, Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LinearScan {
     /// The axis that is walked along.

@@ -10,6 +10,15 @@ use crate::{
 };
 
 /// `log(sum(exp(x)))` over the last axis, which stays with size one, without overflow.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::logsumexp::LogSumExp;
+/// let y = Array::apply_one(LogSumExp, [array!([[0.0, f32::NEG_INFINITY]])])?;
+/// assert_eq!((y.shape().dims(), y.item::<f32>()?), (&[1, 1][..], 0.0));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LogSumExp;
 

@@ -11,6 +11,15 @@ use crate::{
 /// The product of matrices in the last two axes; the axes before them are equal batches.
 ///
 /// Kernels read transposed and broadcast views as they are.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::matmul::Matmul;
+/// let (a, b) = (array!([[1.0, 2.0]]), array!([[3.0], [4.0]]));
+/// assert_eq!(Array::apply_one(Matmul, [a, b])?.item::<f32>()?, 11.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Matmul;
 

@@ -4,6 +4,15 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, dtypes::finfo, info
 use crate::{Array, Axes, Error, IntoOperand, Kind, Result, Shape, keep};
 
 /// What [`Array::nan_to_num`] writes in place of what is no finite number.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Finite};
+/// let x = array!([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
+/// let places = Finite { nan: 0.0, positive: Some(9.0), negative: None };
+/// assert_eq!(x.nan_to_num(places)?.to_vec::<f32>()?, [0.0, 9.0, f32::MIN]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Finite {
     /// In place of NaN.

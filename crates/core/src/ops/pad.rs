@@ -6,6 +6,17 @@ use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{Array, Error, IntoOperand, Result, Shape, shape::Strides};
 
 /// Which of the array's own elements a border repeats.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::pad::Border;
+/// let x = array!([1, 2, 3]);
+/// assert_eq!(x.pad_border(&[(2, 1)], Border::Edge)?.to_vec::<i32>()?, [1, 1, 1, 2, 3, 3]);
+/// assert_eq!(x.pad_border(&[(2, 1)], Border::Reflect)?.to_vec::<i32>()?, [3, 2, 1, 2, 3, 2]);
+/// assert_eq!(x.pad_border(&[(2, 1)], Border::Symmetric)?.to_vec::<i32>()?, [2, 1, 1, 2, 3, 3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Border {
     /// The nearest: `1 1 | 1 2 3 | 3 3`.

@@ -11,6 +11,17 @@ use crate::{
 };
 
 /// How a reduction combines elements.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::reduce::{Reduce, Reduction};
+/// let over = |reduction| Reduce { reduction, axes: [0].into_iter().collect() };
+/// let x = array!([2, 3, 4]);
+/// assert_eq!(Array::apply_one(over(Reduction::Prod), [x.clone()])?.item::<i32>()?, 24);
+/// assert_eq!(Array::apply_one(over(Reduction::Max), [x])?.item::<i32>()?, 4);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reduction {
     /// Their sum; zero of none.
@@ -28,6 +39,16 @@ pub enum Reduction {
 }
 
 /// Combines elements along axes, which stay with size one.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::reduce::{Reduce, Reduction};
+/// let columns = Reduce { reduction: Reduction::Sum, axes: [0].into_iter().collect() };
+/// let y = Array::apply_one(columns, [array!([[1, 2], [3, 4]])])?;
+/// assert_eq!((y.shape().dims(), y.to_vec::<i32>()?), (&[1, 2][..], vec![4, 6]));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reduce {
     /// How elements combine.
@@ -165,26 +186,64 @@ impl Array {
     }
 
     /// The product over axes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([[1, 2], [3, 4]]).prod(1)?.to_vec::<i32>()?, [2, 12]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn prod(&self, axes: impl Into<Axes>) -> Result<Array> {
         self.reduce(Reduction::Prod, axes, "prod")
     }
 
     /// The smallest element over axes; NaN if any is.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([[1.0, 2.0], [f32::NAN, 4.0]]).min(1)?.index(0)?.item::<f32>()?, 1.0);
+    /// assert!(array!([1.0, f32::NAN]).min(..)?.item::<f32>()?.is_nan());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn min(&self, axes: impl Into<Axes>) -> Result<Array> {
         self.reduce(Reduction::Min, axes, "min")
     }
 
     /// The greatest element over axes; NaN if any is.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([[1, 5], [7, 4]]).max(0)?.to_vec::<i32>()?, [7, 5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn max(&self, axes: impl Into<Axes>) -> Result<Array> {
         self.reduce(Reduction::Max, axes, "max")
     }
 
     /// True where all elements over axes are nonzero.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([[1, 1], [1, 0]]);
+    /// assert_eq!(x.all(1)?.to_vec::<bool>()?, [true, false]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn all(&self, axes: impl Into<Axes>) -> Result<Array> {
         self.astype(Dtype::Bool)?.reduce(Reduction::All, axes, "all")
     }
 
     /// True where any element over axes is nonzero.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([[0, 1], [0, 0]]);
+    /// assert_eq!(x.any(1)?.to_vec::<bool>()?, [true, false]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn any(&self, axes: impl Into<Axes>) -> Result<Array> {
         self.astype(Dtype::Bool)?.reduce(Reduction::Any, axes, "any")
     }
@@ -195,6 +254,13 @@ impl Array {
     }
 
     /// The mean over axes; NaN of none.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// assert_eq!(array!([[1, 2], [3, 4]]).mean(0)?.to_vec::<f32>()?, [2.0, 3.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn mean(&self, axes: impl Into<Axes>) -> Result<Array> {
         let axes = axes.into();
         let count = self.count(&axes, "mean")?;
@@ -205,6 +271,14 @@ impl Array {
     }
 
     /// The variance over axes, divided by the count less `ddof`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1.0, 2.0, 3.0]);
+    /// assert_eq!(x.var(.., 1)?.item::<f32>()?, 1.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn var(&self, axes: impl Into<Axes>, ddof: usize) -> Result<Array> {
         let axes = axes.into();
         let count = self.count(&axes, "var")?;
@@ -230,6 +304,14 @@ impl Array {
     }
 
     /// The standard deviation over axes: the square root of [`Array::var`].
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([2.0, 4.0, 6.0]);
+    /// assert_eq!(x.std(.., 1)?.item::<f32>()?, 2.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn std(&self, axes: impl Into<Axes>, ddof: usize) -> Result<Array> {
         self.var(axes, ddof)?.sqrt()
     }

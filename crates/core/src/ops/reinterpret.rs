@@ -14,6 +14,15 @@ const OP: &str = "view";
 
 /// The same bytes as elements of another dtype, which is not `bool`. If that is narrower or wider,
 /// the last axis grows or shrinks.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::ops::reinterpret::Reinterpret;
+/// let bits = Array::apply_one(Reinterpret { dtype: Dtype::Uint32 }, [array!([1.0])])?;
+/// assert_eq!(bits.to_vec::<u32>()?, [1.0f32.to_bits()]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Reinterpret {
     /// The dtype of the result.

@@ -42,6 +42,19 @@ impl Rule {
 }
 
 /// A derivative of a scalar function's result with respect to one input.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::scalar::{Partial, Unary};
+/// let x = array!([3.0]);
+/// assert!(matches!(Unary::Negative.partial(&x, &x.negative()?)?, Partial::MinusOne));
+/// let Partial::Is(slope) = Unary::Square.partial(&x, &x.square()?)? else {
+///     unreachable!("the slope of a square is no constant")
+/// };
+/// assert_eq!(slope.item::<f32>()?, 6.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub enum Partial {
     /// Zero wherever it exists.
     Zero,
@@ -82,9 +95,15 @@ fn check_kind(op: &'static str, dtype: Dtype, kinds: &'static [Kind]) -> Result<
 }
 
 macro_rules! unary {
-    ($($(#[doc = $doc:literal])+ $variant:ident $method:ident, $rule:ident, $kinds:ident, $domain:ident,
+    ($($(#[doc = $doc:literal])+ ($of:literal => $is:literal)
+        $variant:ident $method:ident, $rule:ident, $kinds:ident, $domain:ident,
         $gradient:ident |$x:pat_param, $y:pat_param| $partial:expr;)*) => {
         /// A scalar function of one argument.
+        ///
+        /// ```
+        /// use olivine_core::ops::scalar::Unary;
+        /// assert!(Unary::ALL.iter().any(|function| function.name() == "exp"));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum Unary {
@@ -96,6 +115,11 @@ macro_rules! unary {
             pub const ALL: &[Unary] = &[$(Unary::$variant),*];
 
             /// The name, as users know it.
+            ///
+            /// ```
+            /// use olivine_core::ops::scalar::Unary;
+            /// assert_eq!(Unary::ArcTan.name(), "arctan");
+            /// ```
             pub const fn name(self) -> &'static str {
                 match self { $(Unary::$variant => stringify!($method),)* }
             }
@@ -115,6 +139,16 @@ macro_rules! unary {
             }
 
             /// The derivative at `x`, where the function's value is `y`.
+            ///
+            /// ```
+            /// # use olivine_cpu as _;
+            /// use olivine_core::{array, ops::scalar::{Partial, Unary}};
+            /// let x = array!([0.0, 1.0]);
+            /// // The slope of the exponential is its value, which is there already.
+            /// let y = x.exp()?;
+            /// assert!(matches!(Unary::Exp.partial(&x, &y)?, Partial::Is(slope) if slope.id() == y.id()));
+            /// # Ok::<(), olivine_core::Error>(())
+            /// ```
             pub fn partial(self, x: &Array, y: &Array) -> Result<Partial> {
                 match self { $(Unary::$variant => { let ($x, $y) = (x, y); $partial })* }
             }
@@ -122,6 +156,17 @@ macro_rules! unary {
 
         impl Array {
             $($(#[doc = $doc])+
+            ///
+            /// ```
+            /// # use olivine_cpu as _;
+            /// # use olivine_core::Complex64;
+            /// use olivine_core::{Tolerance, array};
+            #[doc = concat!("let y = array!(", $of, ").", stringify!($method), "()?;")]
+            #[doc = concat!("let expected = array!(", $is, ");")]
+            /// assert_eq!(y.dtype(), expected.dtype());
+            /// assert!(y.allclose(expected, Tolerance::default())?.item::<bool>()?);
+            /// # Ok::<(), olivine_core::Error>(())
+            /// ```
             pub fn $method(&self) -> Result<Array> {
                 self.unary(Unary::$variant)
             })*
@@ -159,100 +204,146 @@ fn unary_samples(op: Unary, domain: Domain) -> Vec<Sample> {
 
 unary! {
     /// The absolute value, or the magnitude of a complex number.
+    ("[-1.5, 2.0]" => "[1.5, 2.0]")
     Abs abs, RealPart, ALL, NonZero, Smooth |x, y| match x.dtype() {
         Dtype::Complex64 => is(x.divide(y)),
         _ => is(x.sign()),
     };
     /// The inverse cosine, in radians.
+    ("[1.0, 0.0]" => "[0.0, 1.5707963]")
     ArcCos arccos, Inexact, ALL, Unit, Smooth
         |x, _| is(x.square()?.negative()?.add(1.0)?.rsqrt()?.negative());
     /// The inverse hyperbolic cosine.
+    ("[1.0, 2.0]" => "[0.0, 1.316958]")
     ArcCosh arccosh, Inexact, ALL, AboveOne, Smooth |x, _| is(x.square()?.subtract(1.0)?.rsqrt());
     /// The inverse sine, in radians.
+    ("[0.0, 1.0]" => "[0.0, 1.5707963]")
     ArcSin arcsin, Inexact, ALL, Unit, Smooth |x, _| is(x.square()?.negative()?.add(1.0)?.rsqrt());
     /// The inverse hyperbolic sine.
+    ("[0.0, 1.0]" => "[0.0, 0.8813736]")
     ArcSinh arcsinh, Inexact, ALL, Any, Smooth |x, _| is(x.square()?.add(1.0)?.rsqrt());
     /// The inverse tangent, in radians.
+    ("[0.0, 1.0]" => "[0.0, 0.7853982]")
     ArcTan arctan, Inexact, ALL, Any, Smooth |x, _| is(x.square()?.add(1.0)?.reciprocal());
     /// The inverse hyperbolic tangent.
+    ("[0.0, 0.5]" => "[0.0, 0.5493061]")
     ArcTanh arctanh, Inexact, ALL, Unit, Smooth |x, _| is(x.square()?.negative()?.add(1.0)?.reciprocal());
     /// Every bit flipped; for bool, the opposite truth value.
+    ("[0, 5]" => "[-1, -6]")
     BitwiseInvert bitwise_invert, Same, INTEGRAL, Any, Zero |_, _| Ok(Partial::Zero);
     /// The smallest whole number not below.
+    ("[-1.5, 1.5]" => "[-1.0, 2.0]")
     Ceil ceil, Same, REAL, Any, Zero |_, _| Ok(Partial::Zero);
     /// The complex conjugate; real numbers are their own.
+    ("[Complex64::new(1.0, 2.0)]" => "[Complex64::new(1.0, -2.0)]")
     Conjugate conjugate, Same, ALL, Any, Smooth |_, _| Ok(Partial::One);
     /// The cosine of an angle in radians.
+    ("[0.0, 1.0]" => "[1.0, 0.5403023]")
     Cos cos, Inexact, ALL, Any, Smooth |x, _| is(x.sin()?.negative());
     /// The hyperbolic cosine.
+    ("[0.0, 1.0]" => "[1.0, 1.5430806]")
     Cosh cosh, Inexact, ALL, Any, Smooth |x, _| is(x.sinh());
     /// The error function.
+    ("[0.0, 1.0]" => "[0.0, 0.8427008]")
     Erf erf, Inexact, REAL, Any, Smooth
         |x, _| is((x.square()?.negative()?.exp()?).multiply(std::f64::consts::FRAC_2_SQRT_PI));
     /// The inverse of the error function.
+    ("[0.0, 0.5]" => "[0.0, 0.4769363]")
     ErfInv erfinv, Inexact, REAL, Unit, Smooth
         |_, y| is((y.square()?.exp()?).multiply(1.0 / std::f64::consts::FRAC_2_SQRT_PI));
     /// e raised to the power of each element.
+    ("[0.0, 1.0]" => "[1.0, 2.7182817]")
     Exp exp, Inexact, ALL, Any, Smooth |_, y| Ok(Partial::Is(y.clone()));
     /// `exp(x) - 1`, exact near zero.
+    ("[0.0, 1e-5]" => "[0.0, 1.000005e-5]")
     Expm1 expm1, Inexact, REAL, Any, Smooth |_, y| is(y.add(1.0));
     /// The largest whole number not above.
+    ("[-1.5, 1.5]" => "[-2.0, 1.0]")
     Floor floor, Same, REAL, Any, Zero |_, _| Ok(Partial::Zero);
     /// The imaginary part; zero for real numbers.
+    ("[Complex64::new(1.0, 2.0)]" => "[2.0]")
     Imag imag, RealPart, ALL, Any, Zero |_, _| Ok(Partial::Zero);
     /// True where the element is neither infinite nor NaN.
+    ("[1.0, f32::INFINITY, f32::NAN]" => "[true, false, false]")
     IsFinite isfinite, Compare, ALL, Any, Zero |_, _| Ok(Partial::Zero);
     /// True where the element is infinite.
+    ("[1.0, f32::INFINITY, f32::NAN]" => "[false, true, false]")
     IsInf isinf, Compare, ALL, Any, Zero |_, _| Ok(Partial::Zero);
     /// True where the element is not a number.
+    ("[1.0, f32::INFINITY, f32::NAN]" => "[false, false, true]")
     IsNan isnan, Compare, ALL, Any, Zero |_, _| Ok(Partial::Zero);
     /// The natural logarithm.
+    ("[1.0, 10.0]" => "[0.0, 2.3025851]")
     Log log, Inexact, ALL, Positive, Smooth |x, _| is(x.reciprocal());
     /// The logarithm to base 10.
+    ("[1.0, 1000.0]" => "[0.0, 3.0]")
     Log10 log10, Inexact, ALL, Positive, Smooth
         |x, _| is(x.reciprocal()?.multiply(std::f64::consts::LOG10_E));
     /// `log(1 + x)`, exact near zero.
+    ("[0.0, 1e-5]" => "[0.0, 9.99995e-6]")
     Log1p log1p, Inexact, ALL, Positive, Smooth |x, _| is(x.add(1.0)?.reciprocal());
     /// The logarithm to base 2.
+    ("[1.0, 8.0]" => "[0.0, 3.0]")
     Log2 log2, Inexact, ALL, Positive, Smooth
         |x, _| is(x.reciprocal()?.multiply(std::f64::consts::LOG2_E));
     /// True where the element is zero.
+    ("[0.0, 2.0]" => "[true, false]")
     LogicalNot logical_not, Logic, ALL, Any, Zero |_, _| Ok(Partial::Zero);
     /// The element with its sign changed.
+    ("[1, -2]" => "[-1, 2]")
     Negative negative, Same, NUMBER, Any, Smooth |_, _| Ok(Partial::MinusOne);
     /// The real part.
+    ("[Complex64::new(1.0, 2.0)]" => "[1.0]")
     Real real, RealPart, ALL, Any, Smooth |_, _| Ok(Partial::One);
     /// One divided by the element.
+    ("[2.0, -4.0]" => "[0.5, -0.25]")
     Reciprocal reciprocal, Inexact, ALL, NonZero, Smooth |_, y| is(y.square()?.negative());
     /// The nearest whole number; ties go to the even one.
+    ("[0.5, 1.5, -1.6]" => "[0.0, 2.0, -2.0]")
     Round round, Same, ALL, Any, Zero |_, _| Ok(Partial::Zero);
     /// One divided by the square root.
+    ("[1.0, 4.0]" => "[1.0, 0.5]")
     Rsqrt rsqrt, Inexact, ALL, Positive, Smooth |x, y| is(y.divide(x)?.multiply(-0.5));
     /// The logistic function `1 / (1 + exp(-x))`.
+    ("[0.0, 1.0]" => "[0.5, 0.7310586]")
     Sigmoid sigmoid, Inexact, REAL, Any, Smooth |_, y| is(y.multiply(y.negative()?.add(1.0)?));
     /// −1, 0 or 1 by the element's sign; for complex numbers, the direction.
+    ("[-3.0, 0.0, 2.0]" => "[-1.0, 0.0, 1.0]")
     Sign sign, Same, ALL, NonZero, Zero |_, _| Ok(Partial::Zero);
     /// The sine of an angle in radians.
+    ("[0.0, 1.0]" => "[0.0, 0.841471]")
     Sin sin, Inexact, ALL, Any, Smooth |x, _| is(x.cos());
     /// The hyperbolic sine.
+    ("[0.0, 1.0]" => "[0.0, 1.1752012]")
     Sinh sinh, Inexact, ALL, Any, Smooth |x, _| is(x.cosh());
     /// The square root.
+    ("[4.0, 2.0]" => "[2.0, 1.4142135]")
     Sqrt sqrt, Inexact, ALL, Positive, Smooth |_, y| is(y.reciprocal()?.multiply(0.5));
     /// The element times itself.
+    ("[3, -4]" => "[9, 16]")
     Square square, Same, ALL, Any, Smooth |x, _| is(x.multiply(2));
     /// The tangent of an angle in radians.
+    ("[0.0, 1.0]" => "[0.0, 1.5574077]")
     Tan tan, Inexact, ALL, Unit, Smooth |_, y| is(y.square()?.add(1.0));
     /// The hyperbolic tangent.
+    ("[0.0, 1.0]" => "[0.0, 0.7615942]")
     Tanh tanh, Inexact, ALL, Any, Smooth |_, y| is(y.square()?.negative()?.add(1.0));
     /// The element without its fraction.
+    ("[-1.5, 1.5]" => "[-1.0, 1.0]")
     Trunc trunc, Same, REAL, Any, Zero |_, _| Ok(Partial::Zero);
 }
 
 macro_rules! binary {
-    ($($(#[doc = $doc:literal])+ $variant:ident $method:ident, $rule:ident, $kinds:ident,
+    ($($(#[doc = $doc:literal])+ ($a_of:literal, $b_of:literal => $is:literal)
+        $variant:ident $method:ident, $rule:ident, $kinds:ident,
         ($left:ident, $right:ident), $gradient:ident
         |$i:pat_param, $a:pat_param, $b:pat_param, $y:pat_param| $partial:expr;)*) => {
         /// A scalar function of two arguments.
+        ///
+        /// ```
+        /// use olivine_core::ops::scalar::Binary;
+        /// assert!(Binary::ALL.iter().any(|function| function.name() == "logaddexp"));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum Binary {
@@ -264,6 +355,11 @@ macro_rules! binary {
             pub const ALL: &[Binary] = &[$(Binary::$variant),*];
 
             /// The name, as users know it.
+            ///
+            /// ```
+            /// use olivine_core::ops::scalar::Binary;
+            /// assert_eq!(Binary::FloorDivide.name(), "floor_divide");
+            /// ```
             pub const fn name(self) -> &'static str {
                 match self { $(Binary::$variant => stringify!($method),)* }
             }
@@ -283,6 +379,16 @@ macro_rules! binary {
             }
 
             /// The derivative with respect to input `i`, at `a` and `b`, where the value is `y`.
+            ///
+            /// ```
+            /// # use olivine_cpu as _;
+            /// use olivine_core::{array, ops::scalar::{Binary, Partial}};
+            /// let (a, b) = (array!([3.0]), array!([4.0]));
+            /// let y = a.subtract(&b)?;
+            /// assert!(matches!(Binary::Subtract.partial(0, &a, &b, &y)?, Partial::One));
+            /// assert!(matches!(Binary::Subtract.partial(1, &a, &b, &y)?, Partial::MinusOne));
+            /// # Ok::<(), olivine_core::Error>(())
+            /// ```
             pub fn partial(self, i: usize, a: &Array, b: &Array, y: &Array) -> Result<Partial> {
                 match self {
                     $(Binary::$variant => { let ($i, $a, $b, $y) = (i, a, b, y); $partial })*
@@ -294,6 +400,17 @@ macro_rules! binary {
             $($(#[doc = $doc])+
             ///
             /// The operands broadcast together and meet in their common dtype.
+            ///
+            /// ```
+            /// # use olivine_cpu as _;
+            /// use olivine_core::{Tolerance, array};
+            #[doc = concat!("let a = array!(", $a_of, ");")]
+            #[doc = concat!("let y = a.", stringify!($method), "(array!(", $b_of, "))?;")]
+            #[doc = concat!("let expected = array!(", $is, ");")]
+            /// assert_eq!(y.dtype(), expected.dtype());
+            /// assert!(y.allclose(expected, Tolerance::default())?.item::<bool>()?);
+            /// # Ok::<(), olivine_core::Error>(())
+            /// ```
             pub fn $method(&self, other: impl IntoOperand) -> Result<Array> {
                 self.binary(Binary::$variant, &other.to_operand(self))
             })*
@@ -339,60 +456,81 @@ fn binary_samples(op: Binary, left: Domain, right: Domain) -> Vec<Sample> {
 
 binary! {
     /// The sum.
+    ("[1, 2]", "[10]" => "[11, 12]")
     Add add, Same, ALL, (Any, Any), Smooth |_, _, _, _| Ok(Partial::One);
     /// The angle of the point (b, a), in radians.
+    ("[1.0, 1.0]", "[1.0, -1.0]" => "[0.7853982, 2.3561945]")
     ArcTan2 arctan2, Inexact, REAL, (NonZero, NonZero), Smooth |i, a, b, _| {
         let scale = a.square()?.add(b.square()?)?.reciprocal()?;
         is(if i == 0 { b.multiply(scale) } else { a.multiply(scale)?.negative() })
     };
     /// The bits set in both.
+    ("[6]", "[3]" => "[2]")
     BitwiseAnd bitwise_and, Same, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The bits set in either.
+    ("[6]", "[3]" => "[7]")
     BitwiseOr bitwise_or, Same, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The bits set in just one.
+    ("[6]", "[3]" => "[5]")
     BitwiseXor bitwise_xor, Same, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The quotient; integers are divided as `float32`.
+    ("[1, 3]", "[2, 2]" => "[0.5, 1.5]")
     Divide divide, Inexact, ALL, (Any, NonZero), Smooth |i, _, b, y| {
         is(if i == 0 { b.reciprocal() } else { y.divide(b)?.negative() })
     };
     /// True where equal.
+    ("[1, 2]", "[1, 3]" => "[true, false]")
     Equal equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The quotient rounded down.
+    ("[7, -7]", "[2]" => "[3, -4]")
     FloorDivide floor_divide, Same, REAL, (Any, NonZero), Zero |_, _, _, _| Ok(Partial::Zero);
     /// True where a is greater.
+    ("[1, 2]", "[1]" => "[false, true]")
     Greater greater, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// True where a is greater or equal.
+    ("[0, 1, 2]", "[1]" => "[false, true, true]")
     GreaterEqual greater_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The bits moved up by b places.
+    ("[1, 3]", "[4]" => "[16, 48]")
     LeftShift left_shift, Shift, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// True where a is less.
+    ("[0, 1]", "[1]" => "[true, false]")
     Less less, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// True where a is less or equal.
+    ("[0, 1, 2]", "[1]" => "[true, true, false]")
     LessEqual less_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// `log(exp(a) + exp(b))` without overflow.
+    ("[1000.0]", "[1000.0]" => "[1000.6931]")
     LogAddExp logaddexp, Inexact, REAL, (Any, Any), Smooth |i, a, b, _| {
         let difference = if i == 0 { a.subtract(b) } else { b.subtract(a) };
         is(difference?.sigmoid())
     };
     /// True where both are nonzero.
+    ("[0, 1, 2]", "[1, 0, 3]" => "[false, false, true]")
     LogicalAnd logical_and, Logic, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// True where either is nonzero.
+    ("[0, 1, 0]", "[1, 0, 0]" => "[true, true, false]")
     LogicalOr logical_or, Logic, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The greater of two; NaN if either is.
+    ("[1, 5]", "[3]" => "[3, 5]")
     Maximum maximum, Same, ALL, (Any, Any), Smooth |i, a, b, _| {
         is(if i == 0 { a.greater(b) } else { a.less_equal(b) })
     };
     /// The lesser of two; NaN if either is.
+    ("[1, 5]", "[3]" => "[1, 3]")
     Minimum minimum, Same, ALL, (Any, Any), Smooth |i, a, b, _| {
         is(if i == 0 { a.less(b) } else { a.greater_equal(b) })
     };
     /// The product.
+    ("[[1], [2]]", "[10, 20]" => "[[10, 20], [20, 40]]")
     Multiply multiply, Same, ALL, (Any, Any), Smooth |i, a, b, _| {
         Ok(Partial::Is(if i == 0 { b.clone() } else { a.clone() }))
     };
     /// True where different.
+    ("[1, 2]", "[1, 3]" => "[false, true]")
     NotEqual not_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// a raised to the power b.
+    ("[2, 3]", "[10, 2]" => "[1024, 9]")
     Power power, Same, ALL, (Positive, Positive), Smooth |i, a, b, y| {
         is(if i == 0 {
             a.power(b.subtract(1)?)?.multiply(b)
@@ -403,12 +541,15 @@ binary! {
         })
     };
     /// The remainder of `floor_divide`; it has the sign of b.
+    ("[7, -7]", "[3]" => "[1, 2]")
     Remainder remainder, Same, REAL, (Any, NonZero), Smooth |i, a, b, _| {
         if i == 0 { Ok(Partial::One) } else { is(a.floor_divide(b)?.negative()) }
     };
     /// The bits moved down by b places.
+    ("[16, 48]", "[4]" => "[1, 3]")
     RightShift right_shift, Shift, INTEGRAL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// The difference.
+    ("[1, 2]", "[10]" => "[-9, -8]")
     Subtract subtract, Same, ALL, (Any, Any), Smooth |i, _, _, _| {
         Ok(if i == 0 { Partial::One } else { Partial::MinusOne })
     };
@@ -494,6 +635,15 @@ impl Array {
     }
 
     /// The same elements in row-major order in memory of their own.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([[1, 2], [3, 4]]).transpose(..)?;
+    /// assert_eq!(&x.data()?.strides[..], &[1, 2]);
+    /// assert_eq!(&x.contiguous()?.data()?.strides[..], &[2, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn contiguous(&self) -> Result<Array> {
         Ok(Array::record(Op::Copy, [self.clone()], self.spec().clone()))
     }

@@ -15,6 +15,18 @@ use crate::{
 };
 
 /// What happens where an update meets an element.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::scatter::Combine;
+/// let x = array!([1, 1]);
+/// let at = array!([0, 0]);
+/// let both = |combine| x.index_combine(combine, &at, array!([2, 3]))?.index(0)?.item::<i32>();
+/// assert_eq!((both(Combine::Assign)?, both(Combine::Add)?), (3, 6));
+/// assert_eq!((both(Combine::Multiply)?, both(Combine::Minimum)?), (6, 1));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Combine {
     /// The update takes its place; of several for one element, the last does.
@@ -50,6 +62,16 @@ impl Combine {
 
 /// A copy of the first input into which slices are written. Inputs: the array, one index array for
 /// each of `axes`, and the updates, of the shape that [`Gather`](super::gather::Gather) returns.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::scatter::{Combine, Scatter};
+/// let rows = Scatter { axes: [0].into_iter().collect(), combine: Combine::Add };
+/// let (x, at, updates) = (array!([[1, 2], [3, 4]]), array!([1]), array!([[10, 20]]));
+/// assert_eq!(Array::apply_one(rows, [x, at, updates])?.to_vec::<i32>()?, [1, 2, 13, 24]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scatter {
     /// The indexed axes, distinct, one for each index array.
@@ -60,6 +82,16 @@ pub struct Scatter {
 
 /// A copy of the first input into which elements are written along an axis. Inputs: the array,
 /// positions, and updates of the positions' shape.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::scatter::{Combine, ScatterAxis};
+/// let along = ScatterAxis { axis: 1, combine: Combine::Assign };
+/// let (x, at, updates) = (array!([[1, 2], [3, 4]]), array!([[1], [0]]), array!([[8], [9]]));
+/// assert_eq!(Array::apply_one(along, [x, at, updates])?.to_vec::<i32>()?, [1, 8, 9, 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScatterAxis {
     /// The axis that the positions count along.
@@ -363,6 +395,15 @@ impl Array {
     }
 
     /// A copy to which `values` are added at one position for each index along `axis`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, Dtype};
+    /// let x = Array::zeros([3], Dtype::Int32)?;
+    /// let y = x.scatter_add_axis(&array!([0, 2, 0]), array!([1, 10, 100]), 0)?;
+    /// assert_eq!(y.to_vec::<i32>()?, [101, 0, 10]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn scatter_add_axis(
         &self,
         indices: &Array,

@@ -9,6 +9,16 @@ use crate::{
 };
 
 /// Where a value goes among elements equal to it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::searchsorted::Side;
+/// let sorted = array!([1, 2, 2, 3]);
+/// assert_eq!(sorted.searchsorted(array!([2]), Side::Left)?.to_vec::<u32>()?, [1]);
+/// assert_eq!(sorted.searchsorted(array!([2]), Side::Right)?.to_vec::<u32>()?, [3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// Before them.
@@ -20,6 +30,16 @@ pub enum Side {
 
 /// For each element of the second input, how many elements of the first, a sorted vector of the
 /// same dtype, come before it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::searchsorted::{SearchSorted, Side};
+/// let search = SearchSorted { side: Side::Left };
+/// let at = Array::apply_one(search, [array!([1.0, 2.0]), array!([0.0, 1.5, 9.0])])?;
+/// assert_eq!(at.to_vec::<u32>()?, [0, 1, 2]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SearchSorted {
     /// Whether elements equal to the value come before it.

@@ -12,6 +12,16 @@ const OP: &str = "segmented_mm";
 
 /// The product of two matrices for each pair of bounds on the inner axis: inputs are the matrices
 /// and, as `int64` with two columns, the bounds.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::ops::segmented_mm::SegmentedMm;
+/// let (a, b) = (array!([[1.0, 2.0, 3.0]]), array!([[1.0], [1.0], [1.0]]));
+/// let bounds = array!([[0, 1], [1, 3]]).astype(Dtype::Int64)?;
+/// assert_eq!(Array::apply_one(SegmentedMm, [a, b, bounds])?.to_vec::<f32>()?, [1.0, 5.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SegmentedMm;
 

@@ -13,6 +13,17 @@ use crate::{
 
 /// A copy of the first input whose slice holds the second input. The slice has the second input's
 /// shape; the dtypes are equal.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::slice_update::SliceUpdate;
+/// let (starts, steps) = ([0].into_iter().collect(), [2].into_iter().collect());
+/// let every_other = SliceUpdate { starts, steps };
+/// let y = Array::apply_one(every_other, [array!([1, 2, 3]), array!([8, 9])])?;
+/// assert_eq!(y.to_vec::<i32>()?, [8, 2, 9]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SliceUpdate {
     /// The slice's first element along each axis.

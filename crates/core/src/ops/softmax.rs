@@ -10,6 +10,15 @@ use crate::{
 };
 
 /// The softmax over the last axis.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::softmax::Softmax;
+/// let y = Array::apply_one(Softmax, [array!([[0.0, f32::NEG_INFINITY]])])?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 0.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Softmax;
 

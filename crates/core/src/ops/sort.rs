@@ -10,10 +10,28 @@ use crate::{
 
 /// The elements of each line of the last axis in ascending order; equal ones keep theirs. NaN is
 /// greater than all numbers; complex numbers compare by real part, then by imaginary part.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::sort::Sort;
+/// let y = Array::apply_one(Sort, [array!([f32::NAN, 2.0, 1.0])])?.to_vec::<f32>()?;
+/// assert!(y[..2] == [1.0, 2.0] && y[2].is_nan());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Sort;
 
 /// The positions, as `uint32`, that put each line of the last axis in order.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::sort::ArgSort;
+/// let order = Array::apply_one(ArgSort { pivot: None }, [array!([30, 10, 20])])?;
+/// assert_eq!(order.to_vec::<u32>()?, [1, 2, 0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ArgSort {
     /// If given, only the element at this place of the result must be the right one, those before

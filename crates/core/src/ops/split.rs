@@ -4,6 +4,17 @@ use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{Array, Error, Result};
 
 /// Where to cut: into a number of equal parts, or before given positions.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::split::Sections;
+/// assert_eq!(Sections::from(3), Sections::Equal(3));
+/// assert_eq!(Sections::from([1, -1]), Sections::At(vec![1, -1]));
+/// let parts = array!([1, 2, 3, 4]).split([1, -1], 0)?;
+/// assert_eq!(parts[1].to_vec::<i32>()?, [2, 3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sections {
     /// This many parts of equal size.

@@ -9,6 +9,16 @@ use crate::{
 };
 
 /// The input's values, cut off from its history for transforms.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, grad};
+/// use olivine_core::ops::stop_gradient::StopGradient;
+/// let f = |x: &Array| x.multiply(Array::apply_one(StopGradient, [x.clone()])?);
+/// // As if the second factor were a number.
+/// assert_eq!(grad(f)(&array!(3.0))?.item::<f32>()?, 3.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct StopGradient;
 

@@ -4,6 +4,15 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds, scatte
 use crate::{Array, Dtype, Error, IntoOperand, Result};
 
 /// What [`Array::unique`] finds. Each part is computed only if it is used.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Unique};
+/// let found: Unique = array!([3, 1, 3]).unique(2, None::<i32>)?;
+/// assert_eq!(found.values.to_vec::<i32>()?, [1, 3]);
+/// assert_eq!(found.counts.to_vec::<i32>()?, [1, 2]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Unique {
     /// The distinct elements in ascending order, then the fill value.

@@ -12,6 +12,16 @@ use crate::{
 };
 
 /// The same elements under another shape or order.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, graph::{Op, Program}};
+/// use olivine_core::ops::view::View;
+/// let program = Program::trace(&[array!([[1, 2]])], |x| Ok(vec![x[0].transpose(..)?]))?;
+/// let Op::View(view) = &program.steps[0].op else { unreachable!("transposing is a view") };
+/// assert_eq!(view, &View::Transpose([1, 0].into_iter().collect()));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {
     /// No change; marks an argument of a transform.
@@ -33,6 +43,11 @@ pub enum View {
 
 impl View {
     /// The view's name, as users know it.
+    ///
+    /// ```
+    /// use olivine_core::ops::view::View;
+    /// assert_eq!((View::Broadcast.name(), View::Reshape.name()), ("broadcast_to", "reshape"));
+    /// ```
     pub fn name(&self) -> &'static str {
         match self {
             View::Alias => "alias",
@@ -160,8 +175,25 @@ impl View {
 }
 
 /// The target of a reshape; at most one size may be −1, to be worked out from the others.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Result};
+/// use olivine_core::ops::view::IntoReshape;
+/// fn last_axis(x: &Array, shape: impl IntoReshape) -> Result<usize> {
+///     x.reshape(shape)?.dim(-1)
+/// }
+/// let x = array!([1, 2, 3, 4, 5, 6]);
+/// assert_eq!((last_axis(&x, [2, -1])?, last_axis(&x, [3, 2])?), (3, 2));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait IntoReshape {
     /// The sizes as signed numbers.
+    ///
+    /// ```
+    /// use olivine_core::ops::view::IntoReshape;
+    /// assert_eq!(&[2, -1].sizes()[..], &[2, -1]);
+    /// ```
     fn sizes(&self) -> SmallVec<[i64; 4]>;
 }
 
@@ -323,6 +355,15 @@ impl Array {
     }
 
     /// One axis in place of axes `first` to `last`, both included.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 3, 4], Dtype::Float32)?;
+    /// assert_eq!(x.flatten(0, -1)?.shape().dims(), &[24]);
+    /// assert_eq!(x.flatten(1, 2)?.shape().dims(), &[2, 12]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn flatten(&self, first: i64, last: i64) -> Result<Array> {
         if self.ndim() == 0 {
             return Ok(self.reshape_to(Shape::from([1])));
@@ -349,6 +390,16 @@ impl Array {
     }
 
     /// The array without the given axes, each of which must have size one; `..` removes all such.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([1, 3, 1], Dtype::Float32)?;
+    /// assert_eq!(x.squeeze(..)?.shape().dims(), &[3]);
+    /// assert_eq!(x.squeeze(0)?.shape().dims(), &[3, 1]);
+    /// assert!(x.squeeze(1).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn squeeze(&self, axes: impl Into<crate::Axes>) -> Result<Array> {
         let axes = axes.into();
         let all = axes == crate::Axes::from(..);
@@ -368,6 +419,15 @@ impl Array {
     }
 
     /// A new axis of size one before position `axis` of the result.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1, 2, 3]);
+    /// assert_eq!(x.expand_dims(0)?.shape().dims(), &[1, 3]);
+    /// assert_eq!(x.expand_dims(-1)?.shape().dims(), &[3, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn expand_dims(&self, axis: i64) -> Result<Array> {
         let axis = normalize_axis(axis, self.ndim() + 1, "expand_dims")?;
         Ok(self.reshape_to(self.shape().insert_axis(axis, 1)))
@@ -411,6 +471,14 @@ impl Array {
     }
 
     /// Two axes exchanged.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 3, 4], Dtype::Float32)?;
+    /// assert_eq!(x.swapaxes(0, -1)?.shape().dims(), &[4, 3, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn swapaxes(&self, first: i64, second: i64) -> Result<Array> {
         let first = normalize_axis(first, self.ndim(), "swapaxes")?;
         let second = normalize_axis(second, self.ndim(), "swapaxes")?;
@@ -420,6 +488,14 @@ impl Array {
     }
 
     /// One axis moved to another position; the others keep their order.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// let x = Array::zeros([2, 3, 4], Dtype::Float32)?;
+    /// assert_eq!(x.moveaxis(0, -1)?.shape().dims(), &[3, 4, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn moveaxis(&self, source: i64, destination: i64) -> Result<Array> {
         let source = normalize_axis(source, self.ndim(), "moveaxis")?;
         let destination = normalize_axis(destination, self.ndim(), "moveaxis")?;
@@ -430,6 +506,15 @@ impl Array {
     }
 
     /// The array repeated along axes of size one and new leading axes, without copying.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let x = array!([1, 2]).broadcast_to([3, 2])?;
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 2, 1, 2, 1, 2]);
+    /// assert!(array!([1, 2]).broadcast_to([3]).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Array> {
         let shape = shape.into();
         shape.checked_bytes(self.dtype().size(), "broadcast_to")?;
@@ -446,8 +531,26 @@ impl Array {
 }
 
 /// An order of axes: `[1, 0]`, or `..` for all in reverse.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Result};
+/// use olivine_core::ops::view::IntoOrder;
+/// fn turned(x: &Array, order: impl IntoOrder) -> Result<Vec<i32>> {
+///     x.transpose(order)?.to_vec()
+/// }
+/// let x = array!([[1, 2], [3, 4]]);
+/// assert_eq!((turned(&x, ..)?, turned(&x, [0, 1])?), (vec![1, 3, 2, 4], vec![1, 2, 3, 4]));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait IntoOrder {
     /// The axes, or `None` for the reverse of all.
+    ///
+    /// ```
+    /// use olivine_core::ops::view::IntoOrder;
+    /// assert_eq!((..).order(), None);
+    /// assert_eq!([1, 0].order().as_deref(), Some(&[1, 0][..]));
+    /// ```
     fn order(&self) -> Option<SmallVec<[i64; 4]>>;
 }
 

@@ -47,16 +47,57 @@ pub(crate) fn export<R>(f: impl FnOnce() -> R) -> R {
 /// Lets compiled functions run without being traced, from any thread, until [`enable_compile`].
 ///
 /// It helps to find a mistake: a debugger then sees the function itself run, with values.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, compile, disable_compile};
+/// use std::cell::Cell;
+/// let calls = Cell::new(0);
+/// let f = compile(|x: &Array| {
+///     calls.set(calls.get() + 1);
+///     x.exp()
+/// });
+/// disable_compile();
+/// (f(&array!([1.0]))?, f(&array!([2.0]))?);
+/// assert_eq!(calls.get(), 2);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn disable_compile() {
     ENABLED.store(false, Ordering::Relaxed);
 }
 
 /// Undoes [`disable_compile`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, compile, disable_compile, enable_compile};
+/// use std::cell::Cell;
+/// let calls = Cell::new(0);
+/// let f = compile(|x: &Array| {
+///     calls.set(calls.get() + 1);
+///     x.exp()
+/// });
+/// disable_compile();
+/// enable_compile();
+/// (f(&array!([1.0]))?, f(&array!([2.0]))?);
+/// assert_eq!(calls.get(), 1);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn enable_compile() {
     ENABLED.store(true, Ordering::Relaxed);
 }
 
 /// How a function is compiled.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, compile_with, CompileOptions};
+/// let double = compile_with(CompileOptions { shapeless: true }, |x: &Array| x.multiply(2));
+/// assert_eq!(double(&array!([1, 2]))?.to_vec::<i32>()?, [2, 4]);
+/// // Not traced again for another length.
+/// assert_eq!(double(&array!([1, 2, 3]))?.to_vec::<i32>()?, [2, 4, 6]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CompileOptions {
     /// Whether arguments of other shapes, but of the same ranks and dtypes, use the same trace.

@@ -19,16 +19,44 @@ use crate::{Array, Result};
 /// ```
 pub trait Tree: Sized {
     /// The same tree with each array replaced, always in the same order.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Tree, array};
+    /// let tree = (array!([1]), array!([2]));
+    /// let doubled = Tree::map(&tree, &mut |x| x.multiply(2))?;
+    /// assert_eq!(doubled.1.item::<i32>()?, 4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn map(&self, f: &mut dyn FnMut(&Array) -> Result<Array>) -> Result<Self>;
 
     /// Appends what tells this tree from others of its type but for the arrays: lengths and keys.
     ///
     /// A compiled function is traced again for arguments of another structure.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, Tree};
+    /// let structure = |tree: &Vec<Array>| {
+    ///     let mut words = Vec::new();
+    ///     tree.structure(&mut words);
+    ///     words
+    /// };
+    /// let x = array!([1]);
+    /// assert_ne!(structure(&vec![x.clone()]), structure(&vec![x.clone(), x]));
+    /// ```
     fn structure(&self, words: &mut Vec<u64>) {
         words.push(self.leaves().len() as u64);
     }
 
     /// The arrays, in the order of [`Tree::map`].
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Tree};
+    /// let tree = (array!([1]), vec![array!([2]), array!([3])]);
+    /// assert_eq!(tree.leaves().len(), 3);
+    /// ```
     fn leaves(&self) -> Vec<Array> {
         let mut leaves = Vec::new();
         // The closure never fails, so there is no error to pass on.

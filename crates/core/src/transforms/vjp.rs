@@ -152,8 +152,29 @@ pub(crate) fn backward(
 }
 
 /// What a differentiated function returns: a loss, or a loss and something to pass on.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Result};
+/// use olivine_core::transforms::Objective;
+/// fn value(objective: &impl Objective) -> Result<f32> {
+///     objective.loss().item()
+/// }
+/// // A loss alone, or with something to pass on.
+/// assert_eq!(value(&array!(2.0))?, value(&(array!(2.0), "accuracy: 0.9"))?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait Objective: Sized {
     /// The scalar to differentiate.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_core::transforms::Objective;
+    /// let (loss, note) = (array!(0.5), 3);
+    /// assert_eq!((loss, note).loss().item::<f32>()?, 0.5);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn loss(&self) -> &Array;
 }
 

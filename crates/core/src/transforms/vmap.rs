@@ -18,12 +18,44 @@ use crate::{
 ///
 /// A number, or `None`, stands for all arrays of a tree; tuples, vectors and arrays of such stand
 /// for the parts of a tree of their own kind. [`LeafAxes`] lists the arrays one by one.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, vmap};
+/// // The first argument has its batch along the last axis; all examples share the second.
+/// let f = |(x, y): &(Array, Array)| x.multiply(y)?.sum(..);
+/// let columns = array!([[1, 2], [3, 4]]);
+/// let sums = vmap(f, (1, None::<i32>), 0)(&(columns, array!([1, 10])))?;
+/// assert_eq!(sums.to_vec::<i32>()?, [31, 42]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait BatchAxes<T> {
     /// Appends the axis of each array in `tree`, in the tree's order.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_core::transforms::BatchAxes;
+    /// let mut axes = Vec::new();
+    /// 0.append(&vec![array!([1]), array!([2])], &mut axes)?;
+    /// assert_eq!(axes, [Some(0), Some(0)]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn append(&self, tree: &T, axes: &mut Vec<Option<i64>>) -> Result<()>;
 }
 
 /// A batch axis for each array of a tree, in the order of [`Tree::leaves`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, vmap};
+/// use olivine_core::transforms::LeafAxes;
+/// let add = |x: &Vec<Array>| x[0].add(&x[1]);
+/// let axes = LeafAxes(vec![Some(0), None]);
+/// let sums = vmap(add, axes, 0)(&vec![array!([1, 2]), array!(10)])?;
+/// assert_eq!(sums.to_vec::<i32>()?, [11, 12]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LeafAxes(pub Vec<Option<i64>>);
 

@@ -23,6 +23,15 @@ use crate::{
 const MOST_AXES: usize = 128;
 
 /// Where a value in a program comes from.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, graph::{Program, Slot}};
+/// let x = array!([1.0]);
+/// let program = Program::trace(&[x], |x| Ok(vec![x[0].exp()?, x[0].clone()]))?;
+/// assert_eq!(program.outputs, [Slot::Step(0, 0), Slot::Input(0)]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Slot {
     /// An argument.
@@ -34,6 +43,16 @@ pub enum Slot {
 }
 
 /// One operation of a program.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, graph::{Program, Slot, Step}};
+/// let x = array!([1.0]);
+/// let program = Program::trace(&[x], |x| Ok(vec![x[0].exp()?]))?;
+/// let step: &Step = &program.steps[0];
+/// assert_eq!((step.op.name(), &step.inputs[..]), ("exp", &[Slot::Input(0)][..]));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// What is computed.
@@ -74,6 +93,18 @@ pub struct Program {
 
 impl Program {
     /// Traces `f`, which is called once with arrays like `examples` that have no values.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, graph::Program};
+    /// let x = array!([1.0, 2.0]);
+    /// let half = array!(0.5);
+    /// // What the function captures is a constant of the program.
+    /// let program = Program::trace(&[x.clone()], |x| Ok(vec![x[0].multiply(&half)?]))?;
+    /// assert_eq!(program.constants.len(), 1);
+    /// assert_eq!(program.call(&[x])?[0].to_vec::<f32>()?, [0.5, 1.0]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn trace(
         examples: &[Array],
         f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
@@ -133,12 +164,36 @@ impl Program {
     /// Does the same with fewer steps: equal ones once, unused ones not at all, and runs of scalar
     /// math, with a reduction at their end, as one. The results stay the same, bit for bit; see
     /// [`compile`](crate::compile) for the one exception.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Program};
+    /// let x = array!([1.0, 2.0]);
+    /// let f = |x: &[Array]| Ok(vec![x[0].exp()?.add(1.0)?.log()?]);
+    /// let mut program = Program::trace(&[x], f)?;
+    /// program.simplify();
+    /// // One call of a kernel does all three.
+    /// assert_eq!(program.steps.len(), 1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn simplify(&mut self) {
         self.tidy();
         self.fuse();
     }
 
     /// As [`Program::simplify`], but leaves each operation as it is.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, graph::Program};
+    /// let x = array!([1.0, 2.0]);
+    /// let f = |x: &[Array]| Ok(vec![x[0].exp()?.add(x[0].exp()?)?]);
+    /// let mut program = Program::trace(&[x], f)?;
+    /// program.tidy();
+    /// let names: Vec<&str> = program.steps.iter().map(|step| step.op.name()).collect();
+    /// assert_eq!(names, ["exp", "add"]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn tidy(&mut self) {
         self.share();
         self.prune();
@@ -170,6 +225,15 @@ impl Program {
     }
 
     /// The spec of a slot.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Dtype, graph::{Program, Spec}};
+    /// let x = array!([1.0, 2.0]);
+    /// let program = Program::trace(&[x], |x| Ok(vec![x[0].sum(..)?]))?;
+    /// assert_eq!(program.spec(program.outputs[0]), &Spec::new([], Dtype::Float32));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn spec(&self, slot: Slot) -> &Spec {
         match slot {
             Slot::Input(i) => &self.inputs[i as usize],
@@ -179,6 +243,17 @@ impl Program {
     }
 
     /// Checks that a program which was read from a file holds together.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, graph::{Program, Slot}};
+    /// let x = array!([1.0, 2.0]);
+    /// let mut program = Program::trace(&[x], |x| Ok(vec![x[0].exp()?]))?;
+    /// assert!(program.check().is_ok());
+    /// program.outputs = vec![Slot::Step(7, 0)];
+    /// assert!(program.check().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn check(&self) -> Result<()> {
         let fail = |what: String| {
             let reason = format!("the program is broken: {what}");
@@ -234,6 +309,18 @@ impl Program {
     }
 
     /// Whether arguments have the shapes and dtypes that the program takes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, graph::Program};
+    /// let x = array!([1.0, 2.0]);
+    /// let mut program = Program::trace(&[x.clone()], |x| Ok(vec![x[0].exp()?]))?;
+    /// let longer = array!([1.0, 2.0, 3.0]);
+    /// assert!(program.accepts(&[x]) && !program.accepts(&[longer.clone()]));
+    /// program.shapeless = true;
+    /// assert!(program.accepts(&[longer]));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn accepts(&self, arguments: &[Array]) -> bool {
         let fits = |(spec, argument): (&Spec, &Array)| {
             spec.dtype == argument.dtype()
@@ -247,6 +334,17 @@ impl Program {
     }
 
     /// The results for arguments.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, graph::Program};
+    /// let x = array!([1.0, 2.0]);
+    /// let program = Program::trace(&[x], |x| Ok(vec![x[0].add(1.0)?, x[0].sum(..)?]))?;
+    /// let results = program.call(&[array!([3.0, 4.0])])?;
+    /// assert_eq!(results[0].to_vec::<f32>()?, [4.0, 5.0]);
+    /// assert_eq!(results[1].item::<f32>()?, 7.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn call(&self, arguments: &[Array]) -> Result<Vec<Array>> {
         if !self.accepts(arguments) {
             let list = |specs: &mut dyn Iterator<Item = (&Shape, crate::Dtype)>| {

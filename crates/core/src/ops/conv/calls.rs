@@ -6,6 +6,17 @@ use super::{Conv, spread};
 use crate::{Array, Error, IntoOperand, Result};
 
 /// How [`Array::conv1d`], [`Array::conv2d`] and [`Array::conv3d`] slide weights over an input.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::ops::conv::ConvOptions;
+/// let x = Array::ones([1, 5, 1], Dtype::Float32)?;
+/// let weight = Array::ones([1, 3, 1], Dtype::Float32)?;
+/// let same = ConvOptions { padding: [1], ..ConvOptions::default() };
+/// assert_eq!(x.conv1d(&weight, same)?.to_vec::<f32>()?, [2.0, 3.0, 3.0, 3.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvOptions<const D: usize> {
     /// How far the weights move, along each axis.
@@ -25,6 +36,17 @@ impl<const D: usize> Default for ConvOptions<D> {
 }
 
 /// How [`Array::conv_transpose1d`] and its kin spread an input.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::ops::conv::ConvTransposeOptions;
+/// let x = array!([[[1.0], [2.0]]]);
+/// let weight = Array::ones([1, 2, 1], Dtype::Float32)?;
+/// let apart = ConvTransposeOptions { stride: [2], ..ConvTransposeOptions::default() };
+/// assert_eq!(x.conv_transpose1d(&weight, apart)?.to_vec::<f32>()?, [1.0, 1.0, 2.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvTransposeOptions<const D: usize> {
     /// How far apart neighbours of the input come to lie, along each axis.
@@ -53,6 +75,17 @@ impl<const D: usize> Default for ConvTransposeOptions<D> {
 
 /// Everything a convolution may have. A list has an entry for each axis, or one for all; an empty
 /// one is the usual: ones, and no padding.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::conv::ConvGeneralOptions;
+/// let x = array!([[[1.0], [2.0], [3.0]]]);
+/// let weight = array!([[[1.0], [10.0]]]);
+/// let flipped = ConvGeneralOptions { flip: true, ..ConvGeneralOptions::default() };
+/// assert_eq!(x.conv_general(&weight, &flipped)?.to_vec::<f32>()?, [12.0, 23.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvGeneralOptions {
     /// How far the weights move.
@@ -83,6 +116,16 @@ impl Default for ConvGeneralOptions {
 }
 
 /// Which part of a discrete convolution is kept.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::ops::conv::ConvolveMode;
+/// let (x, y) = (array!([1.0, 2.0, 3.0]), array!([1.0, 1.0]));
+/// assert_eq!(x.convolve(&y, ConvolveMode::Full)?.to_vec::<f32>()?, [1.0, 3.0, 5.0, 3.0]);
+/// assert_eq!(x.convolve(&y, ConvolveMode::Valid)?.to_vec::<f32>()?, [3.0, 5.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ConvolveMode {
     /// All of it.

@@ -21,6 +21,24 @@ use crate::{
 ///
 /// The input is spread by `input_dilation`, padded, or cut where the padding is negative, and the
 /// weights, spread by `kernel_dilation`, slide over it by `stride`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::ops::conv::Conv;
+/// let one = || [1].into_iter().collect();
+/// let conv = Conv {
+///     stride: one(),
+///     padding: [(1, 0)].into_iter().collect(),
+///     kernel_dilation: one(),
+///     input_dilation: one(),
+///     groups: 1,
+///     flip: false,
+/// };
+/// let (x, weight) = (array!([[[1.0], [2.0]]]), array!([[[10.0], [1.0]]]));
+/// assert_eq!(Array::apply_one(conv, [x, weight])?.to_vec::<f32>()?, [1.0, 12.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conv {
     /// How far the weights move, along each axis.

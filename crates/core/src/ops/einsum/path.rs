@@ -8,6 +8,18 @@ use super::parse::{Equation, Label};
 const FEW: usize = 6;
 
 /// An order of multiplications, as [`einsum_path`](super::einsum_path) finds it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype, einsum_path, EinsumPath};
+/// let a = Array::ones([2, 100], Dtype::Float32)?;
+/// let b = Array::ones([100, 50], Dtype::Float32)?;
+/// let c = Array::ones([50, 3], Dtype::Float32)?;
+/// let path: EinsumPath = einsum_path("ij,jk,kl->il", &[&a, &b, &c])?;
+/// assert_eq!(path.contractions, [vec![0, 1], vec![0, 1]]);
+/// assert!(path.flops < path.naive_flops);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EinsumPath {
     /// For each step, the places of the operands that are taken out of the list; their product is

@@ -14,6 +14,19 @@ use crate::{
 const OP: &str = "scaled_dot_product_attention";
 
 /// Which keys a query sees.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::fast::{AttentionMask, AttentionOptions, scaled_dot_product_attention};
+/// let q = Array::zeros([1, 1, 2, 4], Dtype::Float32)?;
+/// let v = array!([[[[1.0], [3.0]]]]);
+/// let options = AttentionOptions { scale: 0.5, mask: AttentionMask::Causal, sinks: None };
+/// // The first query sees the first key only, the second one both.
+/// let y = scaled_dot_product_attention(&q, &q, &v, &options)?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Default)]
 pub enum AttentionMask<'a> {
     /// All.
@@ -27,6 +40,19 @@ pub enum AttentionMask<'a> {
 }
 
 /// The arguments of [`scaled_dot_product_attention`] besides the arrays that meet in it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::fast::{AttentionMask, AttentionOptions, scaled_dot_product_attention};
+/// let x = Array::zeros([1, 1, 1, 4], Dtype::Float32)?;
+/// // A sink takes part of the weight, here half, and gives nothing.
+/// let sink = array!([0.0]);
+/// let options = AttentionOptions { scale: 1.0, mask: AttentionMask::None, sinks: Some(&sink) };
+/// let y = scaled_dot_product_attention(&x, &x, &x.ones_like()?, &options)?;
+/// assert_eq!(y.to_vec::<f32>()?, [0.5; 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct AttentionOptions<'a> {
     /// Multiplies dot products; usually one over the root of a head's size.
@@ -40,6 +66,17 @@ pub struct AttentionOptions<'a> {
 /// Attention of queries (batch, heads, queries, size) to keys and values (batch, key heads, keys,
 /// size). The inputs after these are the mask, of the scores' full shape, and the sinks, as far as
 /// they are there.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::fast::ScaledDotProductAttention;
+/// let plain = ScaledDotProductAttention { scale: 1.0, causal: false, mask: false, sinks: false };
+/// let x = Array::zeros([1, 1, 2, 4], Dtype::Float32)?;
+/// let v = array!([[[[1.0], [3.0]]]]);
+/// assert_eq!(Array::apply_one(plain, [x.clone(), x, v])?.to_vec::<f32>()?, [2.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScaledDotProductAttention {
     /// Multiplies dot products.
@@ -55,6 +92,21 @@ pub struct ScaledDotProductAttention {
 
 /// The gradients of [`ScaledDotProductAttention`] with respect to queries, keys and values. After
 /// its inputs come its output and the cotangent.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::fast::{ScaledDotProductAttention, ScaledDotProductAttentionVjp};
+/// let (mask, sinks) = (false, false);
+/// let forward = ScaledDotProductAttention { scale: 1.0, causal: false, mask, sinks };
+/// let x = Array::zeros([1, 1, 1, 2], Dtype::Float32)?;
+/// let cotangent = x.ones_like()?;
+/// let inputs = [x.clone(), x.clone(), x.clone(), x, cotangent];
+/// let gradients = Array::apply(ScaledDotProductAttentionVjp { forward }, inputs)?;
+/// // There is one key, so all of the cotangent goes to its value.
+/// assert_eq!(gradients[2].to_vec::<f32>()?, [1.0, 1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ScaledDotProductAttentionVjp {
     /// The operation whose gradients these are.
@@ -63,6 +115,15 @@ pub struct ScaledDotProductAttentionVjp {
 
 impl ScaledDotProductAttention {
     /// The mask and the sinks among the inputs.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::fast::ScaledDotProductAttention;
+    /// let (mask, sinks) = (false, true);
+    /// let with_sinks = ScaledDotProductAttention { scale: 1.0, causal: true, mask, sinks };
+    /// let names = ["queries", "keys", "values", "sinks"];
+    /// assert_eq!(with_sinks.parameters(&names), (None, Some(&"sinks")));
+    /// ```
     pub fn parameters<T>(self, inputs: &[T]) -> (Option<&T>, Option<&T>) {
         let mask = self.mask.then(|| &inputs[3]);
         let sinks = self.sinks.then(|| &inputs[3 + usize::from(self.mask)]);

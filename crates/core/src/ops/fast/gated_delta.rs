@@ -17,6 +17,19 @@ const OP: &str = "gated_delta_update";
 /// heads, key size), values (batch, steps, heads, value size), gates and rates (batch, steps,
 /// heads), the state (batch, heads, value size, key size); and, if there is one, a mask of `bool`
 /// (batch, steps). Outputs: what was read, of the values' shape, and the last state.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::fast::GatedDeltaUpdate;
+/// let ones = |shape: &[usize]| Array::ones(shape, Dtype::Float32);
+/// let (key, gate) = (ones(&[1, 1, 1, 1])?, ones(&[1, 1, 1])?);
+/// let state = Array::zeros([1, 1, 1, 1], Dtype::Float32)?;
+/// let inputs = [key.clone(), key.clone(), key, gate.clone(), gate, state];
+/// let outputs = Array::apply(GatedDeltaUpdate { mask: false }, inputs)?;
+/// assert_eq!((outputs[0].item::<f32>()?, outputs[1].item::<f32>()?), (1.0, 1.0));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatedDeltaUpdate {
     /// Whether there is a mask.
@@ -126,6 +139,19 @@ impl Primitive for GatedDeltaUpdate {
 }
 
 /// The inputs of [`gated_delta_update`] besides queries, keys and values.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype, keep};
+/// use olivine_core::fast::{GatedDelta, gated_delta_update};
+/// let x = Array::ones([1, 1, 1, 1], Dtype::Float32)?;
+/// let (keep, ignore) = (array!([[[0.5]]]), array!([[[0.0]]]));
+/// let gates = GatedDelta { gamma: &keep, beta: &ignore, state: Some(&x), mask: None };
+/// // The state fades to a half, and the rate of zero lets no new value in.
+/// let (_, state) = gated_delta_update(&x, &x, &x, &gates)?;
+/// assert_eq!(state.item::<f32>()?, 0.5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct GatedDelta<'a> {
     /// What is kept of the state from one step to the next: (batch, steps, heads).

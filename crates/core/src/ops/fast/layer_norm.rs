@@ -13,6 +13,16 @@ use crate::{
 
 /// Shifts and scales the last axis to mean zero and variance one. The inputs after the array are
 /// the weight and the bias, as far as they are there.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::fast::LayerNorm;
+/// let plain = LayerNorm { eps: 0.0, weight: false, bias: false };
+/// let y = Array::apply_one(plain, [array!([[1.0, 3.0]])])?;
+/// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LayerNorm {
     /// Added to the variance.
@@ -26,6 +36,18 @@ pub struct LayerNorm {
 
 /// The gradients of [`LayerNorm`] with respect to its inputs, which come first; the cotangent is
 /// the last input.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::fast::{LayerNorm, LayerNormVjp};
+/// let forward = LayerNorm { eps: 0.0, weight: false, bias: true };
+/// let (x, bias) = (array!([[1.0, 3.0], [4.0, 2.0]]), array!([0.0, 0.0]));
+/// let gradients = Array::apply(LayerNormVjp { forward }, [x.clone(), bias, x.ones_like()?])?;
+/// // The gradient of the bias is the sum of the cotangents.
+/// assert_eq!(gradients[1].to_vec::<f32>()?, [2.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LayerNormVjp {
     /// The operation whose gradients these are.

@@ -12,6 +12,15 @@ use crate::{
 };
 
 /// Divides the last axis by the root of its mean square; a second input multiplies it.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::fast::RmsNorm;
+/// let y = Array::apply_one(RmsNorm { eps: 0.0 }, [array!([[3.0, -3.0]])])?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, -1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RmsNorm {
     /// Added to the mean square.
@@ -21,6 +30,17 @@ pub struct RmsNorm {
 
 /// The gradients of [`RmsNorm`] with respect to its inputs, which come first; the cotangent is the
 /// last input.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::fast::RmsNormVjp;
+/// let x = array!([[2.0, 2.0]]);
+/// // Along the vector itself nothing changes, since its length does not count.
+/// let gradients = Array::apply(RmsNormVjp { eps: 0.0 }, [x.clone(), x])?;
+/// assert_eq!(gradients[0].to_vec::<f32>()?, [0.0, 0.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RmsNormVjp {
     /// Added to the mean square.

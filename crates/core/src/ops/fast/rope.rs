@@ -14,6 +14,18 @@ use crate::{
 const OP: &str = "rope";
 
 /// The angle that each pair of elements turns by from one position to the next.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::fast::{RopeFrequencies, RopeOptions, rope};
+/// let x = array!([[[0.0, 0.0], [1.0, 0.0]]]);
+/// let frequencies = RopeFrequencies::Wavelengths(array!([2.0 / std::f32::consts::PI]));
+/// // A quarter turn from one position to the next.
+/// let y = rope(&x, &RopeOptions { frequencies, ..RopeOptions::new(2) })?;
+/// assert!((y.index((0, 1, 1))?.item::<f32>()? - 1.0).abs() < 1e-6);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub enum RopeFrequencies {
     /// Pair `i` of `n` turns by `base^(-i / n)`.
@@ -23,6 +35,18 @@ pub enum RopeFrequencies {
 }
 
 /// The position of the first row.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype, Tolerance};
+/// use olivine_core::fast::{RopeOffset, RopeOptions, rope};
+/// let x = Array::ones([1, 4, 8], Dtype::Float32)?;
+/// let whole = rope(&x, &RopeOptions::new(8))?;
+/// let offset = RopeOffset::At(3);
+/// let last = rope(&x.index((.., 3..))?, &RopeOptions { offset, ..RopeOptions::new(8) })?;
+/// assert!(last.allclose(whole.index((.., 3..))?, Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub enum RopeOffset {
     /// The same for every batch.
@@ -32,6 +56,17 @@ pub enum RopeOffset {
 }
 
 /// How [`rope`] turns.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::fast::{RopeOptions, rope};
+/// let x = Array::ones([1, 2, 8], Dtype::Float32)?;
+/// // Four elements turn and four stay.
+/// let y = rope(&x, &RopeOptions { traditional: true, ..RopeOptions::new(4) })?;
+/// assert_eq!(y.index((0, 1, 4..))?.to_vec::<f32>()?, [1.0; 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct RopeOptions {
     /// How many of the last axis's elements turn: an even number. The rest stays as it is.
@@ -48,6 +83,13 @@ pub struct RopeOptions {
 
 impl RopeOptions {
     /// Halves of `dims` elements turn with the base 10,000 from position zero on.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::fast::RopeOptions;
+    /// let options = RopeOptions::new(64);
+    /// assert_eq!((options.dims, options.traditional, options.scale), (64, false, 1.0));
+    /// ```
     pub fn new(dims: usize) -> Self {
         RopeOptions {
             dims,
@@ -62,6 +104,19 @@ impl RopeOptions {
 /// Turns pairs of elements of the last axis by an angle that grows along the axis before it. The
 /// inputs after the array are the offsets (int32) and the wavelengths (float32), as far as the
 /// fields leave them to inputs.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Tolerance};
+/// use olivine_core::fast::Rope;
+/// let (base, offset) = (Some(1e4), Some(5));
+/// let turn = Rope { dims: 2, traditional: true, base, scale: 1.0, offset, inverse: false };
+/// let back = Rope { inverse: true, ..turn };
+/// let x = array!([[[3.0, 4.0]]]);
+/// let y = Array::apply_one(back, [Array::apply_one(turn, [x.clone()])?])?;
+/// assert!(x.allclose(y, Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Rope {
     /// How many elements of the last axis turn.
@@ -82,6 +137,14 @@ pub struct Rope {
 
 impl Rope {
     /// The offsets and the wavelengths among the inputs.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::fast::Rope;
+    /// let (base, offset) = (Some(1e4), None);
+    /// let rope = Rope { dims: 2, traditional: true, base, scale: 1.0, offset, inverse: false };
+    /// assert_eq!(rope.parameters(&["array", "offsets"]), (Some(&"offsets"), None));
+    /// ```
     pub fn parameters<T>(self, inputs: &[T]) -> (Option<&T>, Option<&T>) {
         let offset = self.offset.is_none().then(|| &inputs[1]);
         let wavelengths = self
@@ -92,6 +155,12 @@ impl Rope {
     }
 
     /// The angle per position of each pair, for a base.
+    ///
+    /// ```
+    /// use olivine_core::fast::Rope;
+    /// let speeds = Rope::speeds(4, 100.0);
+    /// assert!((speeds[0] - 1.0).abs() < 1e-6 && (speeds[1] - 0.1).abs() < 1e-6);
+    /// ```
     pub fn speeds(dims: usize, base: f32) -> Vec<f32> {
         let pairs = dims / 2;
         let step = base.ln() / pairs as f32;

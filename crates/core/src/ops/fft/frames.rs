@@ -4,6 +4,18 @@ use super::{Norm, fft, ifft, irfft, rfft};
 use crate::{Array, Dtype, Error, Result, Shape, ops::scatter::Combine};
 
 /// What a signal is continued with beyond its ends.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::fft::{self, Border, Stft};
+/// let x = Array::ones([8], Dtype::Float32)?;
+/// let frames = |pad_mode| fft::stft(&x, &Stft { n_fft: 4, pad_mode, ..Stft::default() });
+/// // With zeros beyond its ends, the first frame has half of the signal.
+/// assert_eq!(frames(Border::Edge)?.index((0, 0))?.real()?.item::<f32>()?, 4.0);
+/// assert_eq!(frames(Border::Constant)?.index((0, 0))?.real()?.item::<f32>()?, 2.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Border {
     /// The signal mirrored at its first and last element.
@@ -16,6 +28,17 @@ pub enum Border {
 }
 
 /// The options of [`stft`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::fft::{self, Stft};
+/// let x = Array::ones([16], Dtype::Float32)?;
+/// let options = Stft { n_fft: 8, hop_length: Some(4), ..Stft::default() };
+/// // Five frames, each with the frequencies from zero to half of the rate.
+/// assert_eq!(fft::stft(&x, &options)?.shape().dims(), &[5, 5]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stft {
     /// The size of the transform, 2048 by default.
@@ -52,6 +75,17 @@ impl Default for Stft {
 }
 
 /// The options of [`istft`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::fft::{self, Istft, Stft};
+/// let x = array!([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+/// let frames = fft::stft(&x, &Stft { n_fft: 4, ..Stft::default() })?;
+/// let back = fft::istft(&frames, &Istft { length: Some(8), ..Istft::default() })?;
+/// assert!(back.subtract(&x)?.abs()?.max(..)?.item::<f32>()? < 1e-5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Istft {
     /// The size of the transform; by default what the number of frequencies says, taken as even.

@@ -10,6 +10,16 @@ use crate::{
 };
 
 /// What kind of numbers go in and come out.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::fft::{Fft, Kind};
+/// let spectrum = array!([4.0, 0.0, 0.0]).astype(Dtype::Complex64)?;
+/// let transform = Fft { axes: vec![1], kind: Kind::ToReal(4), scale: 0.25 };
+/// assert_eq!(Array::apply_one(transform, [spectrum])?.to_vec::<f32>()?, [1.0; 4]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Complex numbers both, with `exp(-2πi…)`.
@@ -23,6 +33,16 @@ pub enum Kind {
 }
 
 /// A Fourier transform over axes, times a factor.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::fft::{Fft, Kind};
+/// let transform = Fft { axes: vec![1], kind: Kind::FromReal, scale: 0.5 };
+/// let y = Array::apply_one(transform, [array!([1.0, 1.0, 1.0, 1.0])])?;
+/// assert_eq!(y.real()?.to_vec::<f32>()?, [2.0, 0.0, 0.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fft {
     /// The axes, counted from the end: 1 is the last.

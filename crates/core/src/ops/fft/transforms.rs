@@ -4,6 +4,18 @@ use super::{Fft, Kind};
 use crate::{Array, Dtype, Error, Result};
 
 /// Which direction the factor `1 / n` goes with, n being the number of elements in a transform.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::fft::{self, Norm};
+/// let x = array!([1.0, 1.0, 1.0, 1.0]);
+/// let first = |norm| fft::rfft(&x, None, -1, norm)?.real()?.index(0)?.item::<f32>();
+/// assert_eq!(first(Norm::Backward)?, 4.0);
+/// assert_eq!(first(Norm::Ortho)?, 2.0);
+/// assert_eq!(first(Norm::Forward)?, 1.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Norm {
     /// The inverse transform.

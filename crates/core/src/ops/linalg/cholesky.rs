@@ -9,6 +9,15 @@ use crate::{
 };
 
 /// The lower triangle L with `L L^T = a`, where the lower triangle of `a` is read.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::Cholesky;
+/// let l = Array::apply_one(Cholesky, [array!([[4.0, 0.0], [2.0, 5.0]])])?;
+/// assert_eq!(l.to_vec::<f32>()?, [2.0, 0.0, 1.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cholesky;
 

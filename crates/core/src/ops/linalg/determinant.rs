@@ -12,14 +12,41 @@ use crate::{
 };
 
 /// The determinants of square matrices.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::Determinant;
+/// let determinants = Array::apply_one(Determinant, [array!([[[2.0]], [[3.0]]])])?;
+/// assert_eq!(determinants.to_vec::<f32>()?, [2.0, 3.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Determinant;
 
 /// The matrices of cofactors of square matrices: the derivative of the determinant.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Tolerance};
+/// use olivine_core::linalg::Cofactors;
+/// let y = Array::apply_one(Cofactors, [array!([[1.0, 2.0], [3.0, 4.0]])])?;
+/// assert!(y.allclose(array!([[4.0, -3.0], [-2.0, 1.0]]), Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cofactors;
 
 /// The signs of determinants and the logarithms of their magnitudes.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::SignedLogDeterminant;
+/// let outputs = Array::apply(SignedLogDeterminant, [array!([[0.0, 1.0], [1.0, 0.0]])])?;
+/// assert_eq!((outputs[0].item::<f32>()?, outputs[1].item::<f32>()?), (-1.0, 0.0));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SignedLogDeterminant;
 

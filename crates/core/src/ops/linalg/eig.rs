@@ -14,6 +14,16 @@ use crate::{
 const OP: &str = "linalg.eig";
 
 /// The eigenvalues of square matrices, and with vectors the right ones as columns, in `complex64`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::linalg::Eig;
+/// let a = array!([[2.0, 1.0], [0.0, 3.0]]);
+/// assert_eq!(Array::apply(Eig { vectors: false }, [a.clone()])?.len(), 1);
+/// assert_eq!(Array::apply(Eig { vectors: true }, [a])?[0].dtype(), Dtype::Complex64);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Eig {
     /// Whether vectors are wanted.

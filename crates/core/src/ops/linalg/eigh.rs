@@ -16,6 +16,16 @@ use crate::{
 const OP: &str = "linalg.eigh";
 
 /// One half of a matrix, with the diagonal.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::linalg::{self, Triangle};
+/// // What lies in the other triangle does not count.
+/// let a = array!([[1.0, 100.0], [0.0, 1.0]]);
+/// assert_eq!(linalg::eigvalsh(&a, Triangle::Lower)?.to_vec::<f32>()?, [1.0, 1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Triangle {
     /// On and below the diagonal.
@@ -27,6 +37,15 @@ pub enum Triangle {
 
 /// The eigenvalues of symmetric or Hermitian matrices in ascending order, and with vectors those as
 /// columns. The lower triangle is read.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Tolerance};
+/// use olivine_core::linalg::Eigh;
+/// let values = Array::apply_one(Eigh { vectors: false }, [array!([[2.0, 0.0], [0.0, 1.0]])])?;
+/// assert!(values.allclose(array!([1.0, 2.0]), Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Eigh {
     /// Whether vectors are wanted.

@@ -16,6 +16,15 @@ const OP: &str = "linalg.lu";
 
 /// The triangular factors of matrices with rows in another order: L without its ones below the
 /// diagonal and U on and above it; the exchange made at each column; and which row each one was.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::Lu;
+/// let outputs = Array::apply(Lu, [array!([[1.0, 2.0], [2.0, 8.0]])])?;
+/// assert_eq!(outputs[0].to_vec::<f32>()?, [2.0, 8.0, 0.5, -2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Lu;
 

@@ -6,6 +6,17 @@ use crate::{Array, Axes, Dtype, Error, Result, Shape, keep};
 const OP: &str = "linalg.norm";
 
 /// Which norm to take. Numbers convert into it: `2.0`, `f64::INFINITY`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_core::linalg::{self, Order};
+/// let a = array!([[3.0, 0.0], [0.0, 4.0]]);
+/// let of = |order: Order| linalg::norm(&a, order, [0, 1])?.item::<f32>();
+/// assert_eq!((of(Order::Frobenius)?, of(Order::P(1.0))?), (5.0, 4.0));
+/// assert!((of(Order::Nuclear)? - 7.0).abs() < 1e-5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Order {
     /// The root of the sum of squares, of vectors and of matrices.

@@ -13,6 +13,17 @@ use crate::{
 const OP: &str = "linalg.pinv";
 
 /// The Moore-Penrose inverse of matrices, from their singular values.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Tolerance};
+/// use olivine_core::linalg::Pinv;
+/// // With this cutoff, one of the two singular values counts as zero.
+/// let y = Array::apply_one(Pinv { cutoff: 0.5 }, [array!([[4.0, 0.0], [0.0, 1.0]])])?;
+/// let expected = array!([[0.25, 0.0], [0.0, 0.0]]);
+/// assert!(y.allclose(expected, Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Pinv {
     /// Singular values up to this part of the greatest count as zero.

@@ -11,6 +11,15 @@ use crate::{
 };
 
 /// Q and R with `Q R = a`: Q has orthonormal columns, R is an upper triangle.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::Qr;
+/// let outputs = Array::apply(Qr, [array!([[3.0], [4.0]])])?;
+/// assert!((outputs[1].item::<f32>()?.abs() - 5.0).abs() < 1e-5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Qr;
 

@@ -13,6 +13,15 @@ use crate::{
 };
 
 /// The inverse of square matrices.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::Inverse;
+/// let y = Array::apply_one(Inverse, [array!([[2.0, 0.0], [0.0, 4.0]])])?;
+/// assert_eq!(y.to_vec::<f32>()?, [0.5, 0.0, 0.0, 0.25]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Inverse;
 
@@ -51,10 +60,29 @@ impl Primitive for Inverse {
 }
 
 /// The solution x of `a x = b` for square matrices `a` and matrices `b`, with equal leading axes.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::Solve;
+/// let x = Array::apply_one(Solve, [array!([[2.0, 0.0], [0.0, 4.0]]), array!([[1.0], [1.0]])])?;
+/// assert_eq!(x.to_vec::<f32>()?, [0.5, 0.25]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Solve;
 
 /// As [`Solve`], where one triangle of `a` is read.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::SolveTriangular;
+/// let (a, b) = (array!([[2.0, 4.0], [9.0, 4.0]]), array!([[8.0], [4.0]]));
+/// let x = Array::apply_one(SolveTriangular { upper: true }, [a, b])?;
+/// assert_eq!(x.to_vec::<f32>()?, [2.0, 1.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SolveTriangular {
     /// Whether it is the upper one.

@@ -10,6 +10,16 @@ use crate::{
 
 /// The symmetric matrices whose squares are the given positive semi-definite ones, of which the
 /// lower triangle is read.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::linalg::SquareRoot;
+/// let root = Array::apply_one(SquareRoot, [array!([[4.0, 0.0], [0.0, 9.0]])])?;
+/// let expected = array!([[2.0, 0.0], [0.0, 3.0]]);
+/// assert!(root.subtract(expected)?.abs()?.max(..)?.item::<f32>()? < 1e-5);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SquareRoot;
 

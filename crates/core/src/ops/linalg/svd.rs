@@ -17,6 +17,17 @@ const OP: &str = "linalg.svd";
 
 /// The singular values of matrices, greatest first. With vectors, the left ones come before them as
 /// columns and the right ones after them as rows, both in square matrices.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Tolerance};
+/// use olivine_core::linalg::Svd;
+/// let a = array!([[0.0, 2.0], [1.0, 0.0]]);
+/// assert_eq!(Array::apply(Svd { vectors: true }, [a.clone()])?.len(), 3);
+/// let values = Array::apply_one(Svd { vectors: false }, [a])?;
+/// assert!(values.allclose(array!([2.0, 1.0]), Tolerance::default())?.item::<bool>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Svd {
     /// Whether vectors are wanted.

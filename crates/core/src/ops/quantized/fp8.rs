@@ -9,10 +9,28 @@ use crate::{
 };
 
 /// The nearest E4M3 float of each element, as a byte.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array};
+/// use olivine_core::quantized::ToFp8;
+/// let bytes = Array::apply_one(ToFp8, [array!([1.0, -1.0])])?;
+/// assert_eq!(bytes.to_vec::<u8>()?, [0x38, 0xb8]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ToFp8;
 
 /// The numbers that bytes stand for as E4M3 floats.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::quantized::FromFp8;
+/// let x = Array::apply_one(FromFp8 { dtype: Dtype::Float32 }, [array!([0x38u8, 0x40])])?;
+/// assert_eq!(x.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FromFp8 {
     /// The dtype of the result.

@@ -17,6 +17,20 @@ use crate::{
 
 /// Products of chosen matrices with chosen packed ones. Inputs are matrices and packed parts, all
 /// with one leading axis, then, for each product, the numbers of both on these axes.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, Array, Dtype};
+/// use olivine_core::quantized::{GatherQmm, Quantization};
+/// let scheme = Quantization::MXFP4;
+/// let packed = Array::ones([2, 8, 32], Dtype::Float32)?.quantize(scheme, None)?;
+/// let x = Array::ones([1, 1, 32], Dtype::Float32)?;
+/// let (left, right) = (array!([0]).astype(Dtype::Int64)?, array!([1]).astype(Dtype::Int64)?);
+/// let inputs = [x, packed.codes, packed.scales, left, right];
+/// let y = Array::apply_one(GatherQmm { scheme, transpose: true }, inputs)?;
+/// assert_eq!((y.shape().dims(), y.max(..)?.item::<f32>()?), (&[1, 1, 8][..], 32.0));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatherQmm {
     /// The format.

@@ -15,6 +15,18 @@ use crate::{
 
 /// The product of a matrix and a packed one: inputs are the matrix, the codes, their scales and,
 /// for affine formats, their biases, all of two axes. The result has the dtype of the first.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::quantized::{Quantization, QuantizedMatmul};
+/// let scheme = Quantization::MXFP4;
+/// let packed = Array::ones([8, 32], Dtype::Float32)?.quantize(scheme, None)?;
+/// let inputs = [Array::ones([1, 32], Dtype::Float32)?, packed.codes, packed.scales];
+/// let y = Array::apply_one(QuantizedMatmul { scheme, transpose: true }, inputs)?;
+/// assert_eq!(y.to_vec::<f32>()?, [32.0; 8]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct QuantizedMatmul {
     /// The format.

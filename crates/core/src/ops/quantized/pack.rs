@@ -13,6 +13,17 @@ use crate::{
 
 /// Packs groups of the last axis: codes, scales and, for affine formats, biases. A second input is
 /// the global scale.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::quantized::{Quantization, Quantize};
+/// let quantize = Quantize { scheme: Quantization::MXFP8 };
+/// let parts = Array::apply(quantize, [Array::ones([1, 32], Dtype::Float32)?])?;
+/// // Four codes to a word, and one scale.
+/// assert_eq!((parts[0].shape().dims(), parts[1].shape().dims()), (&[1, 8][..], &[1, 1][..]));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Quantize {
     /// The format.
@@ -20,6 +31,17 @@ pub struct Quantize {
 }
 
 /// Reads codes with their scales and, for affine formats, biases.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype, f16};
+/// use olivine_core::quantized::{Dequantize, Quantization};
+/// let packed = Array::ones([1, 32], Dtype::Float32)?.quantize(Quantization::MXFP8, None)?;
+/// let dequantize = Dequantize { scheme: packed.scheme, dtype: Dtype::Float16 };
+/// let x = Array::apply_one(dequantize, [packed.codes, packed.scales])?;
+/// assert_eq!(x.to_vec::<f16>()?, [f16::ONE; 32]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Dequantize {
     /// The format.

@@ -14,6 +14,17 @@ use crate::{
 
 /// Rounds groups of the last axis to what a float format can hold, ties to even. A second input is
 /// the global scale. Gradients pass unchanged, as if nothing were rounded.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::Array;
+/// use olivine_core::quantized::{Quantization, RoundTo};
+/// let x = Array::full([1, 32], 1.1f32)?;
+/// // Four bits hold 1 and 1.5, times a power of two.
+/// let y = Array::apply_one(RoundTo { scheme: Quantization::MXFP4 }, [x])?;
+/// assert_eq!(y.max(..)?.item::<f32>()?, 1.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RoundTo {
     /// The format.
@@ -53,6 +64,17 @@ impl Primitive for RoundTo {
 }
 
 /// The right side of [`Array::qqmm`]: packed, or to be rounded as the left side is.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_core::quantized::{QqmmWeights, Quantization};
+/// let w = Array::ones([8, 32], Dtype::Float32)?;
+/// let packed = w.quantize(Quantization::MXFP8, None)?;
+/// assert!(matches!(QqmmWeights::from(&w), QqmmWeights::Plain(_)));
+/// assert!(matches!(QqmmWeights::from(&packed), QqmmWeights::Packed(_)));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum QqmmWeights<'a> {
     /// Plain numbers of shape `(columns, inner)`.

@@ -8,6 +8,12 @@ use super::shape_error;
 use crate::{Array, Dtype, Error, Result, Shape};
 
 /// How the numbers of a group become codes of few bits.
+///
+/// ```
+/// use olivine_core::quantized::{Quantization, QuantizationMode};
+/// assert_eq!(Quantization::default().mode(), QuantizationMode::Affine);
+/// assert_eq!(QuantizationMode::Nvfp4.to_string(), "nvfp4");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum QuantizationMode {
     /// Whole numbers, times a scale, plus a bias; both of the array's dtype.
@@ -22,6 +28,11 @@ pub enum QuantizationMode {
 
 impl QuantizationMode {
     /// The name used in files and Python: `affine`, `mxfp4`, ….
+    ///
+    /// ```
+    /// use olivine_core::quantized::QuantizationMode;
+    /// assert_eq!(QuantizationMode::Mxfp8.name(), "mxfp8");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             QuantizationMode::Affine => "affine",
@@ -101,6 +112,13 @@ impl Quantization {
     pub const NVFP4: Self = Self { mode: QuantizationMode::Nvfp4, group_size: 16, bits: 4 };
 
     /// Whole numbers of 1, 2, 3, 4, 5, 6 or 8 bits in groups of 32, 64 or 128.
+    ///
+    /// ```
+    /// use olivine_core::quantized::Quantization;
+    /// assert_eq!(Quantization::affine(64, 4)?, Quantization::default());
+    /// assert!(Quantization::affine(64, 7).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn affine(group_size: usize, bits: usize) -> Result<Self> {
         Self::new(QuantizationMode::Affine, Some(group_size), Some(bits))
     }
@@ -108,6 +126,14 @@ impl Quantization {
     /// A format of a mode; what is `None` has the mode's usual value.
     ///
     /// Fails for combinations that the mode does not have.
+    ///
+    /// ```
+    /// use olivine_core::quantized::{Quantization, QuantizationMode};
+    /// let scheme = Quantization::new(QuantizationMode::Nvfp4, None, None)?;
+    /// assert_eq!((scheme.group_size(), scheme.bits()), (16, 4));
+    /// assert!(Quantization::new(QuantizationMode::Nvfp4, Some(32), None).is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(
         mode: QuantizationMode,
         group_size: Option<usize>,
@@ -142,16 +168,31 @@ impl Quantization {
     }
 
     /// How groups become codes.
+    ///
+    /// ```
+    /// use olivine_core::quantized::{Quantization, QuantizationMode};
+    /// assert_eq!(Quantization::MXFP4.mode(), QuantizationMode::Mxfp4);
+    /// ```
     pub const fn mode(self) -> QuantizationMode {
         self.mode
     }
 
     /// How many neighbours in the last axis share a scale.
+    ///
+    /// ```
+    /// use olivine_core::quantized::Quantization;
+    /// assert_eq!(Quantization::NVFP4.group_size(), 16);
+    /// ```
     pub const fn group_size(self) -> usize {
         self.group_size
     }
 
     /// The bits of one code.
+    ///
+    /// ```
+    /// use olivine_core::quantized::Quantization;
+    /// assert_eq!(Quantization::MXFP8.bits(), 8);
+    /// ```
     pub const fn bits(self) -> usize {
         self.bits
     }
@@ -276,6 +317,17 @@ pub struct Quantized {
 
 impl Quantized {
     /// The shape of the array that is packed. Fails if the parts do not fit each other.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_core::quantized::Quantization;
+    /// let scheme = Quantization::affine(32, 3)?;
+    /// let packed = Array::ones([3, 64], Dtype::Float32)?.quantize(scheme, None)?;
+    /// assert_eq!(packed.shape()?.dims(), &[3, 64]);
+    /// assert_eq!(packed.codes.shape().dims(), &[3, 6]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn shape(&self) -> Result<Shape> {
         self.check("dequantize")
     }

@@ -10,6 +10,17 @@ use crate::{
 /// Random unsigned integers for each key in an array whose last axis, of size two, holds keys.
 ///
 /// The result has the keys' leading axes, then `shape`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype, stack};
+/// use olivine_core::random::{RandomBits, key};
+/// let keys = stack(&[key(0), key(1)], 0)?;
+/// let bits = RandomBits { shape: [3].into(), dtype: Dtype::Uint16 };
+/// // Three numbers for each of the keys.
+/// assert_eq!(Array::apply_one(bits, [keys])?.shape().dims(), &[2, 3]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RandomBits {
     /// The shape that each key fills.
@@ -89,23 +100,59 @@ pub struct Bits {
 
 impl Bits {
     /// Bits of `shape`, as `uint32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Bits::new([2, 2]).key(&random::key(0)).sample()?;
+    /// assert_eq!((x.dtype(), x.size()), (Dtype::Uint32, 4));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>) -> Self {
         Bits { shape: shape.into(), dtype: Dtype::Uint32, key: None }
     }
 
     /// Sets the dtype: `uint8`, `uint16` or `uint32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let key = random::key(0);
+    /// let bytes = random::Bits::new([4]).dtype(Dtype::Uint8).key(&key).sample()?;
+    /// assert_eq!(bytes.dtype(), Dtype::Uint8);
+    /// assert!(random::Bits::new([4]).dtype(Dtype::Int8).key(&key).sample().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.dtype = dtype;
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |seed| random::Bits::new([2]).key(&random::key(seed)).sample()?.to_vec::<u32>();
+    /// assert_eq!(draw(3)?, draw(3)?);
+    /// assert_ne!(draw(3)?, draw(4)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.key = Some(key.clone());
         self
     }
 
     /// The random integers. Fails for other dtypes and for arrays that are not a key.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// assert!(random::Bits::new([2]).key(&array!([1, 2])).sample().is_err());
+    /// let x = random::Bits::new([2]).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.to_vec::<u32>()?, [928981903, 3453687069]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let key = match self.key {
             Some(key) if key.ndim() != 1 => {

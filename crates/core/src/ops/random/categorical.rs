@@ -31,29 +31,76 @@ enum Wanted {
 
 impl Categorical {
     /// One category for each distribution in the last axis of `logits`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// let logits = array!([[0.0, f32::NEG_INFINITY], [f32::NEG_INFINITY, 0.0]]);
+    /// let drawn = random::Categorical::new(&logits).key(&random::key(0)).sample()?;
+    /// assert_eq!(drawn.to_vec::<u32>()?, [0, 1]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(logits: &Array) -> Self {
         Categorical { logits: logits.clone(), axis: -1, shape: Wanted::OneEach, key: None }
     }
 
     /// Sets the axis that holds a distribution's logits.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, random};
+    /// let logits = Array::zeros([3, 5], Dtype::Float32)?;
+    /// let drawn = random::Categorical::new(&logits).axis(0).key(&random::key(0)).sample()?;
+    /// assert_eq!(drawn.shape().dims(), &[5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn axis(mut self, axis: i64) -> Self {
         self.axis = axis;
         self
     }
 
     /// Draws `count` categories from each distribution, along a new last axis.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, random};
+    /// let logits = Array::zeros([3, 5], Dtype::Float32)?;
+    /// let drawn = random::Categorical::new(&logits).samples(7).key(&random::key(0)).sample()?;
+    /// assert_eq!(drawn.shape().dims(), &[3, 7]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn samples(mut self, count: usize) -> Self {
         self.shape = Wanted::ManyEach(count);
         self
     }
 
     /// Draws a result of this shape, whose last axes the distributions broadcast to.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, random};
+    /// let logits = Array::zeros([3, 5], Dtype::Float32)?;
+    /// let drawn = random::Categorical::new(&logits).shape([2, 3]).key(&random::key(0)).sample()?;
+    /// assert_eq!(drawn.shape().dims(), &[2, 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn shape(mut self, shape: impl Into<Shape>) -> Self {
         self.shape = Wanted::Shape(shape.into());
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, random};
+    /// let logits = Array::zeros([5], Dtype::Float32)?;
+    /// let key = random::key(1);
+    /// let many = || random::Categorical::new(&logits).samples(9);
+    /// let draw = || many().key(&key).sample()?.to_vec::<u32>();
+    /// assert_eq!(draw()?, draw()?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.key = Some(key.clone());
         self
@@ -61,6 +108,15 @@ impl Categorical {
 
     /// The categories as `uint32`. Fails if there are none to choose from, if the logits are
     /// complex, or if the distributions do not broadcast to the shape that was asked for.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Array, Dtype, random};
+    /// let drawn = random::Categorical::new(&array!([0.0, 0.0])).samples(100).sample()?;
+    /// assert!(drawn.max(..)?.item::<u32>()? < 2);
+    /// assert!(random::Categorical::new(&Array::zeros([0], Dtype::Float32)?).sample().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let Categorical { logits, axis, shape: wanted, key } = self;
         let op = "categorical";

@@ -41,6 +41,14 @@ pub struct Uniform {
 
 impl Uniform {
     /// Numbers of `shape` between 0 and 1, as `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Uniform::new([1000]).key(&random::key(0)).sample()?;
+    /// assert!(x.min(..)?.item::<f32>()? >= 0.0 && x.max(..)?.item::<f32>()? < 1.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         let bits = Bits::new(shape.clone());
@@ -48,30 +56,75 @@ impl Uniform {
     }
 
     /// Sets the low end: a number, or an array that broadcasts to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Uniform::new([1000]).low(0.75).key(&random::key(0)).sample()?;
+    /// assert!(x.min(..)?.item::<f32>()? >= 0.75);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn low(mut self, low: impl IntoOperand) -> Self {
         self.low = Some(argument(low));
         self
     }
 
     /// Sets the high end: a number, or an array that broadcasts to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// let draw = random::Uniform::new([1000, 2]).high(array!([1.0, 10.0]));
+    /// let x = draw.key(&random::key(0)).sample()?;
+    /// let greatest = x.max(0)?.to_vec::<f32>()?;
+    /// assert!(greatest[0] < 1.0 && greatest[1] > 9.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn high(mut self, high: impl IntoOperand) -> Self {
         self.high = Some(argument(high));
         self
     }
 
     /// Sets the dtype: `float16`, `bfloat16` or `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Uniform::new([2]).dtype(Dtype::BFloat16).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.dtype(), Dtype::BFloat16);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.dtype = dtype;
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |key| random::Uniform::new([2]).key(key).sample()?.to_vec::<f32>();
+    /// let (one, two) = (random::key(1), random::key(2));
+    /// assert_eq!(draw(&one)?, draw(&one)?);
+    /// assert_ne!(draw(&one)?, draw(&two)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.bits = self.bits.key(key);
         self
     }
 
     /// The numbers. Fails for other dtypes and for ends that do not broadcast to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// random::seed(3);
+    /// let x = random::Uniform::new([2]).sample()?;
+    /// assert_eq!(x.to_vec::<f32>()?, [0.52085847, 0.24485554]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let Uniform { bits, shape, dtype, low, high } = self;
         // The largest number below one: rounding up to one would leave the interval.
@@ -134,18 +187,44 @@ pub struct Normal {
 
 impl Normal {
     /// Numbers of `shape` with mean 0 and standard deviation 1, as `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Normal::new([10_000]).key(&random::key(0)).sample()?;
+    /// assert!(x.mean(..)?.item::<f32>()?.abs() < 0.05);
+    /// assert!((x.std(.., 0)?.item::<f32>()? - 1.0).abs() < 0.05);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>) -> Self {
         let dtype = Dtype::Float32;
         Normal { shape: shape.into(), dtype, loc: None, scale: None, key: None }
     }
 
     /// Sets the mean: a number, or an array that broadcasts to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// let draw = random::Normal::new([1000, 2]).loc(array!([0.0, 100.0]));
+    /// let x = draw.key(&random::key(0)).sample()?;
+    /// assert!((x.mean(0)?.index(1)?.item::<f32>()? - 100.0).abs() < 0.2);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn loc(mut self, loc: impl IntoOperand) -> Self {
         self.loc = Some(argument(loc));
         self
     }
 
     /// Sets the standard deviation: a number, or an array that broadcasts to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Normal::new([10_000]).scale(3.0).key(&random::key(0)).sample()?;
+    /// assert!((x.std(.., 0)?.item::<f32>()? - 3.0).abs() < 0.1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn scale(mut self, scale: impl IntoOperand) -> Self {
         self.scale = Some(argument(scale));
         self
@@ -153,18 +232,44 @@ impl Normal {
 
     /// Sets the dtype, which must be inexact. `complex64` has independent real and imaginary parts
     /// whose variances add up to one.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Normal::new([2]).dtype(Dtype::Float16).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.dtype(), Dtype::Float16);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.dtype = dtype;
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |key| random::Normal::new([2]).key(key).sample()?.to_vec::<f32>();
+    /// let (one, two) = (random::key(1), random::key(2));
+    /// assert_eq!(draw(&one)?, draw(&one)?);
+    /// assert_ne!(draw(&one)?, draw(&two)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.key = Some(key.clone());
         self
     }
 
     /// The numbers. Fails for integer dtypes and for parameters that do not fit the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Normal::new([3]).loc(1.0).scale(0.0).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.to_vec::<f32>()?, [1.0; 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let Normal { shape, dtype, loc, scale, key } = self;
         if !dtype.is_inexact() {
@@ -247,24 +352,61 @@ pub struct TruncatedNormal {
 
 impl TruncatedNormal {
     /// Numbers of `shape` between `low` and `high`, as `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::TruncatedNormal::new([1000], -1.0, 0.5).key(&random::key(0)).sample()?;
+    /// assert!(x.min(..)?.item::<f32>()? >= -1.0 && x.max(..)?.item::<f32>()? <= 0.5);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>, low: impl IntoOperand, high: impl IntoOperand) -> Self {
         let (low, high) = (argument(low), argument(high));
         TruncatedNormal { shape: shape.into(), low, high, dtype: Dtype::Float32, key: None }
     }
 
     /// Sets the dtype: `float16`, `bfloat16` or `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let draw = random::TruncatedNormal::new([2], -1.0, 1.0).dtype(Dtype::Float16);
+    /// assert_eq!(draw.key(&random::key(0)).sample()?.dtype(), Dtype::Float16);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.dtype = dtype;
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |seed| {
+    ///     let numbers = random::TruncatedNormal::new([2], -1.0, 1.0);
+    ///     numbers.key(&random::key(seed)).sample()?.to_vec::<f32>()
+    /// };
+    /// assert_eq!(draw(1)?, draw(1)?);
+    /// assert_ne!(draw(1)?, draw(2)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.key = Some(key.clone());
         self
     }
 
     /// The numbers. Fails for other dtypes and for ends that do not broadcast to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::TruncatedNormal::new([1000], 2.0, 3.0).key(&random::key(0)).sample()?;
+    /// // Nearer to zero is more likely.
+    /// assert!(x.mean(..)?.item::<f32>()? < 2.5);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let TruncatedNormal { shape, low, high, dtype, key } = self;
         let (low, high) = (low.astype(dtype)?, high.astype(dtype)?);
@@ -282,6 +424,14 @@ impl TruncatedNormal {
 
 /// `float32` numbers of `shape`, normally distributed but for those outside `low` to `high`, which
 /// are left out. See [`TruncatedNormal`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// let x = random::truncated_normal(-2.0, 2.0, [1000])?;
+/// assert!(x.abs()?.max(..)?.item::<f32>()? <= 2.0);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn truncated_normal(
     low: impl IntoOperand,
     high: impl IntoOperand,
@@ -307,29 +457,72 @@ pub struct Gumbel {
 
 impl Gumbel {
     /// Numbers of `shape` as `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Gumbel::new([20_000]).key(&random::key(0)).sample()?;
+    /// // The mean is Euler's constant.
+    /// assert!((x.mean(..)?.item::<f32>()? - 0.5772).abs() < 0.03);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>) -> Self {
         Gumbel { uniform: Uniform::new(shape) }
     }
 
     /// Sets the dtype: `float16`, `bfloat16` or `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Gumbel::new([2]).dtype(Dtype::Float16).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.dtype(), Dtype::Float16);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.uniform = self.uniform.dtype(dtype);
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |key| random::Gumbel::new([2]).key(key).sample()?.to_vec::<f32>();
+    /// let (one, two) = (random::key(1), random::key(2));
+    /// assert_eq!(draw(&one)?, draw(&one)?);
+    /// assert_ne!(draw(&one)?, draw(&two)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.uniform = self.uniform.key(key);
         self
     }
 
     /// The numbers. Fails for other dtypes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Gumbel::new([1000]).key(&random::key(0)).sample()?;
+    /// assert!(x.isfinite()?.all(..)?.item::<bool>()?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         self.uniform.sample()?.log()?.negative()?.log()?.negative()
     }
 }
 
 /// `float32` numbers of `shape` from the Gumbel distribution. See [`Gumbel`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Dtype, random};
+/// let x = random::gumbel([2, 3])?;
+/// assert_eq!((x.dtype(), x.size()), (Dtype::Float32, 6));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn gumbel(shape: impl Into<Shape>) -> Result<Array> {
     Gumbel::new(shape).sample()
 }
@@ -354,12 +547,28 @@ pub struct Laplace {
 
 impl Laplace {
     /// Numbers of `shape` with mean 0 and scale 1, as `float32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Laplace::new([2, 3]).key(&random::key(0)).sample()?;
+    /// assert_eq!((x.dtype(), x.shape().dims()), (Dtype::Float32, &[2, 3][..]));
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>) -> Self {
         let uniform = Uniform::new(shape).low((-1.0f32).next_up());
         Laplace { uniform, dtype: Dtype::Float32, loc: None, scale: None }
     }
 
     /// Sets the mean: a number, or an array that broadcasts to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Laplace::new([10_000]).loc(5.0).key(&random::key(0)).sample()?;
+    /// assert!((x.mean(..)?.item::<f32>()? - 5.0).abs() < 0.1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn loc(mut self, loc: impl IntoOperand) -> Self {
         self.loc = Some(argument(loc));
         self
@@ -367,24 +576,59 @@ impl Laplace {
 
     /// Sets the scale, the mean distance from the mean: a number, or an array that broadcasts to
     /// the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Laplace::new([20_000]).scale(3.0).key(&random::key(0)).sample()?;
+    /// // The scale is the mean distance from the centre.
+    /// assert!((x.abs()?.mean(..)?.item::<f32>()? - 3.0).abs() < 0.1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn scale(mut self, scale: impl IntoOperand) -> Self {
         self.scale = Some(argument(scale));
         self
     }
 
     /// Sets the dtype, a floating-point one.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Laplace::new([2]).dtype(Dtype::BFloat16).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.dtype(), Dtype::BFloat16);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.dtype = dtype;
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |key| random::Laplace::new([2]).key(key).sample()?.to_vec::<f32>();
+    /// let (one, two) = (random::key(1), random::key(2));
+    /// assert_eq!(draw(&one)?, draw(&one)?);
+    /// assert_ne!(draw(&one)?, draw(&two)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.uniform = self.uniform.key(key);
         self
     }
 
     /// The numbers. Fails for other dtypes and for parameters that do not fit the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Laplace::new([10_000]).key(&random::key(0)).sample()?;
+    /// assert!((x.greater(0.0)?.mean(..)?.item::<f32>()? - 0.5).abs() < 0.02);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let Laplace { uniform, dtype, loc, scale } = self;
         if !dtype.is_float() {
@@ -410,6 +654,15 @@ impl Laplace {
 }
 
 /// `float32` numbers of `shape` from the Laplace distribution. See [`Laplace`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// random::seed(1);
+/// let x = random::laplace([10_000])?;
+/// assert!((x.abs()?.mean(..)?.item::<f32>()? - 1.0).abs() < 0.1);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn laplace(shape: impl Into<Shape>) -> Result<Array> {
     Laplace::new(shape).sample()
 }

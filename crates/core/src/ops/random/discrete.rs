@@ -23,23 +23,56 @@ pub struct Bernoulli {
 impl Bernoulli {
     /// Truth values that are true with probability `p`, a number or a floating-point array. Their
     /// shape is that of `p` unless another is set.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// let x = random::Bernoulli::new(array!([0.0, 1.0])).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.to_vec::<bool>()?, [false, true]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(p: impl IntoOperand) -> Self {
         Bernoulli { p: argument(p), shape: None, key: None }
     }
 
     /// Sets the shape, to which the probability must broadcast.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Bernoulli::new(0.5).shape([2, 3]).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.shape().dims(), &[2, 3]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn shape(mut self, shape: impl Into<Shape>) -> Self {
         self.shape = Some(shape.into());
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let key = random::key(5);
+    /// let draw = || random::Bernoulli::new(0.5).shape([50]).key(&key).sample()?.to_vec::<bool>();
+    /// assert_eq!(draw()?, draw()?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.key = Some(key.clone());
         self
     }
 
     /// The truth values. Fails if the probability is not floating-point or does not broadcast.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, Dtype, random};
+    /// assert_eq!(random::Bernoulli::new(0.5).sample()?.dtype(), Dtype::Bool);
+    /// assert!(random::Bernoulli::new(array!([1, 0])).sample().is_err());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let dtype = self.p.dtype();
         if !dtype.is_float() {
@@ -94,6 +127,14 @@ pub struct Randint {
 impl Randint {
     /// Numbers of `shape` from `low` up to, not including, `high`, as `int32`. The ends are numbers
     /// or arrays that broadcast to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let x = random::Randint::new([100], -3, 3).key(&random::key(0)).sample()?;
+    /// assert!(x.min(..)?.item::<i32>()? >= -3 && x.max(..)?.item::<i32>()? < 3);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(shape: impl Into<Shape>, low: impl IntoOperand, high: impl IntoOperand) -> Self {
         let integer = |end: &dyn IntoOperand| end.to_operand(&Array::scalar(0i64)).into_owned();
         let (low, high) = (integer(&low), integer(&high));
@@ -101,18 +142,46 @@ impl Randint {
     }
 
     /// Sets the dtype, which must be an integer or `bool`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, random};
+    /// let x = random::Randint::new([2], 0, 9).dtype(Dtype::Uint8).key(&random::key(0)).sample()?;
+    /// assert_eq!(x.dtype(), Dtype::Uint8);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn dtype(mut self, dtype: Dtype) -> Self {
         self.dtype = dtype;
         self
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |seed| {
+    ///     random::Randint::new([9], 0, 1000).key(&random::key(seed)).sample()?.to_vec::<i32>()
+    /// };
+    /// assert_eq!(draw(1)?, draw(1)?);
+    /// assert_ne!(draw(1)?, draw(2)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.key = Some(key.clone());
         self
     }
 
     /// The numbers. Fails for other dtypes and for ends that do not broadcast to the shape.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// // Each place has bounds of its own if these are arrays.
+    /// let x = random::Randint::new([2], array!([0, 100]), array!([1, 101])).sample()?;
+    /// assert_eq!(x.to_vec::<i32>()?, [0, 100]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         let Randint { shape, low, high, dtype, key } = self;
         if dtype.is_inexact() {
@@ -130,6 +199,14 @@ impl Randint {
 }
 
 /// `int32` numbers of `shape` from `low` up to, not including, `high`. See [`Randint`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// let dice = random::randint(1, 7, [100])?;
+/// assert!(dice.min(..)?.item::<i32>()? >= 1 && dice.max(..)?.item::<i32>()? <= 6);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn randint(
     low: impl IntoOperand,
     high: impl IntoOperand,
@@ -156,23 +233,58 @@ pub struct Permutation {
 
 impl Permutation {
     /// The numbers below `bound` in random order, as `uint32`.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let order = random::Permutation::new(5).key(&random::key(0)).sample()?;
+    /// assert_eq!(order.sort(-1)?.to_vec::<u32>()?, [0, 1, 2, 3, 4]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn new(bound: usize) -> Self {
         Permutation { bits: Bits::new([bound]) }
     }
 
     /// Draws from `key` instead of this thread's state.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::random;
+    /// let draw = |key| random::Permutation::new(50).key(key).sample()?.to_vec::<u32>();
+    /// let (one, two) = (random::key(1), random::key(2));
+    /// assert_eq!(draw(&one)?, draw(&one)?);
+    /// assert_ne!(draw(&one)?, draw(&two)?);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn key(mut self, key: &Array) -> Self {
         self.bits = self.bits.key(key);
         self
     }
 
     /// The numbers.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, random};
+    /// let x = array!([10, 20, 30]);
+    /// let shuffled = x.take(&random::Permutation::new(3).sample()?, 0)?;
+    /// assert_eq!(shuffled.sum(..)?.item::<i32>()?, 60);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn sample(self) -> Result<Array> {
         self.bits.sample()?.argsort(0)
     }
 }
 
 /// The numbers below `bound` in random order, as `uint32`. See [`Permutation`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// let order = random::permutation(4)?;
+/// assert_eq!(order.sum(..)?.item::<u32>()?, 6);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn permutation(bound: usize) -> Result<Array> {
     Permutation::new(bound).sample()
 }

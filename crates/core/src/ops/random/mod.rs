@@ -39,6 +39,17 @@ pub use threefry::{fill_halves, middle_word, threefry2x32};
 use crate::{Array, Result, Shape};
 
 /// Random `uint32` of `shape`, all values equally likely. See [`Bits`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Dtype, random};
+/// random::seed(0);
+/// let first = random::bits([2])?;
+/// let second = random::bits([2])?;
+/// assert_eq!(first.dtype(), Dtype::Uint32);
+/// assert_ne!(first.to_vec::<u32>()?, second.to_vec::<u32>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn bits(shape: impl Into<Shape>) -> Result<Array> {
     Bits::new(shape).sample()
 }

@@ -79,6 +79,16 @@ pub fn seed(seed: u64) {
 }
 
 /// This thread's state, a key, to be saved and given back to [`set_state`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random;
+/// random::seed(7);
+/// assert_eq!(random::state().to_vec::<u32>()?, random::key(7).to_vec::<u32>()?);
+/// random::uniform([1])?;
+/// assert_ne!(random::state().to_vec::<u32>()?, random::key(7).to_vec::<u32>()?);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub fn state() -> Array {
     let traced = TRACED.with_borrow(Clone::clone);
     traced.unwrap_or_else(|| to_array(STATE.get()))

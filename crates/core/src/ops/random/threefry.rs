@@ -37,6 +37,16 @@ pub const fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
 /// Word `i` of the first half and word `i` of the second half come from one block, so `low` and
 /// `high` are equally long parts of the two halves. An odd count has one more word between the
 /// halves; see [`middle_word`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random::{self, fill_halves, key};
+/// let (mut low, mut high) = ([0; 1], [0; 1]);
+/// fill_halves([0, 0], 2, 0, &mut low, &mut high);
+/// let words = random::Bits::new([2]).key(&key(0)).sample()?;
+/// assert_eq!(words.to_vec::<u32>()?, [low[0], high[0]]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[inline(always)]
 pub fn fill_halves(key: [u32; 2], count: usize, first: usize, low: &mut [u32], high: &mut [u32]) {
     let second = (count / 2 + count % 2) as u32;
@@ -47,6 +57,15 @@ pub fn fill_halves(key: [u32; 2], count: usize, first: usize, low: &mut [u32], h
 }
 
 /// The word between the halves of an odd number of words.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::random::{self, middle_word};
+/// // Of three words, the middle one.
+/// let words = random::Bits::new([3]).key(&random::key(0)).sample()?;
+/// assert_eq!(words.index(1)?.item::<u32>()?, middle_word([0, 0], 3));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 #[inline]
 pub const fn middle_word(key: [u32; 2], count: usize) -> u32 {
     threefry2x32(key, [(count / 2) as u32, 0])[0]
