@@ -414,7 +414,7 @@ fn template_field(object: &Object) -> Result<Option<String>> {
 /// use olivine_lm::{ModelFolder, embed_model};
 /// let files = embed_model!(
 ///     concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories"),
-///     ["config.json", "model.safetensors"],
+///     ["config.json", "model.safetensors"]
 /// );
 /// assert_eq!(ModelFolder::embedded(files).config()?.vocab_size, 2048);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

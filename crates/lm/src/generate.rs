@@ -16,17 +16,16 @@ const PREFILL: usize = 512;
 ///
 /// ```
 /// # use olivine_cpu as _;
-/// use olivine_core::Result;
 /// use olivine_lm::{ModelFolder, Tokenizer};
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
 /// let folder = ModelFolder::open(path)?;
 /// let (config, generation) = (folder.config()?, folder.generation_config()?);
 /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
 /// use olivine_lm::{Generator, SamplerOptions, models};
-/// let model = load(&folder)?;
+/// let model = models::load(&folder)?;
 /// let prompt = tokenizer.encode_prompt("Once upon a time")?;
 /// let tokens = Generator::new(model, &prompt, SamplerOptions::greedy())?.take(5);
-/// let tokens: Vec<u32> = tokens.collect::<Result<_, _>>()?;
+/// let tokens: Vec<u32> = tokens.collect::<olivine_lm::Result<_>>()?;
 /// assert!(!tokenizer.decode(&tokens)?.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -61,7 +60,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
     /// let (config, generation) = (folder.config()?, folder.generation_config()?);
     /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
     /// use olivine_lm::{Generator, SamplerOptions, models};
-    /// let model = load(&folder)?;
+    /// let model = models::load(&folder)?;
     /// let first = Generator::new(&*model, &[5, 6, 7], SamplerOptions::greedy())?.next();
     /// assert!(first.is_some_and(|token| token.is_ok()));
     /// assert!(Generator::new(&*model, &[], SamplerOptions::greedy()).is_err());
