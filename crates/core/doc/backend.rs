@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use olivine_core::{
-    Array, Backend, Buffer, Call, Device, KernelTable, Registration, Result, Stream, backend,
+    Array, Backend, Buffer, Call, Device, DeviceInfo, KernelTable, Registration, Result, Stream, backend,
     memory::MemoryPool,
     ops::{
         scalar::{Binary, Unary},
@@ -26,6 +26,12 @@ fn cpu() -> &'static dyn Backend {
 impl Backend for Example {
     fn device(&self) -> Device {
         Device::Gpu
+    }
+    fn count(&self) -> usize {
+        1
+    }
+    fn info(&self) -> DeviceInfo {
+        cpu().info()
     }
     fn allocate(&self, bytes: usize) -> Result<Arc<dyn Buffer>> {
         cpu().allocate(bytes)
