@@ -60,7 +60,7 @@ impl Foreign {
             ndim: self.shape.len() as i32,
             dtype: self.dtype,
             shape: self.shape.as_mut_ptr(),
-            strides: strides.map_or(std::ptr::null_mut(), |strides| strides.as_mut_ptr()),
+            strides: strides.map_or(std::ptr::null_mut(), Vec::as_mut_ptr),
             byte_offset: self.offset,
         };
         let managed = Box::new(DLManagedTensorVersioned {

@@ -112,10 +112,8 @@ fn replay(cases: &Cases, case: &Json) -> Result<(), String> {
         let (got, due) = (results.len(), expected.len());
         return Err(format!("{got} results where {due} were expected"));
     }
-    let pairs = results.iter().zip(&expected);
-    pairs
-        .map(|(result, expected)| compare(op, &inputs, result, expected))
-        .collect()
+    let mut pairs = results.iter().zip(&expected);
+    pairs.try_for_each(|(result, expected)| compare(op, &inputs, result, expected))
 }
 
 fn compare(op: &str, inputs: &[Tensor], got: &Array, expected: &Tensor) -> Result<(), String> {

@@ -224,7 +224,8 @@ impl ThreadLocalStream {
 /// ```
 pub fn clear_streams() {
     LOCAL.with_borrow_mut(|local| local.0.clear());
-    let made = MADE.with_borrow_mut(std::mem::take);
+    // They stay listed, since a stream that is used again has a thread again.
+    let made = MADE.with_borrow(Clone::clone);
     for stream in made {
         if let Some(queue) = forget(stream) {
             drain(|marker| queue.send(marker).map_err(|mpsc::SendError(job)| job));
