@@ -187,12 +187,15 @@ def test_positions_outside_are_index_errors_and_value_errors(index: Any) -> None
             a[index] = 1
 
 
-def test_slices_may_reach_beyond_every_number() -> None:
+def test_bounds_of_slices_have_32_bits() -> None:
     a = mx.arange(5)
-    assert a[: 2**70].tolist() == [0, 1, 2, 3, 4]
-    assert a[-(2**70) :: 2**40].tolist() == [0]
-    assert a[2**70 :: -1].tolist() == [4, 3, 2, 1, 0]
+    assert a[: 2**31 - 1].tolist() == [0, 1, 2, 3, 4]
+    assert a[-(2**31) :: 2**30].tolist() == [0]
+    assert a[2**31 - 1 :: -1].tolist() == [4, 3, 2, 1, 0]
     assert a[mx.array(1) : np.int64(3)].tolist() == [1, 2]
+    for wide in (slice(2**31), slice(-(2**40), None), slice(None, None, 2**70)):
+        with pytest.raises(ValueError, match="32-bit"):
+            a[wide]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
 import pickle
 import weakref
@@ -191,6 +192,85 @@ def test_wrong_capsules_are_refused(answer: Any) -> None:
 
     with pytest.raises((TypeError, ValueError)):
         mx.from_dlpack(Wrong())
+
+
+class Tensor(ctypes.Structure):
+    """A tensor as DLPack lays it out, without version."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    )
+
+
+class Hostile:
+    """An exporter of a tensor with some fields changed."""
+
+    def __init__(self, sizes: tuple[int, ...] = (2, 3), **changed: int) -> None:
+        self.numbers = (ctypes.c_float * 6)(*range(6))
+        self.sizes = (ctypes.c_int64 * 64)(*sizes)
+        self.tensor = Tensor(
+            data=ctypes.addressof(self.numbers),
+            device_type=1,
+            ndim=len(sizes),
+            code=2,
+            bits=32,
+            lanes=1,
+            shape=self.sizes,
+        )
+        for name, value in changed.items():
+            setattr(self.tensor, name, value)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __dlpack__(self, **_: Any) -> Any:
+        make = ctypes.pythonapi.PyCapsule_New
+        make.restype = ctypes.py_object
+        make.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return make(ctypes.addressof(self.tensor), b"dltensor", None)
+
+
+@pytest.mark.parametrize("copy", [None, True, False])
+def test_a_tensor_without_strides_or_deleter_is_row_major(copy: Any) -> None:
+    keep = Hostile()
+    assert mx.from_dlpack(keep, copy=copy).tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    empty = Hostile((0, 3), data=None)
+    if copy is not False:
+        assert mx.from_dlpack(empty, copy=copy).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        Hostile(ndim=-1),
+        Hostile(ndim=1000),
+        Hostile(code=3),
+        Hostile(code=99),
+        Hostile(bits=7),
+        Hostile(bits=128),
+        Hostile(lanes=4),
+        Hostile(device_type=2),
+        Hostile(data=None),
+        Hostile((-1, 3)),
+        Hostile((2**40, 1)),
+        Hostile((2**31 - 1,) * 8),
+    ],
+)
+def test_broken_tensors_are_refused(tensor: Any) -> None:
+    for wish in (None, True, False):
+        with pytest.raises((ValueError, OverflowError)):
+            mx.from_dlpack(tensor, copy=wish)
 
 
 def test_other_devices_are_refused() -> None:

@@ -71,6 +71,7 @@ def test_numbers_are_cast_as_in_c() -> None:
     assert mx.array([0.1], mx.float64).item() == 0.1
     assert mx.array([2**53 + 2], mx.float64).item() == 2**53 + 2
     assert mx.array(1e300).item() == float("inf")
+    assert mx.full((2,), 0.1, dtype=mx.float64).tolist() == [0.1, 0.1]
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,32 @@ fn example(op: &OpInfo, form: Form) -> Result<Example> {
     let results = (sample.call)(&inputs)?;
     Ok(Example {
         call: format!("mx.{}({})", op.name, written.join(", ")),
-        result: results[0].to_string(),
+        result: unaligned(&results[0].to_string()),
     })
+}
+
+/// A printed array as Python shows it: the numbers of a line are not aligned with those of others.
+fn unaligned(text: &str) -> String {
+    let mut result = String::new();
+    for (i, line) in text.lines().enumerate() {
+        let body = line.trim_start();
+        if i > 0 {
+            result.push('\n');
+            result.push_str(&line[..line.len() - body.len()]);
+        }
+        let mut before = '[';
+        for letter in body.chars() {
+            if letter != ' ' || !matches!(before, ' ' | '[') {
+                result.push(letter);
+            }
+            before = if letter == ' ' && before == '[' {
+                '['
+            } else {
+                letter
+            };
+        }
+    }
+    result
 }
 
 /// A few numbers within an op's domain, as text and as an array.

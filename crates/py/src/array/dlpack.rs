@@ -1,6 +1,5 @@
-//! Owns DLPack: tensors that other libraries hand over, and that arrays hand over to them.
-//!
-//! The layouts are those of the standard's `dlpack.h`, of version 1 and of the time before versions.
+//! Owns DLPack as Python speaks it: capsules with tensors that other libraries hand over, and that
+//! arrays hand over to them.
 
 #![expect(clippy::unused_self, reason = "Python asks the array for its device")]
 
@@ -9,7 +8,13 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use olivine::{Array, Data, Dtype, HostBuffer, Result, Shape, dispatch};
+use olivine::{
+    Array, Data, Dtype, HostBuffer, Result, Shape, dispatch,
+    dlpack::{
+        CPU, DLDevice, DLManagedTensor, DLManagedTensorVersioned, DLTensor, IS_COPIED, READ_ONLY,
+        VERSION,
+    },
+};
 use pyo3::{
     exceptions::{PyBufferError, PyTypeError},
     ffi, intern,
@@ -24,58 +29,21 @@ use super::{
 };
 use crate::error::{OrRaise, value_error};
 
-const CPU: i32 = 1;
 const CUDA: i32 = 2;
 const CUDA_HOST: i32 = 3;
 const METAL: i32 = 8;
 const ROCM_HOST: i32 = 11;
 const CUDA_MANAGED: i32 = 13;
 
-/// The flag of tensors that must not be written.
-const READ_ONLY: u64 = 1;
-/// The flag of tensors that nobody else sees.
-const IS_COPIED: u64 = 2;
-
 const PLAIN: &CStr = c"dltensor";
 const VERSIONED: &CStr = c"dltensor_versioned";
 const USED_PLAIN: &CStr = c"used_dltensor";
 const USED_VERSIONED: &CStr = c"used_dltensor_versioned";
 
-#[repr(C)]
-struct Tensor {
-    data: *mut c_void,
-    device_type: i32,
-    device_id: i32,
-    ndim: i32,
-    code: u8,
-    bits: u8,
-    lanes: u16,
-    shape: *mut i64,
-    strides: *mut i64,
-    byte_offset: u64,
-}
-
-#[repr(C)]
-struct Plain {
-    tensor: Tensor,
-    context: *mut c_void,
-    deleter: Option<unsafe extern "C" fn(*mut Plain)>,
-}
-
-#[repr(C)]
-struct Versioned {
-    major: u32,
-    minor: u32,
-    context: *mut c_void,
-    deleter: Option<unsafe extern "C" fn(*mut Versioned)>,
-    flags: u64,
-    tensor: Tensor,
-}
-
 /// A tensor that was taken out of its capsule; it is given back when this is dropped.
 enum Taken {
-    Plain(NonNull<Plain>),
-    Versioned(NonNull<Versioned>),
+    Plain(NonNull<DLManagedTensor>),
+    Versioned(NonNull<DLManagedTensorVersioned>),
 }
 
 // SAFETY: a tensor may be given back on any thread, and is only read until then.
@@ -117,10 +85,10 @@ impl Taken {
             }
         };
         if capsule.is_valid_checked(Some(VERSIONED)) {
-            let tensor = take(VERSIONED, USED_VERSIONED)?.cast::<Versioned>();
+            let tensor = take(VERSIONED, USED_VERSIONED)?.cast::<DLManagedTensorVersioned>();
             let taken = Taken::Versioned(tensor);
             // SAFETY: a capsule of this name holds such a tensor; all versions begin alike.
-            let major = unsafe { (*tensor.as_ptr()).major };
+            let major = unsafe { (*tensor.as_ptr()).version.major };
             if major != 1 {
                 return Err(PyBufferError::new_err(format!(
                     "DLPack version {major} is not known"
@@ -131,26 +99,26 @@ impl Taken {
         Ok(Taken::Plain(take(PLAIN, USED_PLAIN)?.cast()))
     }
 
-    fn tensor(&self) -> &Tensor {
+    fn tensor(&self) -> &DLTensor {
         // SAFETY: the tensor is alive until it is given back.
         unsafe {
             match self {
-                Taken::Plain(tensor) => &tensor.as_ref().tensor,
-                Taken::Versioned(tensor) => &tensor.as_ref().tensor,
+                Taken::Plain(tensor) => &tensor.as_ref().dl_tensor,
+                Taken::Versioned(tensor) => &tensor.as_ref().dl_tensor,
             }
         }
     }
 
     fn describe(&self) -> PyResult<Foreign> {
         let tensor = self.tensor();
-        if !reads(tensor.device_type) {
+        if !reads(tensor.device.device_type) {
             return Err(value_error("[convert] Unsupported device."));
         }
         let rank = usize::try_from(tensor.ndim)
             .ok()
             .filter(|&rank| rank <= 64)
             .ok_or_else(|| value_error("[convert] The tensor has too many dimensions."))?;
-        let of = match tensor.code {
+        let of = match tensor.dtype.code {
             0 => Some(KindOf::Signed),
             1 => Some(KindOf::Unsigned),
             2 => Some(KindOf::Float),
@@ -160,8 +128,8 @@ impl Taken {
             _ => None,
         };
         let kind = of
-            .filter(|_| tensor.lanes == 1 && tensor.bits.is_multiple_of(8))
-            .and_then(|of| Kind::sized(of, usize::from(tensor.bits / 8)))
+            .filter(|_| tensor.dtype.lanes == 1 && tensor.dtype.bits.is_multiple_of(8))
+            .and_then(|of| Kind::sized(of, usize::from(tensor.dtype.bits / 8)))
             .ok_or_else(|| value_error("[convert] Cannot convert array to mlx."))?;
         let mut shape = SmallVec::<[usize; 4]>::new();
         for axis in 0..rank {
@@ -298,14 +266,20 @@ struct Handed<T> {
     _data: Data,
 }
 
-unsafe extern "C" fn give_back_plain(tensor: *mut Plain) {
+unsafe extern "C" fn give_back_plain(tensor: *mut DLManagedTensor) {
     // SAFETY: the context is the box that holds the tensor; it is given back once.
-    drop(unsafe { Box::from_raw((*tensor).context.cast::<Handed<Plain>>()) });
+    drop(unsafe { Box::from_raw((*tensor).manager_ctx.cast::<Handed<DLManagedTensor>>()) });
 }
 
-unsafe extern "C" fn give_back_versioned(tensor: *mut Versioned) {
+unsafe extern "C" fn give_back_versioned(tensor: *mut DLManagedTensorVersioned) {
     // SAFETY: as above.
-    drop(unsafe { Box::from_raw((*tensor).context.cast::<Handed<Versioned>>()) });
+    drop(unsafe {
+        Box::from_raw(
+            (*tensor)
+                .manager_ctx
+                .cast::<Handed<DLManagedTensorVersioned>>(),
+        )
+    });
 }
 
 /// Gives back the tensor of a capsule that nobody took.
@@ -320,18 +294,6 @@ unsafe extern "C" fn drop_capsule(capsule: *mut ffi::PyObject) {
     }
 }
 
-/// The standard's code of a dtype.
-fn code(dtype: Dtype) -> u8 {
-    match dtype {
-        Dtype::Int8 | Dtype::Int16 | Dtype::Int32 | Dtype::Int64 => 0,
-        Dtype::Uint8 | Dtype::Uint16 | Dtype::Uint32 | Dtype::Uint64 => 1,
-        Dtype::Float16 | Dtype::Float32 | Dtype::Float64 => 2,
-        Dtype::BFloat16 => 4,
-        Dtype::Complex64 => 5,
-        Dtype::Bool => 6,
-    }
-}
-
 /// The same values in memory of their own.
 pub(super) fn duplicate(array: &Array) -> Result<Array> {
     dispatch!(all, array.dtype(), T => {
@@ -341,20 +303,20 @@ pub(super) fn duplicate(array: &Array) -> Result<Array> {
 
 fn handed<T>(
     array: &Array,
-    finish: impl FnOnce(Tensor, *mut c_void) -> T,
+    finish: impl FnOnce(DLTensor, *mut c_void) -> T,
 ) -> PyResult<NonNull<Handed<T>>> {
     let data = array.data().or_raise()?;
     let mut shape: Vec<i64> = array.shape().iter().map(|&size| size as i64).collect();
     let mut strides: Vec<i64> = data.strides.iter().map(|&stride| stride as i64).collect();
     let start = data.buffer.host().as_ptr().wrapping_add(data.offset);
-    let tensor = Tensor {
+    let tensor = DLTensor {
         data: start.cast(),
-        device_type: CPU,
-        device_id: 0,
+        device: DLDevice {
+            device_type: CPU,
+            device_id: 0,
+        },
         ndim: array.ndim() as i32,
-        code: code(array.dtype()),
-        bits: (array.dtype().size() * 8) as u8,
-        lanes: 1,
+        dtype: array.dtype().into(),
         shape: shape.as_mut_ptr(),
         strides: strides.as_mut_ptr(),
         byte_offset: 0,
@@ -421,9 +383,9 @@ impl PyArray {
             array = py.detach(|| duplicate(&array)).or_raise()?;
         }
         if !versioned {
-            let tensor = handed(&array, |tensor, context| Plain {
-                tensor,
-                context,
+            let tensor = handed(&array, |tensor, context| DLManagedTensor {
+                dl_tensor: tensor,
+                manager_ctx: context,
                 deleter: Some(give_back_plain),
             })?;
             // SAFETY: the tensor is alive; from here on the capsule owns it.
@@ -442,13 +404,12 @@ impl PyArray {
         } else {
             READ_ONLY
         };
-        let tensor = handed(&array, |tensor, context| Versioned {
-            major: 1,
-            minor: 0,
-            context,
+        let tensor = handed(&array, |tensor, context| DLManagedTensorVersioned {
+            version: VERSION,
+            manager_ctx: context,
             deleter: Some(give_back_versioned),
             flags,
-            tensor,
+            dl_tensor: tensor,
         })?;
         // SAFETY: as above.
         unsafe {

@@ -111,6 +111,11 @@ impl Foreign {
     /// The memory must be readable wherever the strides lead.
     pub(super) unsafe fn copy(&self, dtype: Option<Dtype>) -> PyResult<Array> {
         let target = dtype.unwrap_or(self.kind.dtype());
+        if let Some((turned, back)) = self.packed() {
+            // SAFETY: passed on from the caller; the same elements, with their axes reordered.
+            let array = unsafe { turned.copy(dtype)? };
+            return array.transpose(&back[..]).or_raise();
+        }
         self.shape
             .checked_bytes(self.kind.size(), "array")
             .or_raise()?;
@@ -146,6 +151,33 @@ impl Foreign {
         .or_raise()
     }
 
+    /// The same elements in the order they lie in memory, and the order of axes that leads back;
+    /// `None` if they lie in row-major order already, or with gaps.
+    fn packed(&self) -> Option<(Foreign, SmallVec<[i64; 4]>)> {
+        if self.strides == Self::row_major(&self.shape, self.kind.size()) {
+            return None;
+        }
+        let mut order: SmallVec<[usize; 4]> = (0..self.shape.rank()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis]));
+        let shape: Shape = order.iter().map(|&axis| self.shape[axis]).collect();
+        let strides: SmallVec<[isize; 4]> = order.iter().map(|&axis| self.strides[axis]).collect();
+        if strides != Self::row_major(&shape, self.kind.size()) {
+            return None;
+        }
+        let mut back = SmallVec::from_elem(0, order.len());
+        for (i, &axis) in order.iter().enumerate() {
+            back[axis] = i as i64;
+        }
+        let turned = Foreign {
+            start: self.start,
+            shape,
+            strides,
+            kind: self.kind,
+            swapped: self.swapped,
+        };
+        Some((turned, back))
+    }
+
     /// Elements that need no change.
     unsafe fn same<T: Element + Swap>(&self) -> olivine::Result<Array> {
         let aligned = (self.start as usize).is_multiple_of(align_of::<T>());
@@ -179,17 +211,24 @@ impl Foreign {
         f: &impl Fn(S) -> T,
         values: &mut Vec<T>,
     ) {
-        let (Some(&size), Some(&stride)) = (self.shape.get(axis), self.strides.get(axis)) else {
+        let read = |place: *const u8| {
             // SAFETY: the caller promises an element here; it need not be aligned.
-            let value = unsafe { start.cast::<S>().read_unaligned() };
-            values.push(f(if self.swapped { value.swap() } else { value }));
+            let value = unsafe { place.cast::<S>().read_unaligned() };
+            f(if self.swapped { value.swap() } else { value })
+        };
+        let (Some(&size), Some(&stride)) = (self.shape.get(axis), self.strides.get(axis)) else {
+            values.push(read(start));
             return;
         };
-        let mut place = start;
-        for _ in 0..size {
+        if axis + 1 == self.shape.rank() {
+            let places = (0..size as isize).map(|i| start.wrapping_offset(i.wrapping_mul(stride)));
+            values.extend(places.map(read));
+            return;
+        }
+        for i in 0..size as isize {
+            let place = start.wrapping_offset(i.wrapping_mul(stride));
             // SAFETY: passed on from the caller.
             unsafe { self.walk(axis + 1, place, f, values) };
-            place = place.wrapping_offset(stride);
         }
     }
 }

@@ -47,17 +47,17 @@ fn whole(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     }
 }
 
-/// A bound of a slice. Numbers beyond 64 bits lie beyond every axis too.
+/// A bound of a slice. As in MLX, whose programs count on it, wide numbers are refused.
 fn bound(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     if object.is_none() {
         return Ok(None);
     }
+    let wide = || value_error("Slice indices must be 32-bit integers.");
     match whole(object) {
-        Ok(Some(value)) => Ok(Some(value)),
+        Ok(Some(value)) if i32::try_from(value).is_ok() => Ok(Some(value)),
+        Ok(Some(_)) => Err(wide()),
         Ok(None) => Err(value_error("Slice indices must be integers or None.")),
-        Err(error) if error.is_instance_of::<PyIndexError>(object.py()) => {
-            Ok(Some(if object.lt(0)? { i64::MIN } else { i64::MAX }))
-        }
+        Err(error) if error.is_instance_of::<PyIndexError>(object.py()) => Err(wide()),
         Err(error) => Err(error),
     }
 }

@@ -130,6 +130,8 @@ impl Walk {
     fn number(&mut self, item: &Bound<'_, PyAny>) -> PyResult<Option<Number>> {
         let (kind, number) = if item.is_exact_instance_of::<PyFloat>() {
             (2, Number::Float(item.extract()?))
+        } else if item.is_exact_instance_of::<PyInt>() {
+            (1, self.integer(item)?)
         } else if item.is_instance_of::<PyBool>() {
             (0, Number::Bool(item.is_truthy()?))
         } else if item.is_instance_of::<PyInt>() {

@@ -167,7 +167,11 @@ fn own(array: Array) -> olivine::Result<Array> {
 }
 
 fn filled(shape: Shape, vals: Operand, dtype: Dtype, stream: Option<On>) -> PyResult<PyArray> {
-    let vals = vals.alone()?;
+    let vals = match vals {
+        // Not by way of `float32`.
+        Operand::Float(_) => vals.beside(dtype)?,
+        _ => vals.alone()?,
+    };
     made(stream, || own(vals.astype(dtype)?.broadcast_to(shape)?))
 }
 
@@ -508,7 +512,7 @@ windows! {
     /// Example:
     ///     >>> import olivine.core as mx
     ///     >>> mx.hanning(5)
-    ///     array([0, 0.5, 1, 0.5, 7.64274e-15], dtype=float32)
+    ///     array([0, 0.5, 1, 0.5, 0], dtype=float32)
     hanning
 }
 

@@ -55,7 +55,7 @@ of_one! {
     ///     >>> import olivine.core as mx
     ///     >>> mx.linalg.inv(mx.array([[2.0, 0.0], [0.0, 4.0]]))
     ///     array([[0.5, 0],
-    ///            [-0, 0.25]], dtype=float32)
+    ///            [0, 0.25]], dtype=float32)
     inv;
     /// The pseudo-inverses of matrices.
     ///
@@ -119,7 +119,7 @@ of_triangles! {
     ///     >>> import olivine.core as mx
     ///     >>> mx.linalg.tri_inv(mx.array([[2.0, 0.0], [0.0, 4.0]]))
     ///     array([[0.5, 0],
-    ///            [-0, 0.25]], dtype=float32)
+    ///            [0, 0.25]], dtype=float32)
     tri_inv;
 }
 
