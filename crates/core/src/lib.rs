@@ -51,5 +51,5 @@ pub use shape::{Axes, Shape, keep};
 pub use transforms::{
     BatchAxes, CompileOptions, LeafAxes, Trace, Tree, checkpoint, compile, compile_with,
     compile_with_state, disable_compile, enable_compile, grad, jvp, runs_untraced, stop_gradient,
-    value_and_grad, vjp, vmap,
+    value_and_grad, vjp, vmap, with_integer_derivatives,
 };

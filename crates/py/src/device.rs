@@ -5,7 +5,7 @@ use std::{
     thread::{self, ThreadId},
 };
 
-use olivine::{Device, Stream};
+use olivine::{Device, Stream, ThreadLocalStream};
 use pyo3::{
     exceptions::PyRuntimeError,
     prelude::*,
@@ -197,7 +197,35 @@ fn stream_of(object: &Bound<'_, PyAny>) -> PyResult<Stream> {
     if let Ok(stream) = object.extract::<PyStream>() {
         return stream.here();
     }
+    if let Ok(stream) = object.extract::<PyThreadLocalStream>() {
+        return Ok(stream.0.get());
+    }
     device_of(object).and_then(stream_for)
+}
+
+/// A stream of its own for every thread that uses it; made by :func:`new_thread_local_stream`.
+#[pyclass(
+    name = "ThreadLocalStream",
+    module = "olivine.core",
+    frozen,
+    eq,
+    hash,
+    from_py_object
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct PyThreadLocalStream(ThreadLocalStream);
+
+#[pymethods]
+impl PyThreadLocalStream {
+    /// The device that its streams belong to.
+    #[getter]
+    fn device(&self) -> PyDevice {
+        PyDevice::of(self.0.device())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("ThreadLocal{}", PyStream::shared(self.0.get()).__repr__())
+    }
 }
 
 /// The device that an argument names: a device or a kind of device.
@@ -254,7 +282,7 @@ struct StreamContext {
 impl StreamContext {
     #[new]
     fn new(s: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if s.extract::<PyStream>().is_err() {
+        if s.extract::<PyStream>().is_err() && s.extract::<PyThreadLocalStream>().is_err() {
             device_of(s)?;
         }
         Ok(StreamContext {
@@ -382,6 +410,69 @@ fn new_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
     })
 }
 
+/// A new stream that is another one on every thread.
+///
+/// Args:
+///     device: A device or a kind of device.
+///
+/// Returns:
+///     What stands for a stream of its own on every thread that uses it.
+///
+/// Raises:
+///     ValueError: If there is no such device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> side = mx.new_thread_local_stream(mx.cpu)
+///     >>> with mx.stream(side):
+///     ...     x = mx.array(1) + 2
+///     >>> x
+///     array(3, dtype=int32)
+#[pyfunction]
+fn new_thread_local_stream(device: &Bound<'_, PyAny>) -> PyResult<PyThreadLocalStream> {
+    let device = device_of(device)?;
+    if device.kind == PyDeviceType::gpu {
+        return Err(no_gpu("new_thread_local_stream"));
+    }
+    let stream = olivine::new_thread_local_stream(device.kind.native());
+    Ok(PyThreadLocalStream(stream))
+}
+
+/// A new stream that any thread may use.
+///
+/// Args:
+///     device: A device or a kind of device.
+///
+/// Returns:
+///     A stream.
+///
+/// Raises:
+///     ValueError: If there is no such device.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.new_thread_unsafe_stream(mx.cpu).device
+///     Device(cpu, 0)
+#[pyfunction(name = "new_thread_unsafe_stream")]
+fn new_shared_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
+    let device = device_of(device)?;
+    if device.kind == PyDeviceType::gpu {
+        return Err(no_gpu("new_thread_unsafe_stream"));
+    }
+    let stream = olivine::new_thread_unsafe_stream(device.kind.native());
+    Ok(PyStream::shared(stream))
+}
+
+/// Waits for the streams that this thread has made, and frees what they hold.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.clear_streams()
+#[pyfunction]
+fn clear_streams(py: Python<'_>) {
+    py.detach(olivine::clear_streams);
+}
+
 /// Makes operations go to a stream or device inside a ``with`` statement.
 ///
 /// Args:
@@ -497,7 +588,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyDeviceType>()?;
     module.add_class::<PyDevice>()?;
     module.add_class::<PyStream>()?;
+    module.add_class::<PyThreadLocalStream>()?;
     module.add_class::<StreamContext>()?;
+    module.add_function(wrap_pyfunction!(new_thread_local_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(new_shared_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(clear_streams, module)?)?;
     module.add_function(wrap_pyfunction!(default_device, module)?)?;
     module.add_function(wrap_pyfunction!(set_default_device, module)?)?;
     module.add_function(wrap_pyfunction!(default_stream, module)?)?;

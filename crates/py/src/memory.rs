@@ -13,6 +13,9 @@ const UNLIMITED: usize = isize::MAX as usize;
 /// The memory limit that is in force.
 static LIMIT: AtomicUsize = AtomicUsize::new(UNLIMITED);
 
+/// What was in use when the peak was last reset, which does not count.
+static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
+
 /// The limit of wired memory, which means nothing to processors.
 static WIRED: AtomicUsize = AtomicUsize::new(0);
 
@@ -44,7 +47,12 @@ pub(crate) fn get_active_memory() -> PyResult<usize> {
 ///     True
 #[pyfunction]
 pub(crate) fn get_peak_memory() -> PyResult<usize> {
-    Ok(pool()?.usage().peak)
+    let peak = pool()?.usage().peak;
+    Ok(if peak <= FORGOTTEN.load(Ordering::Relaxed) {
+        0
+    } else {
+        peak
+    })
 }
 
 /// Counts the most memory in use anew, from zero.
@@ -54,7 +62,9 @@ pub(crate) fn get_peak_memory() -> PyResult<usize> {
 ///     >>> mx.reset_peak_memory()
 #[pyfunction]
 pub(crate) fn reset_peak_memory() -> PyResult<()> {
-    pool()?.reset_peak();
+    let pool = pool()?;
+    pool.reset_peak();
+    FORGOTTEN.store(pool.usage().peak, Ordering::Relaxed);
     Ok(())
 }
 

@@ -239,10 +239,19 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// The queues of streams that have a thread. A thread ends when its queue is dropped and done.
 fn queues() -> MutexGuard<'static, HashMap<Stream, mpsc::Sender<Job>>> {
     static QUEUES: OnceLock<Mutex<HashMap<Stream, mpsc::Sender<Job>>>> = OnceLock::new();
-    QUEUES
+    static PROCESS: AtomicU32 = AtomicU32::new(0);
+    let mut queues = QUEUES
         .get_or_init(Mutex::default)
         .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+        .unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if PROCESS.swap(process, Ordering::Relaxed) != process {
+        // A forked process has no threads but one: nobody works on the queues that it has inherited.
+        std::mem::take(&mut *queues)
+            .into_values()
+            .for_each(std::mem::forget);
+    }
+    queues
 }
 
 /// Takes away a stream's queue, if it has one.

@@ -1,7 +1,10 @@
 //! Owns arrays made from nothing: filled, diagonal and triangular.
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
-use crate::{Array, Dtype, Element, Error, IntoOperand, Result, Shape};
+use crate::{
+    Array, Dtype, Element, Error, IntoOperand, Result, Shape,
+    transforms::compile::sizes_may_change,
+};
 
 impl Array {
     /// An array of `shape` whose every element is `value`. Takes no memory until written to.
@@ -50,7 +53,25 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn full_like(&self, value: impl IntoOperand) -> Result<Array> {
-        value.to_operand(self).astype(self.dtype())?.broadcast_to(self.shape())
+        let value = value.to_operand(self).astype(self.dtype())?;
+        self.filled_like(&value)
+    }
+
+    /// `value` in this array's shape, to which it must broadcast.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, array};
+    /// let x = array!([1, 2]).filled_like(&Array::scalar(0.5f32))?;
+    /// assert_eq!(x.to_vec::<f32>()?, [0.5, 0.5]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn filled_like(&self, value: &Array) -> Result<Array> {
+        if sizes_may_change() && self.is_traced() {
+            // A choice between equals depends on this array, so that its shape is followed.
+            return self.equal(self)?.select(value, value);
+        }
+        value.broadcast_to(self.shape())
     }
 
     /// Zeros of this shape and dtype.
@@ -63,7 +84,7 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn zeros_like(&self) -> Result<Array> {
-        Array::zeros(self.shape(), self.dtype())
+        self.full_like(false)
     }
 
     /// Ones of this shape and dtype.
@@ -76,7 +97,7 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn ones_like(&self) -> Result<Array> {
-        Array::ones(self.shape(), self.dtype())
+        self.full_like(true)
     }
 
     /// For each element of an `n` by `m` matrix, its column less its row.

@@ -8,6 +8,7 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Axes, Dtype, Error, Result, Shape,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
+    transforms::compile::sizes_may_change,
 };
 
 /// How a reduction combines elements.
@@ -253,6 +254,19 @@ impl Array {
         Ok(axes.resolve(self.ndim(), op)?.iter().map(|&axis| self.shape()[axis]).product())
     }
 
+    /// A sum over axes divided by the number of its elements less `ddof`.
+    fn averaged(&self, axes: Axes, ddof: usize, op: &'static str) -> Result<Array> {
+        let count = self.count(&axes, op)?;
+        let sum = self.sum(axes.clone())?;
+        if sizes_may_change() && self.is_traced() {
+            // The number follows the shapes that later calls have.
+            let ones = self.filled_like(&Array::scalar(1i64))?;
+            let count = ones.sum(axes)?.subtract(ddof as i64)?.maximum(0i64)?;
+            return sum.divide(count.astype(self.dtype())?);
+        }
+        sum.divide(count.saturating_sub(ddof) as f64)
+    }
+
     /// The mean over axes; NaN of none.
     ///
     /// ```
@@ -263,11 +277,10 @@ impl Array {
     /// ```
     pub fn mean(&self, axes: impl Into<Axes>) -> Result<Array> {
         let axes = axes.into();
-        let count = self.count(&axes, "mean")?;
         let dtype = self.dtype().to_inexact();
         // The sum of many halves overflows before the division, so both are done in float32.
         let wide = if dtype.size() == 2 { Dtype::Float32 } else { dtype };
-        self.astype(wide)?.sum(axes)?.divide(count as f64)?.astype(dtype)
+        self.astype(wide)?.averaged(axes, 0, "mean")?.astype(dtype)
     }
 
     /// The variance over axes, divided by the count less `ddof`.
@@ -281,14 +294,12 @@ impl Array {
     /// ```
     pub fn var(&self, axes: impl Into<Axes>, ddof: usize) -> Result<Array> {
         let axes = axes.into();
-        let count = self.count(&axes, "var")?;
         let dtype = self.dtype().to_inexact();
         let wide = if dtype.size() == 2 { Dtype::Float32 } else { dtype };
         let x = self.astype(wide)?;
         let distance = x.subtract(x.mean(crate::keep(axes.clone()))?)?.abs()?;
-        let divisor = count.saturating_sub(ddof) as f64;
         let result = if dtype == Dtype::Complex64 { Dtype::Float32 } else { dtype };
-        distance.square()?.sum(axes)?.divide(divisor)?.astype(result)
+        distance.square()?.averaged(axes, ddof, "var")?.astype(result)
     }
 
     /// The number of elements over axes that are not zero, in int32.

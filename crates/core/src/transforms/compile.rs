@@ -22,8 +22,16 @@ thread_local! {
     /// How many compiled functions are being traced on this thread.
     static TRACING: Cell<u32> = const { Cell::new(0) };
 
+    /// Whether the function that is being traced on this thread is to take other shapes later.
+    static SHAPELESS: Cell<bool> = const { Cell::new(false) };
+
     /// Whether a function is being traced on this thread to be stored in a file.
     static EXPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the function that is being traced is to take arguments of other shapes later.
+pub(crate) fn sizes_may_change() -> bool {
+    SHAPELESS.get()
 }
 
 /// Whether a function is being traced to be stored, and so must consist of plain operations.
@@ -160,7 +168,14 @@ impl Trace {
         arguments: &[Array],
         f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
     ) -> Result<Trace> {
+        struct Restore(bool);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                SHAPELESS.set(self.0);
+            }
+        }
         let _tracing = Tracing::start();
+        let _restore = Restore(SHAPELESS.replace(options.shapeless));
         let mut specs: Vec<Spec> = arguments.iter().map(|x| x.spec().clone()).collect();
         specs.push(Spec::new([2], Dtype::Uint32));
         let mut random = false;

@@ -4,7 +4,10 @@ use std::{borrow::Borrow, collections::HashMap};
 
 use smallvec::SmallVec;
 
-use super::tape::{Key, Step, key, outputs_of, steps_between};
+use super::{
+    integers::is_smooth,
+    tape::{Key, Step, key, outputs_of, steps_between},
+};
 use crate::{
     Array, Error, Result,
     graph::{Jvp, TraceScope},
@@ -49,7 +52,7 @@ pub fn jvp<P: Borrow<Array>, T: Borrow<Array>>(
     let outputs = f(&leaves)?;
     let mut known: HashMap<(Key, u32), Array> = HashMap::new();
     for (leaf, tangent) in leaves.iter().zip(tangents) {
-        if leaf.dtype().is_inexact() {
+        if is_smooth(leaf.dtype()) {
             known.insert(key(leaf), tangent.astype(leaf.dtype())?);
         }
     }

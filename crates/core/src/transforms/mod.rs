@@ -2,6 +2,7 @@
 
 mod checkpoint;
 pub(crate) mod compile;
+mod integers;
 mod jvp;
 pub(crate) mod tape;
 mod tree;
@@ -13,6 +14,7 @@ pub use compile::{
     CompileOptions, Trace, compile, compile_with, compile_with_state, disable_compile,
     enable_compile, runs_untraced,
 };
+pub use integers::with_integer_derivatives;
 pub use jvp::jvp;
 pub use tree::Tree;
 pub use vjp::{Objective, grad, stop_gradient, value_and_grad, vjp};

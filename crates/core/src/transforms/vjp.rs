@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     Tree,
+    integers::is_smooth,
     tape::{Key, Step, key, outputs_of, steps_between},
 };
 use crate::{
@@ -93,7 +94,7 @@ pub(crate) fn backward(
     let steps = steps_between(leaves, outputs);
     let place = |array: &Array| Arc::as_ptr(&array.node);
     // Gradients flow to numbers that can change a little.
-    let smooth = leaves.iter().filter(|leaf| leaf.dtype().is_inexact());
+    let smooth = leaves.iter().filter(|leaf| is_smooth(leaf.dtype()));
     let mut on_path: HashSet<Key> = smooth.map(place).collect();
     for Step { node, op, inputs } in &steps {
         if !stops(op) && inputs.iter().any(|input| on_path.contains(&place(input))) {
@@ -217,7 +218,7 @@ pub fn value_and_grad<T: Tree, O: Objective>(
         })?;
         let value = f(&traced)?;
         let loss = value.loss();
-        if loss.size() != 1 || !loss.dtype().is_inexact() {
+        if loss.size() != 1 || !is_smooth(loss.dtype()) {
             let reason = format!(
                 "the loss must be one floating-point number, not {} of shape {}",
                 loss.dtype(),

@@ -227,19 +227,19 @@ fn an_unknown_dtype_names_tensor_and_dtype() {
 fn a_dtype_arrays_lack_fails_only_when_its_tensor_is_asked_for() {
     let entries = [
         tensor("scale", "F32", &[1], [0, 4]),
-        tensor("w", "F8_E4M3", &[3], [4, 7]),
+        tensor("w", "F8_E5M2", &[3], [4, 7]),
     ];
     let file = open(&aligned_file(&header(&entries), &[0; 7])).unwrap();
     assert_eq!(file.array("scale").unwrap().item::<f32>().unwrap(), 0.0);
     let info = file.info("w").unwrap();
     assert_eq!(
         (info.dtype, info.stored_dtype, info.bytes),
-        (None, "F8_E4M3", 3)
+        (None, "F8_E5M2", 3)
     );
     let error = file.array("w").err().unwrap();
     assert_eq!(
         error.to_string(),
-        r#"<bytes>: tensor "w": arrays cannot hold dtype F8_E4M3"#
+        r#"<bytes>: tensor "w": arrays cannot hold dtype F8_E5M2"#
     );
 }
 

@@ -24,6 +24,7 @@ use crate::{
     arg::shape_tuple,
     dtype::PyDtype,
     error::{OrRaise, type_error},
+    transforms::eval::compute,
 };
 
 /// An array of numbers, computed when its values are needed.
@@ -78,7 +79,7 @@ impl PyArray {
     pub(crate) fn evaluated(&self, py: Python<'_>) -> PyResult<Array> {
         let array = self.get();
         if !array.is_evaluated() {
-            py.detach(|| array.eval()).or_raise()?;
+            compute(py, &[&array])?;
         }
         Ok(array)
     }

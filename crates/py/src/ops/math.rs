@@ -141,6 +141,11 @@ fn divmod(
 ) -> PyResult<Bound<'_, PyList>> {
     let (a, b) = a.pair(b)?;
     let (quotient, remainder) = stream.unwrap_or_default().run(|| a.divmod(&b)).or_raise()?;
+    // Neither has a gradient here; `remainder` has one.
+    let (quotient, remainder) = (
+        olivine::stop_gradient(&quotient).or_raise()?,
+        olivine::stop_gradient(&remainder).or_raise()?,
+    );
     list(py, [quotient, remainder])
 }
 

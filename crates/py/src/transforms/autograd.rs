@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use olivine::Array;
+use olivine::{Array, Dtype, with_integer_derivatives};
 use pyo3::{
     prelude::*,
     types::{PyDict, PyList, PyString, PyTuple},
@@ -145,7 +145,7 @@ impl Grad {
             };
             call().map(|loss| (loss, ())).map_err(carried)
         };
-        let outcome = olivine::value_and_grad(run)(&arrays);
+        let outcome = with_integer_derivatives(|| olivine::value_and_grad(run)(&arrays));
         for tree in &trees {
             standins.borrow().remove(tree)?;
         }
@@ -344,10 +344,8 @@ fn vjp<'py>(
     callable(fun)?;
     let primals = listed(primals, "primals")?;
     let cotangents = listed(cotangents, "cotangents")?;
-    pair(
-        py,
-        olivine::vjp(inside(fun, "vjp"), &primals, &cotangents).or_raise()?,
-    )
+    let run = || olivine::vjp(inside(fun, "vjp"), &primals, &cotangents);
+    pair(py, with_integer_derivatives(run).or_raise()?)
 }
 
 /// A function's results, and the product of its derivative with tangents.
@@ -374,10 +372,15 @@ fn jvp<'py>(
     callable(fun)?;
     let primals = listed(primals, "primals")?;
     let tangents = listed(tangents, "tangents")?;
-    pair(
-        py,
-        olivine::jvp(inside(fun, "jvp"), &primals, &tangents).or_raise()?,
-    )
+    let run = || olivine::jvp(inside(fun, "jvp"), &primals, &tangents);
+    let (outputs, tangents) = with_integer_derivatives(run).or_raise()?;
+    // Truth values have no tangents of their own dtype.
+    let tangents = tangents.into_iter().map(|tangent| match tangent.dtype() {
+        Dtype::Bool => tangent.astype(Dtype::Float32),
+        _ => Ok(tangent),
+    });
+    let tangents = tangents.collect::<olivine::Result<_>>().or_raise()?;
+    pair(py, (outputs, tangents))
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -22,6 +22,10 @@ pub(super) struct Axes {
     outputs: Py<PyAny>,
 }
 
+fn sequence(object: &Bound<'_, PyAny>) -> bool {
+    object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>()
+}
+
 /// Appends the axis of each array in a tree.
 fn append(
     tree: &Bound<'_, PyAny>,
@@ -30,6 +34,9 @@ fn append(
 ) -> PyResult<()> {
     let one = axes.is_none() || axes.is_instance_of::<PyInt>();
     if tree.is_instance_of::<PyArray>() {
+        if sequence(axes) && axes.len()? == 1 {
+            return append(tree, &axes.get_item(0)?, list);
+        }
         if !one {
             return Err(value_error("[vmap] axis must be int or None."));
         }
@@ -44,9 +51,6 @@ fn append(
         Err(value_error(format!(
             "[vmap] the axes do not fit the {what}"
         )))
-    };
-    let sequence = |object: &Bound<'_, PyAny>| {
-        object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>()
     };
     if sequence(tree) {
         if !one && !sequence(axes) {
@@ -122,7 +126,15 @@ impl Axes {
         let mut arrays = Vec::new();
         let node = flatten(args, &mut arrays, Others::Refuse)?;
         let mut axes = Vec::new();
-        append(args, self.inputs.bind(py), &mut axes)?;
+        let given = self.inputs.bind(py);
+        if sequence(given) {
+            append(args, given, &mut axes)?;
+        } else {
+            // What is given stands for each argument.
+            for tree in args.iter() {
+                append(&tree, given, &mut axes)?;
+            }
+        }
         if axes.iter().all(Option::is_none) {
             return Err(value_error("At least one of in_axes must be non-None."));
         }

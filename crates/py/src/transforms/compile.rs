@@ -156,7 +156,9 @@ impl Compiled {
         }
         let finish = || {
             let mut trace = trace.map_err(exception)?;
-            if trace.captures(&call.arrays[..call.given]) {
+            let given = call.arrays[..call.given].iter();
+            let given: Vec<Array> = given.filter(|x| !x.is_traced()).cloned().collect();
+            if trace.captures(&given) {
                 return Err(value_error(
                     "[compile] Attempting to compile a function with uncaptured inputs is not allowed: it \
                      also uses an array that it is called with, or one made from it, by another way.",

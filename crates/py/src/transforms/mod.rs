@@ -18,9 +18,8 @@ use pyo3::{
 use self::{autograd::Grad, batch::Axes, compile::Compiled};
 use crate::error::type_error;
 
-/// A function that a transform has made of another one.
-///
-/// It has the name, the documentation and the signature of the function it was made of.
+// A function that a transform has made of another one, whose name, documentation and signature it has: a
+// documentation of the class would stand in the way.
 #[pyclass(name = "function", module = "olivine.core", weakref)]
 pub(crate) struct Function {
     /// `None` only after the garbage collector has broken a cycle.
