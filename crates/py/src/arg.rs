@@ -2,6 +2,7 @@
 
 use olivine::{Array, Axes, Complex64, Dtype, Kind, Shape, Walk, bf16, f16, iinfo, keep};
 use pyo3::{
+    exceptions::PyOverflowError,
     prelude::*,
     types::{PyAny, PyBool, PyComplex, PyFloat, PyInt, PyTuple},
 };
@@ -251,11 +252,34 @@ pub(crate) fn axes(axis: Option<Ints>, keepdims: bool) -> Axes {
 /// The sizes of axes; one number is a vector's.
 pub(crate) struct Sizes(pub(crate) Shape);
 
+/// A shape whose sizes fit in 32 bits, which is what programs written for MLX rely on.
+pub(crate) fn fitting(Ints(list): Ints) -> PyResult<Ints> {
+    match list.iter().find(|&&size| i32::try_from(size).is_err()) {
+        None => Ok(Ints(list)),
+        Some(size) => Err(PyOverflowError::new_err(format!(
+            "Shape dimension {size} does not fit in 32 bits."
+        ))),
+    }
+}
+
+/// A result, unless an axis has grown beyond 32 bits.
+pub(crate) fn bounded(result: PyResult<PyArray>) -> PyResult<PyArray> {
+    let array = result?;
+    for &size in array.get().shape().iter() {
+        if i32::try_from(size).is_err() {
+            return Err(PyOverflowError::new_err(format!(
+                "Shape dimension {size} does not fit in 32 bits."
+            )));
+        }
+    }
+    Ok(array)
+}
+
 impl<'py> FromPyObject<'_, 'py> for Sizes {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let Ints(list) = Ints::extract(object)?;
+        let Ints(list) = fitting(Ints::extract(object)?)?;
         list.into_iter()
             .map(|size| {
                 usize::try_from(size)

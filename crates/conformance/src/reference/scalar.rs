@@ -54,7 +54,7 @@ pub(super) fn unary(op: &str, inputs: &[Tensor]) -> Option<Tensor> {
         } else {
             f64::NEG_INFINITY
         };
-        return truth(&|v| v.real() == sign);
+        return truth(&|v| v.complex().re == sign && v.complex().im == 0.0);
     }
     let real_dtype = if x.dtype == Dtype::Complex64 {
         Dtype::Float32

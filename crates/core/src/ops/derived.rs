@@ -1,7 +1,7 @@
 //! Owns scalar functions that are short compositions of others.
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
-use crate::{Array, Error, IntoOperand, Kind, Result};
+use crate::{Array, IntoOperand, Result};
 
 impl Array {
     /// Radians as degrees.
@@ -28,7 +28,7 @@ impl Array {
         self.astype(self.dtype().to_inexact())?.multiply(std::f64::consts::PI / 180.0)
     }
 
-    /// True where the element is positive infinity.
+    /// True where the element is positive infinity; complex numbers have no imaginary part there.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -38,10 +38,10 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn isposinf(&self) -> Result<Array> {
-        self.infinite("isposinf", f64::INFINITY)
+        self.equal(f64::INFINITY)
     }
 
-    /// True where the element is negative infinity.
+    /// True where the element is negative infinity; complex numbers have no imaginary part there.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -51,15 +51,7 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn isneginf(&self) -> Result<Array> {
-        self.infinite("isneginf", f64::NEG_INFINITY)
-    }
-
-    fn infinite(&self, op: &'static str, infinity: f64) -> Result<Array> {
-        if self.dtype().kind() == Kind::Complex {
-            let reason = "complex infinities have no sign; take real or imag first";
-            return Err(Error::Dtype { op, dtype: self.dtype(), reason });
-        }
-        self.equal(infinity)
+        self.equal(f64::NEG_INFINITY)
     }
 
     /// True where just one of two elements is nonzero.
@@ -93,10 +85,6 @@ pub(super) fn ops() -> Vec<OpInfo> {
             .map(|shape| Sample::new("", [Input::any(shape)], move |x| call(&x[0])))
             .to_vec()
     }
-    let infinite = |name, doc, signature, samples| OpInfo {
-        kinds: kinds::REAL,
-        ..op(name, doc, signature, Gradient::Zero, samples)
-    };
     vec![
         op("degrees", "Radians as degrees.", "degrees(x)", Gradient::Smooth, || {
             samples(Array::degrees)
@@ -104,10 +92,10 @@ pub(super) fn ops() -> Vec<OpInfo> {
         op("radians", "Degrees as radians.", "radians(x)", Gradient::Smooth, || {
             samples(Array::radians)
         }),
-        infinite("isposinf", "True where the element is positive infinity.", "isposinf(x)", || {
+        op("isposinf", "True where the element is positive infinity.", "isposinf(x)", Gradient::Zero, || {
             samples(Array::isposinf)
         }),
-        infinite("isneginf", "True where the element is negative infinity.", "isneginf(x)", || {
+        op("isneginf", "True where the element is negative infinity.", "isneginf(x)", Gradient::Zero, || {
             samples(Array::isneginf)
         }),
         OpInfo {

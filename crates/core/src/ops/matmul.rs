@@ -166,6 +166,11 @@ impl Array {
         if alpha != 1.0 {
             product = product.multiply(alpha)?;
         }
+        if self.shape().broadcast(product.shape(), "addmm")? != *product.shape() {
+            let (c, shape) = (self.shape(), product.shape());
+            let reason = format!("what is added, of shape {c}, does not broadcast to {shape}");
+            return Err(Error::Shape { op: "addmm", reason });
+        }
         if beta == 1.0 { product.add(self) } else { product.add(self.multiply(beta)?) }
     }
 }

@@ -26,6 +26,19 @@ fn each<const D: usize>(name: &str, Ints(list): &Ints) -> PyResult<[usize; D]> {
     Ok(numbers)
 }
 
+/// A number for each axis that an input is convolved over, or one for all.
+fn each_of(name: &str, Ints(list): &Ints, input: &Input) -> PyResult<Vec<usize>> {
+    let dims = input.0.ndim().saturating_sub(2);
+    let count = if list.len() == 1 { dims } else { list.len() };
+    (0..count)
+        .map(|i| {
+            let given = list[if list.len() == 1 { 0 } else { i }];
+            usize::try_from(given)
+                .map_err(|_| value_error(format!("[conv] {name} must not be negative: {given}")))
+        })
+        .collect()
+}
+
 fn one(number: i64) -> Ints {
     Ints(smallvec::smallvec![number])
 }
@@ -64,6 +77,18 @@ macro_rules! convolutions {
             groups: usize,
             stream: Option<On>,
         ) -> PyResult<PyArray> {
+            if input.0.ndim() != $dims + 2 {
+                // What has other axes than the name says is still a convolution.
+                let padding = each_of("padding", &padding, &input)?;
+                let options = ConvGeneralOptions {
+                    stride: each_of("stride", &stride, &input)?,
+                    padding: padding.into_iter().map(|width| (width as i64, width as i64)).collect(),
+                    kernel_dilation: each_of("dilation", &dilation, &input)?,
+                    groups,
+                    ..ConvGeneralOptions::default()
+                };
+                return made(stream, || input.0.conv_general(&weight.0, &options));
+            }
             let options = ConvOptions::<$dims> {
                 stride: each("stride", &stride)?,
                 padding: each("padding", &padding)?,
@@ -186,22 +211,11 @@ fn conv_general(
     stream: Option<On>,
 ) -> PyResult<PyArray> {
     let dims = input.0.ndim().saturating_sub(2);
-    let numbers = |name: &str, Ints(list): &Ints| {
-        let count = if list.len() == 1 { dims } else { list.len() };
-        (0..count)
-            .map(|i| {
-                let given = list[if list.len() == 1 { 0 } else { i }];
-                usize::try_from(given).map_err(|_| {
-                    value_error(format!("[conv] {name} must not be negative: {given}"))
-                })
-            })
-            .collect::<PyResult<Vec<usize>>>()
-    };
     let options = ConvGeneralOptions {
-        stride: numbers("stride", &stride)?,
+        stride: each_of("stride", &stride, &input)?,
         padding: paddings(padding, dims)?,
-        kernel_dilation: numbers("kernel_dilation", &kernel_dilation)?,
-        input_dilation: numbers("input_dilation", &input_dilation)?,
+        kernel_dilation: each_of("kernel_dilation", &kernel_dilation, &input)?,
+        input_dilation: each_of("input_dilation", &input_dilation, &input)?,
         groups,
         flip,
     };

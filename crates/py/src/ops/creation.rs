@@ -1,7 +1,10 @@
 //! Owns arrays made from nothing: numbers in steps, constants, diagonals, windows.
 
 use olivine::{Array, Dtype, Shape};
-use pyo3::prelude::*;
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
 
 use super::functions;
 use crate::{
@@ -34,27 +37,116 @@ fn or_float(dtype: Option<PyDtype>) -> Dtype {
 ///     >>> mx.arange(1, 7, 2)
 ///     array([1, 3, 5], dtype=int32)
 #[pyfunction]
-#[pyo3(signature = (start=None, stop=None, step=None, dtype=None, *, stream=None))]
-fn arange(
-    start: Option<Operand>,
-    stop: Option<Operand>,
-    step: Option<Operand>,
-    dtype: Option<PyDtype>,
-    stream: Option<On>,
-) -> PyResult<PyArray> {
-    let (start, stop) = match (start, stop) {
-        (start, Some(stop)) => (start.unwrap_or(Operand::Int(0)), stop),
-        (Some(stop), None) => (Operand::Int(0), stop),
-        (None, None) => return Err(type_error("arange() needs a stop")),
+#[pyo3(signature = (*args, **kwargs),
+    text_signature = "(start, stop=None, step=None, dtype=None, *, stream=None)")]
+fn arange(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<PyArray> {
+    let given = Given::of(
+        "arange",
+        &["start", "stop", "step", "dtype", "stream"],
+        args,
+        kwargs,
+    )?;
+    let stream: Option<On> = given.take("stream")?;
+    let dtype: Option<PyDtype> = given.take("dtype")?;
+    let step = given.take("step")?.unwrap_or(Operand::Int(1)).known()?;
+    let (start, stop) = match (
+        given.take::<Operand>("start")?,
+        given.take::<Operand>("stop")?,
+    ) {
+        (start, Some(stop)) => (start.unwrap_or(Operand::Int(0)).known()?, stop.known()?),
+        // The only number given in its place is the one to stop before.
+        (Some(stop), None) if !args.is_empty() => (Operand::Int(0), stop.known()?),
+        _ => return Err(type_error("arange() needs a stop")),
     };
-    let step = step.unwrap_or(Operand::Int(1));
-    let (start, stop, step) = (start.known()?, stop.known()?, step.known()?);
+    let all = [start, stop, step];
     let whole = |operand: &Operand| match operand {
         Operand::Int(value) => Some(*value),
         Operand::Bool(value) => Some(i64::from(*value)),
         _ => None,
     };
-    let number = |operand: &Operand| match operand {
+    let integers: Option<Vec<i64>> = all.iter().map(whole).collect();
+    let usual = match &integers {
+        Some(all) if all.iter().all(|&value| i32::try_from(value).is_ok()) => Dtype::Int32,
+        Some(_) => Dtype::Int64,
+        None => Dtype::Float32,
+    };
+    let dtype = dtype.map_or(usual, Dtype::from);
+    let mut numbers = [0.0; 3];
+    for (number, operand) in numbers.iter_mut().zip(&all) {
+        *number = real(operand)?;
+    }
+    let [start, stop, step] = numbers;
+    let count = steps(start, stop, step)?;
+    if step.is_infinite() {
+        // There is no second number.
+        return made(stream, || {
+            Array::full([count as usize], start)?.astype(dtype)
+        });
+    }
+    if dtype.is_float() {
+        return made(stream, || match dtype {
+            Dtype::Float32 => Array::arange(start as f32, stop as f32, step as f32),
+            _ => Array::arange(start, stop, step)?.astype(dtype),
+        });
+    }
+    // Whole numbers move by whole steps, however many fractions fit between start and stop.
+    let (start, step) = match integers.as_deref() {
+        Some(&[start, _, step]) => (start, step),
+        _ => (start as i64, (start + step) as i64 - start as i64),
+    };
+    made(stream, || {
+        let places = Array::arange(0, count, 1)?;
+        places.multiply(step)?.add(start)?.astype(dtype)
+    })
+}
+
+/// Arguments by their names.
+struct Given<'py>(Vec<(&'static str, Bound<'py, PyAny>)>);
+
+impl<'py> Given<'py> {
+    /// Sorts arguments out; all but the last name may be given by position.
+    fn of(
+        function: &str,
+        names: &[&'static str],
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Self> {
+        if args.len() >= names.len() {
+            return Err(type_error(format!("{function}() got too many arguments")));
+        }
+        let mut given: Vec<_> = names.iter().copied().zip(args.iter()).collect();
+        for (key, value) in kwargs.iter().flat_map(|kwargs| kwargs.iter()) {
+            let key: String = key.extract()?;
+            match names.iter().find(|&&name| name == key) {
+                Some(name) if given.iter().all(|(other, _)| other != name) => {
+                    given.push((name, value))
+                }
+                Some(_) => return Err(type_error(format!("{function}() got {key} twice"))),
+                None => return Err(type_error(format!("{function}() has no argument {key}"))),
+            }
+        }
+        Ok(Given(given))
+    }
+
+    /// The value of an argument; `None` if it is not given or is Python's.
+    fn take<T>(&self, name: &str) -> PyResult<Option<T>>
+    where
+        T: for<'a> FromPyObject<'a, 'py>,
+    {
+        match self
+            .0
+            .iter()
+            .find(|(other, value)| *other == name && !value.is_none())
+        {
+            Some((_, value)) => value.extract().map(Some).map_err(Into::into),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The value of a real number.
+fn real(operand: &Operand) -> PyResult<f64> {
+    match operand {
         Operand::Int(value) => Ok(*value as f64),
         Operand::Bool(value) => Ok(f64::from(u8::from(*value))),
         Operand::Wide(value) => Ok(*value as f64),
@@ -62,36 +154,26 @@ fn arange(
         Operand::Array(_) | Operand::Foreign(_) | Operand::Complex(_) => {
             Err(type_error("arange() takes real numbers"))
         }
-    };
-    let all = [&start, &stop, &step];
-    let integers: Option<Vec<i64>> = all.iter().map(|operand| whole(operand)).collect();
-    let usual = if integers.is_some() {
-        Dtype::Int32
-    } else {
-        Dtype::Float32
-    };
-    let dtype = dtype.map_or(usual, Dtype::from);
-    if let (Some(all), Dtype::Int32 | Dtype::Int64 | Dtype::Int16 | Dtype::Int8) =
-        (&integers, dtype)
-    {
-        let [start, stop, step] = all[..] else {
-            return Err(type_error("arange() takes three numbers"));
-        };
-        return made(stream, || Array::arange(start, stop, step)?.astype(dtype));
     }
-    let mut numbers = Vec::new();
-    for operand in all {
-        let value = number(operand)?;
-        if value.is_nan() || (value.is_infinite() && numbers.len() < 2) {
-            return Err(value_error("[arange] Cannot compute length."));
-        }
-        numbers.push(value);
+}
+
+/// How many steps lead from the start to before the stop.
+fn steps(start: f64, stop: f64, step: f64) -> PyResult<i64> {
+    let fail = |why: &str| Err(value_error(format!("[arange] {why}")));
+    if start.is_nan() || stop.is_nan() || step.is_nan() || start.is_infinite() || step == 0.0 {
+        return fail("Cannot compute length.");
     }
-    let (start, stop, step) = (numbers[0], numbers[1], numbers[2]);
-    made(stream, || match dtype {
-        Dtype::Float32 => Array::arange(start as f32, stop as f32, step as f32),
-        _ => Array::arange(start, stop, step)?.astype(dtype),
-    })
+    if stop.is_infinite() {
+        return fail("Cannot compute length: it has no end.");
+    }
+    if step.is_infinite() {
+        return Ok(i64::from(start != stop && (stop > start) == (step > 0.0)));
+    }
+    let count = ((stop - start) / step).ceil();
+    if count > f64::from(i32::MAX) {
+        return fail("Maximum size exceeded.");
+    }
+    Ok(count.max(0.0) as i64)
 }
 
 /// Evenly spaced numbers, both ends included.

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use super::functions;
 use crate::{
-    arg::{Input, Ints, Operand, Sizes, made},
+    arg::{Input, Ints, Operand, Sizes, bounded, made},
     array::PyArray,
     device::On,
     dtype::PyDtype,
@@ -33,10 +33,10 @@ fn times(op: &str, count: i64) -> PyResult<usize> {
 #[pyo3(signature = (array, repeats, axis=None, *, stream=None))]
 fn repeat(array: Input, repeats: i64, axis: Option<i64>, stream: Option<On>) -> PyResult<PyArray> {
     let repeats = times("repeat", repeats)?;
-    made(stream, || match axis {
+    bounded(made(stream, || match axis {
         Some(axis) => array.0.repeat(repeats, axis),
         None => array.0.reshape([-1])?.repeat(repeats, 0),
-    })
+    }))
 }
 
 /// Repeats the whole array along its last axes.

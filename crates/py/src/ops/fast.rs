@@ -172,7 +172,9 @@ fn rope(
         other => RopeOffset::Each(other.alone()?),
     };
     let dims = usize::try_from(dims)
-        .map_err(|_| value_error(format!("[rope] dims must be positive but got {dims}.")))?;
+        .ok()
+        .filter(|&dims| dims > 0)
+        .ok_or_else(|| value_error(format!("[rope] dims must be positive but got {dims}.")))?;
     let options = RopeOptions {
         dims,
         traditional,

@@ -101,6 +101,9 @@ macro_rules! transforms {
             stream: Option<On>,
         ) -> PyResult<PyArray> {
             let norm = norm_named(norm)?;
+            if a.0.ndim() == 0 {
+                return Err(value_error("[fftn] Requires array with at least one dimension."));
+            }
             let sizes = s.as_ref().map(|sizes| sizes.0.dims());
             let axes = axes.as_ref().map(|axes| &axes.0[..]);
             made(stream, || native::$all(&a.0, sizes, axes, norm))
@@ -113,6 +116,17 @@ transforms! {
     ifft ifft2 ifftn "inverse discrete Fourier transform" "array([2+0j, -1+0j], dtype=complex64)" "(2, 4)";
     rfft rfft2 rfftn "discrete Fourier transform of real numbers" "array([4+0j, -2+0j], dtype=complex64)" "(2, 3)";
     irfft irfft2 irfftn "inverse of the discrete Fourier transform of real numbers" "array([2, -1], dtype=float32)" "(2, 6)";
+}
+
+/// A number of samples; there are some, and they are apart.
+fn samples(n: i64, d: f64) -> PyResult<usize> {
+    if d == 0.0 {
+        return Err(value_error("[fftfreq] d must not be zero"));
+    }
+    usize::try_from(n)
+        .ok()
+        .filter(|&n| n > 0)
+        .ok_or_else(|| value_error(format!("[fftfreq] n must be positive, not {n}")))
 }
 
 /// The frequencies of a spectrum of ``n`` numbers, samples being ``d`` apart.
@@ -129,8 +143,7 @@ transforms! {
 #[pyfunction]
 #[pyo3(signature = (n, d=1.0, stream=None))]
 fn fftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
-    let n = usize::try_from(n)
-        .map_err(|_| value_error(format!("[fftfreq] n must be positive, not {n}")))?;
+    let n = samples(n, d)?;
     made(stream, || native::fftfreq(n, d))
 }
 
@@ -148,8 +161,7 @@ fn fftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
 #[pyfunction]
 #[pyo3(signature = (n, d=1.0, stream=None))]
 fn rfftfreq(n: i64, d: f64, stream: Option<On>) -> PyResult<PyArray> {
-    let n = usize::try_from(n)
-        .map_err(|_| value_error(format!("[rfftfreq] n must be positive, not {n}")))?;
+    let n = samples(n, d)?;
     made(stream, || native::rfftfreq(n, d))
 }
 

@@ -11,7 +11,7 @@ use super::{
     shape::{list, plain, tuple},
 };
 use crate::{
-    arg::{Input, Ints, Sizes, made},
+    arg::{Input, Ints, Sizes, bounded, made},
     array::PyArray,
     device::On,
     error::{OrRaise, value_error},
@@ -142,7 +142,7 @@ fn joined(
     f: impl FnOnce(&[Array], i64) -> olivine::Result<Array>,
 ) -> PyResult<PyArray> {
     let arrays = plain(arrays);
-    made(stream, || f(&arrays, axis.unwrap_or(0)))
+    bounded(made(stream, || f(&arrays, axis.unwrap_or(0))))
 }
 
 /// Joins arrays along an axis; without one, flattens them first.

@@ -90,6 +90,9 @@ fn put_along_axis(
     stream: Option<On>,
 ) -> PyResult<PyArray> {
     let values = values.beside(a.0.dtype())?;
+    if indices.0.size() == 0 {
+        return Ok(a.0.into());
+    }
     made(stream, || {
         let (flat, along) = flattened(&a.0, axis)?;
         let put = flat.put_along_axis(&indices.0, &values, along)?;

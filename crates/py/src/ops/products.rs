@@ -5,7 +5,7 @@ use pyo3::{prelude::*, types::PyList};
 
 use super::{functions, shape::plain};
 use crate::{
-    arg::{Input, Ints, Operand, binary, made},
+    arg::{Input, Ints, Operand, binary, bounded, made},
     array::PyArray,
     device::On,
     error::{OrRaise, value_error},
@@ -106,7 +106,11 @@ fn outer(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
 #[pyfunction]
 #[pyo3(signature = (a, b, *, stream=None))]
 fn kron(a: Operand, b: Operand, stream: Option<On>) -> PyResult<PyArray> {
-    binary(a, b, stream, olivine::Array::kron)
+    let (a, b) = a.pair(b)?;
+    if a.size() == 0 || b.size() == 0 {
+        return Err(value_error("[kron] Input arrays cannot be empty."));
+    }
+    bounded(made(stream, || a.kron(&b)))
 }
 
 /// Sums of products along an axis; complex numbers of ``a`` are conjugated.

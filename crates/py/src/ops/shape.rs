@@ -8,7 +8,7 @@ use pyo3::{
 
 use super::functions;
 use crate::{
-    arg::{Input, Ints, axes, made},
+    arg::{Input, Ints, axes, fitting, made},
     array::PyArray,
     device::On,
     error::value_error,
@@ -51,7 +51,8 @@ pub(super) fn plain(inputs: Vec<Input>) -> Vec<Array> {
 #[pyfunction]
 #[pyo3(signature = (a, /, shape, *, stream=None))]
 fn reshape(a: Input, shape: Ints, stream: Option<On>) -> PyResult<PyArray> {
-    made(stream, || a.0.reshape(&shape.0[..]))
+    let Ints(shape) = fitting(shape)?;
+    made(stream, || a.0.reshape(&shape[..]))
 }
 
 /// One axis in place of several.
@@ -270,7 +271,7 @@ fn roll(a: Input, shift: Ints, axis: Option<Ints>, stream: Option<On>) -> PyResu
                 .reshape(a.0.shape().clone())
         });
     };
-    if shifts.len() != 1 && shifts.len() != axes.len() {
+    if shifts.len() != 1 && axes.len() != 1 && shifts.len() != axes.len() {
         return Err(value_error(format!(
             "[roll] At least one shift value is required for each of {} axes; there are {}.",
             axes.len(),
@@ -278,11 +279,11 @@ fn roll(a: Input, shift: Ints, axis: Option<Ints>, stream: Option<On>) -> PyResu
         )));
     }
     made(stream, || {
-        axes.iter()
-            .enumerate()
-            .try_fold(a.0.clone(), |array, (i, &axis)| {
-                array.roll(shifts[if shifts.len() == 1 { 0 } else { i }], axis)
-            })
+        let count = shifts.len().max(axes.len());
+        (0..count).try_fold(a.0.clone(), |array, i| {
+            let shift = shifts[if shifts.len() == 1 { 0 } else { i }];
+            array.roll(shift, axes[if axes.len() == 1 { 0 } else { i }])
+        })
     })
 }
 

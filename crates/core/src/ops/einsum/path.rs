@@ -150,15 +150,20 @@ pub(super) fn find(equation: &Equation) -> EinsumPath {
         state.steps.push(vec![0]);
         state.flops = naive_flops;
         state.scaling = everything.len();
-    } else if count <= FEW {
-        // The limit excludes nothing at first.
-        let mut limit = u128::MAX;
-        state = state.clone().best(&mut limit).unwrap_or(state);
-    }
-    while state.operands.len() > 1
-        && let Some((first, second)) = state.greedy()
-    {
-        state = state.multiply(first, second);
+    } else {
+        let start = state.clone();
+        while state.operands.len() > 1
+            && let Some((first, second)) = state.greedy()
+        {
+            state = state.multiply(first, second);
+        }
+        // NumPy's and MLX's order, unless another costs less than half of it.
+        let mut limit = state.flops / 2;
+        if count <= FEW
+            && let Some(better) = start.best(&mut limit)
+        {
+            state = better;
+        }
     }
     EinsumPath {
         contractions: state.steps,

@@ -417,8 +417,8 @@ impl TruncatedNormal {
             uniform = uniform.key(key);
         }
         let x = uniform.sample()?.erfinv()?.multiply(SQRT_2)?;
-        // Rounding may have stepped over an end.
-        x.maximum(low)?.minimum(high)
+        // Rounding may have stepped over an end. If the ends cross, the lower one wins.
+        x.minimum(high)?.maximum(low)
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn divide(a: Complex64, b: Complex64) -> Complex64 {
 
 pub(crate) fn power(a: Complex64, b: Complex64) -> Complex64 {
     let (base, exponent) = (wide(a), wide(b));
-    if base.norm_sqr() == 0.0 {
+    if base.norm_sqr() == 0.0 && !exponent.norm_sqr().is_nan() {
         let one = exponent.norm_sqr() == 0.0;
         return Complex64::new(one as u8 as f32, 0.0);
     }
