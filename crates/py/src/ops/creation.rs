@@ -278,7 +278,8 @@ fn full_like(
     stream: Option<On>,
 ) -> PyResult<PyArray> {
     let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
-    filled(a.0.shape().clone(), vals, dtype, stream)
+    let vals = vals.alone()?;
+    made(stream, || own(a.0.filled_like(&vals.astype(dtype)?)?))
 }
 
 /// Zeros.
@@ -314,7 +315,9 @@ fn zeros(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<P
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn zeros_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
     let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
-    made(stream, || own(Array::zeros(a.0.shape(), dtype)?))
+    made(stream, || {
+        own(a.0.filled_like(&Array::scalar(false).astype(dtype)?)?)
+    })
 }
 
 /// Ones.
@@ -349,7 +352,9 @@ fn ones(shape: Sizes, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<Py
 #[pyo3(signature = (a, /, dtype=None, *, stream=None))]
 fn ones_like(a: Input, dtype: Option<PyDtype>, stream: Option<On>) -> PyResult<PyArray> {
     let dtype = dtype.map_or(a.0.dtype(), Dtype::from);
-    made(stream, || own(Array::ones(a.0.shape(), dtype)?))
+    made(stream, || {
+        own(a.0.filled_like(&Array::scalar(true).astype(dtype)?)?)
+    })
 }
 
 /// An array to be filled later: zeros.
