@@ -145,6 +145,12 @@ pub enum Error {
         /// The limit, if one is set.
         limit: Option<usize>,
     },
+    /// The elements of an array could not be read.
+    #[error("{reason}")]
+    Read {
+        /// What could not be read, and why.
+        reason: String,
+    },
     /// A kernel panicked. This is a defect in Olivine.
     #[error("[{op}] internal error: {message}")]
     Internal {

@@ -37,6 +37,7 @@ pub use ops::{
     concatenate::{concatenate, concatenate as concat, stack},
     cumulative::Walk,
     custom::{CustomFunction, depends},
+    deferred::Elements,
     dtypes::{
         DtypeCategory, DtypeKind, FloatInfo, IntegerInfo, can_cast, finfo, iinfo, isdtype,
         issubdtype, result_type,
@@ -50,6 +51,6 @@ pub use ops::{
 pub use shape::{Axes, Shape, keep};
 pub use transforms::{
     BatchAxes, CompileOptions, LeafAxes, Trace, Tree, checkpoint, compile, compile_with,
-    compile_with_state, disable_compile, enable_compile, grad, jvp, runs_untraced, stop_gradient,
-    value_and_grad, vjp, vmap, with_integer_derivatives,
+    compile_with_state, disable_compile, enable_compile, grad, is_exporting, jvp, runs_untraced,
+    stop_gradient, value_and_grad, vjp, vmap, with_integer_derivatives,
 };

@@ -15,7 +15,7 @@ fn a_cleared_stream_starts_again() -> Result<()> {
         clear_streams();
         assert!(event.is_done());
         assert_eq!(y.to_vec::<f32>()?, [1.0 + round as f32, 2.0 + round as f32]);
-        synchronize(side);
+        synchronize(side)?;
     }
     Ok(())
 }

@@ -4,16 +4,17 @@
 use std::{
     borrow::Borrow,
     collections::HashMap,
-    io::Write,
+    hash::{DefaultHasher, Hasher},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use olivine_core::{Array, graph::Program};
+use olivine_core::{Array, Dtype, Shape, graph::Program};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, FileProblem, Metadata, Result, SafeTensors, load_safetensors, save_safetensors,
-    write::atomically,
+    write::{WriteProblem, atomically, write_elements},
 };
 
 /// Where the metadata has the functions.
@@ -23,7 +24,7 @@ const KEY: &str = "olivine_function";
 const NOTE: &str = "olivine_note";
 
 /// The version of the format. Files of other versions are refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What the metadata holds.
 #[derive(Serialize, Deserialize)]
@@ -217,19 +218,19 @@ impl Traces {
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        // Signatures share the arrays that they captured.
+        // Signatures share the arrays that they captured, and equal ones are stored once.
         let mut names: HashMap<usize, String> = HashMap::new();
-        let mut tensors: Vec<(String, &Array)> = Vec::new();
+        let mut tensors = Tensors::default();
         let mut traces = Vec::new();
         for (keywords, program) in &self.list {
             let mut constants = Vec::new();
             for constant in &program.constants {
-                let name = names.entry(constant.id()).or_insert_with(|| {
-                    let name = format!("constant.{}", tensors.len());
-                    tensors.push((name.clone(), constant));
-                    name
-                });
-                constants.push(name.clone());
+                let name = match names.get(&constant.id()) {
+                    Some(name) => name.clone(),
+                    None => tensors.place(constant, path)?,
+                };
+                names.insert(constant.id(), name.clone());
+                constants.push(name);
             }
             let (keywords, program) = (keywords.clone(), program.clone());
             traces.push(StoredTrace {
@@ -247,7 +248,53 @@ impl Traces {
         if !self.note.is_empty() {
             metadata.insert(NOTE.to_owned(), self.note.clone());
         }
-        save_safetensors(path, tensors, &metadata)
+        save_safetensors(path, tensors.list, &metadata)
+    }
+}
+
+/// The hash of what is written.
+struct Digest(DefaultHasher);
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The arrays of a file, each under a name.
+#[derive(Default)]
+struct Tensors {
+    list: Vec<(String, Array)>,
+    /// Where arrays of a dtype, shape and hash of their bytes are.
+    places: HashMap<(Dtype, Shape, u64), Vec<usize>>,
+}
+
+impl Tensors {
+    /// The name of an array of the same elements, which is added if there is none.
+    fn place(&mut self, array: &Array, path: &Path) -> Result<String> {
+        let name = format!("constant.{}", self.list.len());
+        let mut digest = Digest(DefaultHasher::new());
+        let failed = |problem: WriteProblem| problem.of_tensor(path, &name);
+        write_elements(&mut digest, array).map_err(failed)?;
+        let key = (array.dtype(), array.shape().clone(), digest.0.finish());
+        let places = self.places.entry(key).or_default();
+        for &place in places.iter() {
+            let (known, other) = &self.list[place];
+            let (mut bytes, mut others) = (Vec::new(), Vec::new());
+            write_elements(&mut bytes, array).map_err(failed)?;
+            write_elements(&mut others, other).map_err(failed)?;
+            if bytes == others {
+                return Ok(known.clone());
+            }
+        }
+        places.push(self.list.len());
+        self.list.push((name.clone(), array.clone()));
+        Ok(name)
     }
 }
 

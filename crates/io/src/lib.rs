@@ -21,8 +21,8 @@ pub use function::{
 pub use gguf::{
     Gguf, GgufInfo, GgufMetadata, GgufValue, GgufValues, Packed, load_gguf, save_gguf, write_gguf,
 };
-pub use load::{Contents, Format, Loaded, load, load_as, load_source, save};
-pub use npy::{load_npy, read_npy, save_npy, write_npy};
+pub use load::{Contents, Format, Loaded, load, load_as, load_later, load_source, save};
+pub use npy::{load_npy, read_npy, read_npy_later, save_npy, write_npy};
 pub use npz::{Compression, Npz, load_npz, savez, savez_compressed, write_npz};
 pub use safetensors::{
     Metadata, SafeTensors, TensorInfo, load_safetensors, save_safetensors, write_safetensors,

@@ -13,7 +13,7 @@ use olivine_core::Array;
 use crate::{
     Error, FileProblem, GgufMetadata, GgufValue, Metadata, Result, SafeTensors, Source,
     gguf::{Gguf, save_gguf},
-    npy::{read_npy, save_npy},
+    npy::{read_npy, read_npy_later, save_npy},
     npz::{Npz, savez},
     safetensors::save_safetensors,
 };
@@ -245,6 +245,32 @@ pub fn load_source(source: Source) -> Result<Loaded> {
 /// # Ok::<(), olivine_io::Error>(())
 /// ```
 pub fn load_as(source: Source, format: Option<Format>) -> Result<Loaded> {
+    load_by(source, format, read_npy)
+}
+
+/// As [`load_as`], but the array of an npy file is read when it is evaluated; see [`read_npy_later`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_io::{Source, load_later, save_npy};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("x.npy");
+/// save_npy(&path, &array!([1, 2]))?;
+/// let x = load_later(Source::open(&path)?, None)?.array()?;
+/// assert!(!x.is_evaluated());
+/// assert_eq!(x.to_vec::<i32>()?, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn load_later(source: Source, format: Option<Format>) -> Result<Loaded> {
+    load_by(source, format, read_npy_later)
+}
+
+fn load_by(
+    source: Source,
+    format: Option<Format>,
+    read_npy: fn(&Source) -> Result<Array>,
+) -> Result<Loaded> {
     let path = source.path().to_owned();
     let Some(format) = format.or_else(|| Format::of_bytes(source.bytes())) else {
         return Err(source.invalid(FileProblem::UnknownFormat));

@@ -190,22 +190,34 @@ impl Source {
         // SAFETY: the words are initialised, at least `bytes` bytes long, and borrowed by nobody
         // else while this slice is in use.
         let target = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), bytes) };
-        self.read(place.begin, target).map_err(ArrayProblem::Io)?;
-        if place.swapped {
+        self.read_elements(place.begin, place.dtype, place.swapped, target)?;
+        Ok(owned(words, bytes))
+    }
+
+    /// Reads elements from a place that the caller has checked to be inside, and checks truth values.
+    pub(crate) fn read_elements(
+        &self,
+        begin: usize,
+        dtype: Dtype,
+        swapped: bool,
+        target: &mut [u8],
+    ) -> std::result::Result<(), ArrayProblem> {
+        self.read(begin, target).map_err(ArrayProblem::Io)?;
+        if swapped {
             // Both halves of a complex number are swapped by themselves.
-            let unit = match place.dtype {
+            let unit = match dtype {
                 Dtype::Complex64 => 4,
                 dtype => dtype.size(),
             };
             target.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
         }
-        if place.dtype == Dtype::Bool
+        if dtype == Dtype::Bool
             && let Some(index) = target.iter().position(|&byte| byte > 1)
         {
             let value = target[index];
             return Err(ArrayProblem::NotBool { index, value });
         }
-        Ok(owned(words, bytes))
+        Ok(())
     }
 
     /// Copies bytes. From the file if possible: pages of the map that were touched would stay

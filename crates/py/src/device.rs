@@ -12,7 +12,7 @@ use pyo3::{
     types::{PyAny, PyDict},
 };
 
-use crate::error::{type_error, value_error};
+use crate::error::{evaluation_exception, type_error, value_error};
 
 /// A kind of device.
 #[pyclass(
@@ -237,6 +237,17 @@ fn device_of(object: &Bound<'_, PyAny>) -> PyResult<PyDevice> {
         .extract::<PyDeviceType>()
         .map_err(|_| type_error(format!("a stream or a device is needed, not {object}")))?;
     Ok(PyDevice { kind, index: 0 })
+}
+
+/// The kind of device that an argument names, which need not be there; by default the current stream's.
+pub(crate) fn kind_of(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Device> {
+    let Some(stream) = stream else {
+        return Ok(Stream::current().device());
+    };
+    match stream_of(stream) {
+        Ok(stream) => Ok(stream.device()),
+        Err(_) => device_of(stream).map(|device| device.kind.native()),
+    }
 }
 
 fn no_gpu(what: &str) -> PyErr {
@@ -508,8 +519,8 @@ fn synchronize(py: Python<'_>, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()
         Some(stream) => stream_of(stream)?,
         None => Stream::current(),
     };
-    py.detach(|| olivine::synchronize(stream));
-    Ok(())
+    py.detach(|| olivine::synchronize(stream))
+        .map_err(evaluation_exception)
 }
 
 /// Whether there is a device.

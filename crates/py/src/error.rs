@@ -17,20 +17,9 @@ use pyo3::{
 pub(crate) fn axis_error(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || {
-        let bases = PyTuple::new(
-            py,
-            [py.get_type::<PyValueError>(), py.get_type::<PyIndexError>()],
-        )?;
-        let members = PyDict::new(py);
-        members.set_item("__module__", "olivine.core")?;
-        members.set_item(
-            "__doc__",
-            "An axis or a position that the array does not have.",
-        )?;
-        let class = py
-            .get_type::<PyType>()
-            .call1(("AxisError", bases, members))?;
-        Ok::<_, PyErr>(class.cast_into::<PyType>()?.unbind())
+        let bases = [py.get_type::<PyValueError>(), py.get_type::<PyIndexError>()];
+        let doc = "An axis or a position that the array does not have.";
+        class(py, "AxisError", doc, &bases.each_ref())
     })?;
     Ok(class.bind(py))
 }
@@ -71,37 +60,71 @@ pub(crate) fn exception(error: Error) -> PyErr {
     }
 }
 
+/// The exception that says what an error of an evaluation says: a `RuntimeError` and a `ValueError`, as
+/// programs expect the one or the other.
+pub(crate) fn evaluation_exception(error: Error) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let raised = exception(error);
+    Python::attach(|py| {
+        if !raised.get_type(py).is(py.get_type::<PyValueError>()) {
+            return raised;
+        }
+        let class = CLASS.get_or_try_init(py, || {
+            let bases = [
+                py.get_type::<PyRuntimeError>(),
+                py.get_type::<PyValueError>(),
+            ];
+            let doc = "The values of an array could not be computed.";
+            class(py, "EvaluationError", doc, &bases.each_ref())
+        });
+        match class {
+            Ok(class) => PyErr::from_type(class.bind(py).clone(), raised.value(py).to_string()),
+            Err(error) => error,
+        }
+    })
+}
+
+/// A new class of exceptions.
+fn class(
+    py: Python<'_>,
+    name: &str,
+    doc: &str,
+    bases: &[&Bound<'_, PyType>],
+) -> PyResult<Py<PyType>> {
+    let members = PyDict::new(py);
+    members.set_item("__module__", "olivine.core")?;
+    members.set_item("__doc__", doc)?;
+    let made = py
+        .get_type::<PyType>()
+        .call1((name, PyTuple::new(py, bases)?, members))?;
+    Ok(made.cast_into::<PyType>()?.unbind())
+}
+
 /// The classes of errors about files: what is wrong inside, what the system refuses, what is missing.
 ///
 /// All are `RuntimeError` and `ValueError`, as programs expect the one or the other; the system's are
 /// Python's own too.
 fn file_classes(py: Python<'_>) -> PyResult<&[Py<PyType>; 3]> {
     static CLASSES: PyOnceLock<[Py<PyType>; 3]> = PyOnceLock::new();
-    let class = |name: &str, doc: &str, bases: &[&Bound<'_, PyType>]| -> PyResult<Py<PyType>> {
-        let members = PyDict::new(py);
-        members.set_item("__module__", "olivine.core")?;
-        members.set_item("__doc__", doc)?;
-        let made = py
-            .get_type::<PyType>()
-            .call1((name, PyTuple::new(py, bases)?, members))?;
-        Ok(made.cast_into::<PyType>()?.unbind())
-    };
     CLASSES.get_or_try_init(py, || {
         let (runtime, value) = (
             py.get_type::<PyRuntimeError>(),
             py.get_type::<PyValueError>(),
         );
         let wrong = class(
+            py,
             "FileError",
             "A file of arrays is not what it should be.",
             &[&runtime, &value],
         )?;
         let refused = class(
+            py,
             "FileAccessError",
             "A file cannot be opened, read or written.",
             &[wrong.bind(py), &py.get_type::<PyOSError>()],
         )?;
         let missing = class(
+            py,
             "FileMissingError",
             "There is no such file or folder.",
             &[refused.bind(py), &py.get_type::<PyFileNotFoundError>()],

@@ -90,7 +90,7 @@ fn format_named(name: &str) -> PyResult<Format> {
 ///     format: ``"npy"``, ``"npz"``, ``"safetensors"`` or ``"gguf"``. By default the extension tells it,
 ///         or the first bytes.
 ///     return_metadata: Whether to return what the file says about itself too.
-///     stream: Not used: files are mapped into memory and read as their values are needed.
+///     stream: Where an npy file is read, when its values are needed; others are mapped into memory.
 ///
 /// Returns:
 ///     An array from an npy file, otherwise a dictionary of arrays by name. With ``return_metadata``, a
@@ -115,13 +115,15 @@ fn load<'py>(
     return_metadata: bool,
     stream: Option<On>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let _ = stream;
     let py = file.py();
     let format = format.map(format_named).transpose()?;
     let loaded = match Place::new(file, "read")? {
         Place::Path(path) => py.detach(|| {
             let format = format.or_else(|| Format::of_path(&path));
-            io::load_as(Source::open(path)?, format)
+            let source = Source::open(path)?;
+            stream
+                .unwrap_or_default()
+                .run(|| io::load_later(source, format))
         }),
         Place::Object(object) => {
             let name = match object

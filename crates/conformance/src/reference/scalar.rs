@@ -265,6 +265,16 @@ pub(super) fn binary(op: &str, inputs: &[Tensor]) -> Option<Tensor> {
             "divide" if dtype == Dtype::Complex64 => Value::Complex(a.complex() / b.complex()),
             "divide" => Value::Real(a.real() / b.real()),
             "arctan2" => Value::Real(a.real().atan2(b.real())),
+            "logaddexp" if dtype == Dtype::Complex64 => {
+                let (a, b) = (a.complex(), b.complex());
+                // As in MLX, the imaginary part is that of the later one and what the other adds to it.
+                let (high, low) = if (a.re, a.im) > (b.re, b.im) {
+                    (a, b)
+                } else {
+                    (b, a)
+                };
+                Value::Complex(high + (1.0 + (low - high).exp()).ln())
+            }
             _ => Value::Real(log_add_exp(a.real(), b.real())),
         }));
     }

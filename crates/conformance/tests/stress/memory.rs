@@ -33,8 +33,8 @@ fn counters_return_to_where_they_were() {
             }
         }
         // What was queued is still held by the stream.
-        synchronize(stream);
-        synchronize(Stream::current());
+        synchronize(stream).unwrap();
+        synchronize(Stream::current()).unwrap();
     });
     assert_eq!(active(), before);
 }
@@ -102,7 +102,7 @@ fn ten_thousand_asynchronous_evaluations_do_not_grow() {
         let event = async_eval([&x]);
         if i % 1000 == 0 {
             event.wait().unwrap();
-            synchronize(stream);
+            synchronize(stream).unwrap();
             let now = (active(), resident());
             let (active, resident) = *after_first_thousand.get_or_insert(now);
             assert_eq!(now.0, active, "active bytes after {i} steps");

@@ -164,7 +164,10 @@ fn eight_threads_build_and_evaluate_private_and_shared_graphs() {
         let (array, value) = slot.lock().expect("all threads ended well").clone();
         expect_all(&array, value);
     }
-    shared.streams.into_iter().for_each(synchronize);
+    shared
+        .streams
+        .into_iter()
+        .for_each(|stream| drop(synchronize(stream)));
 }
 
 #[test]

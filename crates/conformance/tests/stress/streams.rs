@@ -56,7 +56,9 @@ fn a_stream_waits_for_what_it_needs_from_another() {
         }
         expect_all(&x, round as f32 + 30.0);
     }
-    streams.into_iter().for_each(synchronize);
+    streams
+        .into_iter()
+        .for_each(|stream| synchronize(stream).unwrap());
 }
 
 #[test]
@@ -69,7 +71,7 @@ fn synchronize_waits_for_all_that_was_queued() {
     for array in &arrays {
         let _ = async_eval([array]);
     }
-    synchronize(stream);
+    synchronize(stream).unwrap();
     assert!(arrays.iter().all(Array::is_evaluated));
 }
 

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Array, Dtype, Error, IntoOperand, Result, Shape, ops::scatter::Combine, shape::Strides,
+    stop_gradient,
 };
 
 /// One index.
@@ -306,6 +307,10 @@ struct Plan {
     place: usize,
     /// The result's shape without the arrays' axes.
     rest: Shape,
+    /// The axes of the slice that single positions leave, in order; the result lacks them.
+    singles: SmallVec<[usize; 4]>,
+    /// Where the result, without the arrays' axes, has new axes.
+    news: SmallVec<[usize; 4]>,
 }
 
 const OP: &str = "index";
@@ -341,6 +346,8 @@ impl Plan {
             mask: None,
             place: 0,
             rest: Shape::scalar(),
+            singles: SmallVec::new(),
+            news: SmallVec::new(),
         };
         let (mut sliced, mut rest) = (SmallVec::<[usize; 4]>::new(), SmallVec::<[usize; 4]>::new());
         // Where arrays were met: the result's axes before them, and whether others came between.
@@ -349,7 +356,10 @@ impl Plan {
         let trailing = (ellipses == 0).then_some(&Index::Ellipsis);
         for index in indices.iter().chain(trailing) {
             match index {
-                Index::NewAxis => rest.push(1),
+                Index::NewAxis => {
+                    plan.news.push(rest.len());
+                    rest.push(1);
+                }
                 Index::Ellipsis => {
                     for &size in &shape[axis..axis + whole] {
                         plan.starts.push(0);
@@ -372,6 +382,7 @@ impl Plan {
                     let position = position(*at, axis, shape[axis])?;
                     plan.starts.push(position);
                     plan.steps.push(1);
+                    plan.singles.push(sliced.len());
                     sliced.push(1);
                     if advanced {
                         apart |= place.is_some_and(|place| place != rest.len());
@@ -494,7 +505,7 @@ impl Plan {
             let flat = mask.flatten(0, -1)?.astype(Dtype::Int64)?;
             let ranks = flat.multiply(flat.cumsum(0)?.subtract(1)?)?;
             let values = value.broadcast_to(self.rest.insert_axis(0, count))?;
-            values.take(&ranks, 0)?.reshape_to(front)
+            values.take(&stop_gradient(&ranks)?, 0)?.reshape_to(front)
         };
         let tail = std::iter::repeat_n(1, self.rest.rank());
         let mask = mask.reshape_to(mask.shape().iter().copied().chain(tail).collect());
@@ -590,7 +601,7 @@ impl Array {
         }
         let part = plan.slice(self);
         if plan.gathers.is_empty() {
-            return Ok(part.reshape_to(plan.rest));
+            return Ok(part.without_axes(&plan.singles).with_axes(&plan.news));
         }
         let (axes, positions) = plan.positions(&part)?;
         let shape = positions[0].shape().clone();

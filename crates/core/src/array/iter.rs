@@ -43,8 +43,7 @@ impl Array {
 
 impl ArrayIterator {
     fn part(&self, i: usize) -> Array {
-        let shape = self.array.shape().without_axis(0);
-        self.array.narrow(0, i, i + 1).reshape_to(shape)
+        self.array.narrow(0, i, i + 1).without_axes(&[0])
     }
 }
 

@@ -7,7 +7,7 @@ mod operand;
 mod operators;
 mod print;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -19,7 +19,7 @@ pub use print::{PrintOptions, get_printoptions, printoptions, set_printoptions};
 
 use crate::{
     Dtype, Element, Error, Result, Shape, Stream,
-    device::{Buffer, Data, Few, backend},
+    device::{Buffer, Data, Few, backend, told},
     graph::{self, Inputs, Node, Op, Spec, Specs, TraceScope},
     shape::{Strides, is_contiguous},
 };
@@ -439,6 +439,36 @@ impl Array {
         self.node.is_traced()
     }
 
+    /// True inside a function that [`vmap`](crate::vmap) calls, if the array differs from example to
+    /// example.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, vmap, Array};
+    /// let factor = array!(2);
+    /// let f = |x: &Array| {
+    ///     assert!(x.add(1)?.is_batched() && !factor.is_batched());
+    ///     x.multiply(&factor)
+    /// };
+    /// vmap(f, 0, 0)(&array!([1, 2]))?;
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn is_batched(&self) -> bool {
+        let mut seen = HashSet::new();
+        let mut stack = vec![self.clone()];
+        while let Some(array) = stack.pop() {
+            if !array.is_traced() || !seen.insert(Arc::as_ptr(&array.node)) {
+                continue;
+            }
+            match array.node.history() {
+                Some((Op::Placeholder(graph::Tracer("vmap")), _)) => return true,
+                Some((_, inputs)) => stack.extend(inputs),
+                None => {}
+            }
+        }
+        false
+    }
+
     /// Computes the values now.
     ///
     /// ```
@@ -456,7 +486,13 @@ impl Array {
 
     /// Waits for an evaluation that is under way.
     pub(crate) fn wait(&self) -> Result<()> {
-        self.node.wait().as_ref().map(|_| ()).map_err(Clone::clone)
+        match self.node.wait() {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                told(error);
+                Err(error.clone())
+            }
+        }
     }
 
     /// Computes the values and returns where they lie.

@@ -52,6 +52,11 @@ pub unsafe trait Buffer: Send + Sync + 'static {
     /// assert!(!shared.writable());
     /// ```
     fn writable(&self) -> bool;
+    /// The bytes that truth values were made of, each in the place of its own, if they were made by
+    /// looking at bytes.
+    fn bytes_of_truths(&self) -> Option<&Arc<dyn Buffer>> {
+        None
+    }
 }
 
 /// Memory owned by some other value: a vector, a mapped file, a foreign tensor.

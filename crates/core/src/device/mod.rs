@@ -18,7 +18,7 @@ pub use stream::{
     Event, Stream, ThreadLocalStream, clear_streams, new_thread_local_stream,
     new_thread_unsafe_stream, synchronize,
 };
-pub(crate) use stream::{Job, submit};
+pub(crate) use stream::{Job, failed, submit, told};
 
 /// Where operations run.
 ///

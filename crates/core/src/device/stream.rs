@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::Device;
-use crate::{Array, Result};
+use crate::{Array, Error, Result};
 
 /// A queue on a device. Work on different streams runs concurrently.
 ///
@@ -282,7 +282,27 @@ pub(crate) fn submit(stream: Stream, job: Job) -> std::result::Result<(), Job> {
     queue.send(job).map_err(|mpsc::SendError(job)| job)
 }
 
+/// What went wrong first in work that [`async_eval`](crate::async_eval) queued, by stream.
+static FAILURES: Mutex<Vec<(Stream, Error)>> = Mutex::new(Vec::new());
+
+/// Keeps the first error of a stream's queued work for whoever waits for the stream.
+pub(crate) fn failed(stream: Stream, error: &Error) {
+    let mut failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
+    if !failures.iter().any(|(failed, _)| *failed == stream) {
+        failures.push((stream, error.clone()));
+    }
+}
+
+/// Forgets an error that somebody who asked for the array has been told.
+pub(crate) fn told(error: &Error) {
+    let mut failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
+    failures.retain(|(_, kept)| kept != error);
+}
+
 /// Waits until everything queued on a stream so far has run.
+///
+/// Returns the first error of what [`async_eval`](crate::async_eval) has queued there that nobody was told
+/// who asked for an array, if there is one.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -290,12 +310,17 @@ pub(crate) fn submit(stream: Stream, job: Job) -> std::result::Result<(), Job> {
 /// let side = Stream::new(Device::Cpu);
 /// let y = side.scope(|| array!([1.0, 2.0]).exp())?;
 /// let event = async_eval([&y]);
-/// synchronize(side);
+/// synchronize(side)?;
 /// assert!(event.is_done());
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
-pub fn synchronize(stream: Stream) {
+pub fn synchronize(stream: Stream) -> Result<()> {
     drain(|marker| submit(stream, marker));
+    let mut failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
+    match failures.iter().position(|(failed, _)| *failed == stream) {
+        Some(place) => Err(failures.swap_remove(place).1),
+        None => Ok(()),
+    }
 }
 
 /// Queues a marker with `submit` and waits until it is met. A marker that is handed back runs here.

@@ -1,9 +1,9 @@
 //! Owns pictures of graphs, in the language of Graphviz.
 
-use std::{collections::HashMap, fmt::Write, sync::Arc};
+use std::{any::Any, collections::HashMap, fmt::Write, sync::Arc};
 
 use super::{Node, Op, Spec};
-use crate::Array;
+use crate::{Array, ops::fused::Fused};
 
 /// The graph of what is still to be computed for `arrays`, as text that Graphviz draws: `dot -Tsvg`.
 ///
@@ -30,6 +30,18 @@ pub fn to_dot(arrays: &[Array]) -> String {
     }
     picture.text.push_str("}\n");
     picture.text
+}
+
+/// What an operation is called; a fused one tells its parts.
+fn name(op: &Op, inputs: &[Array]) -> String {
+    let Op::Primitive(primitive) = op else {
+        return op.name().to_owned();
+    };
+    let any: &dyn Any = &**primitive;
+    match any.downcast_ref::<Fused>() {
+        Some(fused) => fused.label(inputs),
+        None => primitive.name().to_owned(),
+    }
 }
 
 struct Picture {
@@ -84,7 +96,7 @@ impl Picture {
             } else {
                 "box"
             };
-            let at = self.declare(key, shape, op.name());
+            let at = self.declare(key, shape, &name(&op, &inputs));
             for input in &inputs {
                 let from = self.names[&Arc::as_ptr(&input.node)];
                 self.arrow(from, &format!("n{at}"), input.spec());

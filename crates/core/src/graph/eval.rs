@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Array, Error, Result, Stream,
-    device::{Backend, Call, Event, Job, Operand, backend, submit},
+    device::{Backend, Call, Event, Job, Operand, backend, failed, submit},
 };
 
 static CLAIMS: Mutex<()> = Mutex::new(());
@@ -64,7 +64,7 @@ pub fn eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<()> {
             drop(lock);
             run_all(tape);
         } else {
-            let jobs = enqueue(tape, &streams);
+            let jobs = enqueue(tape, &streams, run_all);
             drop(lock);
             run_jobs(jobs);
         }
@@ -91,7 +91,7 @@ pub fn eval_until(arrays: &[&Array], stop: &mut dyn FnMut() -> bool) -> Result<b
                 return Ok(false);
             }
         } else {
-            let jobs = enqueue(tape, &streams);
+            let jobs = enqueue(tape, &streams, run_all);
             drop(lock);
             run_jobs(jobs);
         }
@@ -167,7 +167,7 @@ pub fn async_eval<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Event {
     let pending: SmallVec<[&Array; 4]> = arrays.iter().filter(|a| !a.is_evaluated()).collect();
     if !pending.is_empty() {
         let (tape, streams, lock) = claim(&pending);
-        let jobs = enqueue(tape, &streams);
+        let jobs = enqueue(tape, &streams, run_reporting);
         drop(lock);
         run_jobs(jobs);
     }
@@ -237,7 +237,7 @@ fn take_on(node: &Arc<Node>) -> Option<Task> {
 /// Queues a tape on its streams' threads; what could not be queued is returned to run here.
 ///
 /// Called under the claim lock, so that queues hold work in the order it was claimed.
-fn enqueue(tape: Vec<Task>, streams: &[Stream]) -> Vec<Job> {
+fn enqueue(tape: Vec<Task>, streams: &[Stream], run: fn(Vec<Task>)) -> Vec<Job> {
     let mut parts: SmallVec<[Vec<Task>; 2]> = streams.iter().map(|_| Vec::new()).collect();
     for task in tape {
         let stream = task.node.stream;
@@ -250,7 +250,7 @@ fn enqueue(tape: Vec<Task>, streams: &[Stream]) -> Vec<Job> {
     let queued = streams
         .iter()
         .zip(parts)
-        .map(|(stream, part)| submit(*stream, Box::new(move || run_all(part))));
+        .map(|(stream, part)| submit(*stream, Box::new(move || run(part))));
     queued.filter_map(std::result::Result::err).collect()
 }
 
@@ -266,12 +266,24 @@ fn run_all(tape: Vec<Task>) {
     }
 }
 
-fn run(mut task: Task) {
+/// As [`run_all`], for work that nobody may wait for: errors are kept for [`crate::synchronize`].
+fn run_reporting(tape: Vec<Task>) {
+    for task in tape {
+        run_and(task, |stream, error| failed(stream, error));
+    }
+}
+
+fn run(task: Task) {
+    run_and(task, |_, _| ());
+}
+
+/// Runs a task; an error is handed to `report` before anybody can see it.
+fn run_and(mut task: Task, report: impl FnOnce(Stream, &Error)) {
     let Some(op) = task.op.take() else { return };
     let inputs = std::mem::take(&mut task.inputs);
     let node = &task.node;
     let result = catch_unwind(AssertUnwindSafe(|| compute(node, &op, inputs)));
-    node.fulfil(result.unwrap_or_else(|panic| {
+    let result = result.unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
             .cloned()
@@ -281,7 +293,11 @@ fn run(mut task: Task) {
             op: op.name(),
             message,
         })
-    }));
+    });
+    if let Err(error) = &result {
+        report(node.stream, error);
+    }
+    node.fulfil(result);
 }
 
 fn compute(node: &Node, op: &Op, inputs: Inputs) -> Result<Outputs> {

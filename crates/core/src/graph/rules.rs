@@ -6,7 +6,10 @@ use super::{Op, Primitive, Spec, Specs, TraceScope};
 use crate::{
     Array, Error, Result,
     ops::scalar,
-    transforms::{self, LeafAxes},
+    transforms::{
+        self, LeafAxes,
+        integers::{by_integers, is_smooth},
+    },
 };
 
 /// One gradient for each input; `None` where it is zero or was not wanted.
@@ -138,6 +141,12 @@ impl Vjp<'_> {
             .collect())
     }
 
+    /// The gradient by positions: zero, or an error where [integers can
+    /// change](crate::with_integer_derivatives).
+    pub(crate) fn of_positions(&self) -> Result<Option<Array>> {
+        positions_stay(self.op).map(|()| None)
+    }
+
     /// The error of an operation that has no gradient.
     ///
     /// ```
@@ -155,6 +164,15 @@ impl Vjp<'_> {
             reason,
         })
     }
+}
+
+/// Whether derivatives by positions are zero; they are an error where integers can change.
+fn positions_stay(op: &'static str) -> Result<()> {
+    if by_integers() {
+        let reason = "it does not change smoothly with positions; pass them through stop_gradient";
+        return Err(Error::NoGradient { op, reason });
+    }
+    Ok(())
 }
 
 /// The arrays, with zeros where there is none.
@@ -219,6 +237,15 @@ impl Jvp<'_> {
         Ok(outputs.into_iter().map(Some).collect())
     }
 
+    /// Refuses tangents of positions where [integers can change](crate::with_integer_derivatives);
+    /// elsewhere they are zero.
+    pub(crate) fn check_positions(&self, positions: std::ops::Range<usize>) -> Result<()> {
+        if self.tangents[positions].iter().any(Option::is_some) {
+            return positions_stay(self.op);
+        }
+        Ok(())
+    }
+
     /// The tangents by transposing the reverse-mode rule. That rule is linear in its cotangents, and
     /// the gradient of a linear function is its transpose.
     ///
@@ -250,10 +277,10 @@ impl Jvp<'_> {
             .outputs
             .iter()
             .map(|output| {
-                let inexact = output.dtype().is_inexact();
+                let smooth = is_smooth(output.dtype());
                 let zeros = || Array::zeros(output.shape(), output.dtype());
                 let leaf = || Ok(zeros()?.traced(&scope.0));
-                inexact.then(leaf).transpose()
+                smooth.then(leaf).transpose()
             })
             .collect::<Result<_>>()?;
         if cotangents.iter().all(Option::is_none) {
@@ -433,7 +460,7 @@ impl Vmap<'_> {
         if self.batched[i] {
             return input.clone();
         }
-        input.reshape_to(input.shape().insert_axis(0, 1))
+        input.with_axes(&[0])
     }
 
     /// The outputs of an operation that treats the first axis as any other leading one.

@@ -69,7 +69,7 @@ impl Array {
         let list = axes.resolve(self.ndim(), op)?;
         let (x, axis) = match list[..] {
             [axis] => (self.clone(), axis),
-            _ if list.len() == self.ndim() => (self.reshape_to(Shape::from([self.size()])), 0),
+            _ if list.len() == self.ndim() => (self.flatten(0, -1)?, 0),
             _ => {
                 let reason = format!("it takes one axis, or all of them, not {list:?}");
                 return Err(Error::Argument { op, reason });

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds, view::IntoReshape};
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds, view::{IntoReshape, Meaning}};
 use crate::{Array, Dtype, Error, Nested, Result, Shape};
 
 impl Array {
@@ -122,7 +122,16 @@ impl Array {
         let rest = size / known.unwrap_or(1).max(1);
         let inner = sizes.iter().map(|&n| if n == -1 { rest } else { n as usize });
         let (head, tail) = (&self.shape()[..axis], &self.shape()[axis + 1..]);
-        Ok(self.reshape_to(head.iter().copied().chain(inner).chain(tail.iter().copied()).collect()))
+        let shape = head.iter().copied().chain(inner).chain(tail.iter().copied()).collect();
+        let meaning = match sizes.iter().position(|&n| n == -1) {
+            Some(free) => Meaning::Written {
+                before: axis as u8,
+                after: tail.len() as u8,
+                free: (axis + free) as u8,
+            },
+            None => Meaning::Grouped,
+        };
+        Ok(self.reshape_as(shape, meaning))
     }
 
     /// The slices along an axis, one by one, without that axis: the inverse of [`crate::stack`].
@@ -136,9 +145,8 @@ impl Array {
     /// ```
     pub fn unstack(&self, axis: i64) -> Result<Vec<Array>> {
         let axis = self.shape().axis(axis, "unstack")?;
-        let shape = self.shape().without_axis(axis);
         let slices = 0..self.shape()[axis];
-        Ok(slices.map(|i| self.narrow(axis, i, i + 1).reshape_to(shape.clone())).collect())
+        Ok(slices.map(|i| self.narrow(axis, i, i + 1).without_axes(&[axis])).collect())
     }
 }
 

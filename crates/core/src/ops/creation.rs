@@ -1,6 +1,6 @@
 //! Owns arrays made from nothing: filled, diagonal and triangular.
 
-use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds, like::FilledLike};
 use crate::{
     Array, Dtype, Element, Error, IntoOperand, Result, Shape,
     transforms::compile::sizes_may_change,
@@ -68,8 +68,7 @@ impl Array {
     /// ```
     pub fn filled_like(&self, value: &Array) -> Result<Array> {
         if sizes_may_change() && self.is_traced() {
-            // A choice between equals depends on this array, so that its shape is followed.
-            return self.equal(self)?.select(value, value);
+            return Array::apply_one(FilledLike, [self.clone(), value.clone()]);
         }
         value.broadcast_to(self.shape())
     }

@@ -9,7 +9,7 @@ use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Error, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
-    transforms::{LeafAxes, compile::exporting, conjugate},
+    transforms::{LeafAxes, compile::is_exporting, conjugate},
 };
 
 /// A reverse-mode rule: from arguments, cotangents and results to the arguments' gradients.
@@ -317,7 +317,7 @@ impl CustomFunction {
     pub fn call<A: Borrow<Array>>(&self, arguments: &[A]) -> Result<Vec<Array>> {
         let arguments: Vec<Array> = arguments.iter().map(|x| x.borrow().clone()).collect();
         let results = (self.f)(&arguments)?;
-        if exporting() {
+        if is_exporting() {
             return Ok(results);
         }
         let custom = Custom { rules: self.rules.clone(), arguments: arguments.len() };

@@ -127,7 +127,7 @@ impl Primitive for DynamicSlice {
         let x = &vjp.inputs[0];
         vjp.each(|i| {
             if i > 0 {
-                return Ok(None);
+                return vjp.of_positions();
             }
             let zeros = Array::zeros(x.shape(), x.dtype())?;
             let back = DynamicSliceUpdate {
@@ -139,6 +139,7 @@ impl Primitive for DynamicSlice {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.check_positions(1..2)?;
         jvp.linear(self)
     }
 
@@ -200,7 +201,7 @@ impl Primitive for DynamicSliceUpdate {
                 };
                 Array::apply_one(read, [cotangent.clone(), starts.clone()]).map(Some)
             }
-            _ => Ok(None),
+            _ => vjp.of_positions(),
         })
     }
 

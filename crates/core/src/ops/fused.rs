@@ -123,6 +123,25 @@ impl Fused {
         Ok(shape)
     }
 
+    /// The names of all that it does, in order, such as `CompiledBroadcastMultiplyAdd`.
+    pub(crate) fn label(&self, inputs: &[Array]) -> String {
+        let whole = Self::shape(inputs).unwrap_or_default();
+        let mut label = String::from("Compiled");
+        let mut add = |name: &str| {
+            for word in name.split('_') {
+                let mut letters = word.chars();
+                label.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+                label.push_str(letters.as_str());
+            }
+        };
+        inputs.iter().filter(|input| *input.shape() != whole).for_each(|_| add("broadcast"));
+        self.steps.iter().for_each(|step| add(step.op.op().name()));
+        if let Some(reduce) = &self.reduce {
+            add(reduce.name());
+        }
+        label
+    }
+
     /// The dtype of a value.
     fn dtype(&self, inputs: &[Array], value: u16) -> Option<Dtype> {
         let value = usize::from(value);

@@ -121,7 +121,7 @@ impl Primitive for Gather {
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|i| {
             if i > 0 {
-                return Ok(None);
+                return vjp.of_positions();
             }
             let zeros = Array::zeros(vjp.inputs[0].shape(), vjp.cotangent().dtype())?;
             zeros
@@ -131,6 +131,7 @@ impl Primitive for Gather {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.check_positions(1..jvp.inputs.len())?;
         jvp.linear(self)
     }
 
@@ -173,7 +174,7 @@ impl Primitive for GatherAxis {
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|i| {
             if i > 0 {
-                return Ok(None);
+                return vjp.of_positions();
             }
             let zeros = Array::zeros(vjp.inputs[0].shape(), vjp.cotangent().dtype())?;
             zeros
@@ -183,6 +184,7 @@ impl Primitive for GatherAxis {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.check_positions(1..jvp.inputs.len())?;
         jvp.linear(self)
     }
 

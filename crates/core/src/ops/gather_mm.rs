@@ -62,7 +62,7 @@ impl Primitive for GatherMm {
             let (like, places, parts) = match i {
                 0 => (a, left, chosen(cotangent, &b.swapaxes(-1, -2)?, &each, right)?),
                 1 => (b, right, chosen(&a.swapaxes(-1, -2)?, cotangent, left, &each)?),
-                _ => return Ok(None),
+                _ => return vjp.of_positions(),
             };
             added_at(like.shape(), places, &parts).map(Some)
         })
@@ -72,6 +72,7 @@ impl Primitive for GatherMm {
         let [a, b, left, right] = jvp.inputs else {
             unreachable!("the operation has four inputs");
         };
+        jvp.check_positions(2..4)?;
         let first = jvp.tangents[0].as_ref().map(|a| chosen(a, b, left, right)).transpose()?;
         let second = jvp.tangents[1].as_ref().map(|b| chosen(a, b, left, right)).transpose()?;
         let sum = match (first, second) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Array, Error, Result, concatenate,
     graph::{Batched, Gradients, Jvp, Primitive, Specs, Tangents, Vjp, Vmap},
+    stop_gradient,
 };
 
 /// `s[i] = a[i] * s[i - 1] + b[i]` along an axis, for inputs `a` and `b` of one shape and dtype.
@@ -161,7 +162,7 @@ impl Array {
         if self.size() == 0 {
             return Ok(self.clone());
         }
-        let order = keys.argsort(axis as i64)?;
+        let order = stop_gradient(&keys.argsort(axis as i64)?)?;
         let sorted = self.take_along_axis(&order, axis as i64)?;
         let keys = keys.take_along_axis(&order, axis as i64)?;
         let mut line = vec![1; self.ndim()];

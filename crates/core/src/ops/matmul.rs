@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
-    Array, Error, IntoOperand, Result,
+    Array, Error, IntoOperand, Result, Shape,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
 };
 
-/// The product of matrices in the last two axes; the axes before them are equal batches.
+/// The product of matrices in the last two axes; the axes before them, of which a side may have
+/// fewer, broadcast together.
 ///
 /// Kernels read transposed and broadcast views as they are.
 ///
@@ -32,28 +33,33 @@ impl Primitive for Matmul {
     fn infer(&self, inputs: &[Array]) -> Result<Specs> {
         crate::graph::exactly(self.name(), 2, inputs)?;
         let (a, b) = (&inputs[0], &inputs[1]);
-        let rank = a.ndim();
-        let fits = rank >= 2
-            && b.ndim() == rank
-            && a.shape()[..rank - 2] == b.shape()[..rank - 2]
-            && a.shape()[rank - 1] == b.shape()[rank - 2]
+        let fits = a.ndim() >= 2
+            && b.ndim() >= 2
+            && a.shape()[a.ndim() - 1] == b.shape()[b.ndim() - 2]
             && a.dtype() == b.dtype();
         if !fits {
             let (left, right) = (a.shape().clone(), b.shape().clone());
             return Err(Error::InnerDimensions { op: self.name(), left, right });
         }
-        let shape = a.shape().with_axis(a.ndim() - 1, b.shape()[b.ndim() - 1]);
+        let batch = |x: &Array| Shape::from(&x.shape()[..x.ndim() - 2]);
+        let batch = batch(a).broadcast(&batch(b), self.name())?;
+        let matrix = [a.shape()[a.ndim() - 2], b.shape()[b.ndim() - 1]];
+        let shape = batch.iter().chain(&matrix).copied().collect();
         Ok([Spec { shape, dtype: a.dtype() }].into())
     }
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
-        let cotangent = vjp.cotangent();
+        let (a, b, cotangent) = (&vjp.inputs[0], &vjp.inputs[1], vjp.cotangent());
         vjp.each(|i| {
-            Ok(Some(if i == 0 {
-                cotangent.matmul(vjp.inputs[1].swapaxes(-1, -2)?)?
-            } else {
-                vjp.inputs[0].swapaxes(-1, -2)?.matmul(cotangent)?
-            }))
+            if i == 0 {
+                return cotangent.matmul(b.swapaxes(-1, -2)?)?.sum_to(a.shape()).map(Some);
+            }
+            if b.ndim() == 2 {
+                // The rows of all batches make one large product.
+                let rows = a.flatten(0, -2)?;
+                return rows.swapaxes(-1, -2)?.matmul(cotangent.flatten(0, -2)?).map(Some);
+            }
+            a.swapaxes(-1, -2)?.matmul(cotangent)?.sum_to(b.shape()).map(Some)
         })
     }
 
@@ -75,7 +81,14 @@ impl Primitive for Matmul {
             let turned = right.swapaxes(-1, -2)?.matmul(left.swapaxes(-1, -2)?)?;
             return Ok([turned.swapaxes(-1, -2)?].into());
         }
-        Ok([left.matmul(right)?].into())
+        // The batch stands before the axes of the side that has more.
+        let own = |i: usize| vmap.inputs[i].ndim() - usize::from(vmap.batched[i]);
+        let aligned = |i: usize| {
+            let missing = own(1 - i).saturating_sub(own(i));
+            let places: Vec<usize> = (1..=missing).collect();
+            vmap.inputs[i].with_axes(if vmap.batched[i] { &places } else { &[] })
+        };
+        Ok([aligned(0).matmul(aligned(1))?].into())
     }
 
     fn decompose(&self, _inputs: &[Array]) -> Result<Vec<Array>> {
@@ -120,22 +133,7 @@ impl Array {
             let (left, right) = (self.shape().clone(), other.shape().clone());
             return Err(Error::InnerDimensions { op: "matmul", left, right });
         }
-        let mut product = if b.ndim() == 2 && a.ndim() > 2 {
-            // One matrix for all batches: fold them into rows, one large product.
-            let mut shape = a.shape().clone();
-            let columns = b.shape()[1];
-            let folded = a.flatten(0, -2)?;
-            shape = shape.with_axis(a.ndim() - 1, columns);
-            Array::apply_one(Matmul, [folded, b])?.reshape_to(shape)
-        } else {
-            let (batch_a, matrix_a) = a.shape().split_at(a.ndim() - 2);
-            let (batch_b, matrix_b) = b.shape().split_at(b.ndim() - 2);
-            let batch = crate::Shape::from(batch_a).broadcast(&batch_b.into(), "matmul")?;
-            let full = |matrix: &[usize]| batch.iter().chain(matrix).copied().collect();
-            let a = a.broadcast_shape(&full(matrix_a));
-            let b = b.broadcast_shape(&full(matrix_b));
-            Array::apply_one(Matmul, [a, b])?
-        };
+        let mut product = Array::apply_one(Matmul, [a, b])?;
         if row {
             product = product.squeeze(-2)?;
         }

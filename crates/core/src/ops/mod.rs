@@ -61,6 +61,8 @@ op_modules! {
     creation,
     /// Functions with rules given by hand.
     custom,
+    /// Arrays that are read when they are evaluated.
+    deferred,
     /// Short compositions of scalar functions.
     derived,
     /// Diagonals.
@@ -85,6 +87,8 @@ op_modules! {
     hadamard,
     /// Indexing by positions, ranges and arrays.
     index,
+    /// What only depends on shapes.
+    like,
     /// Linear algebra.
     linalg,
     /// The logarithm of a sum of exponentials.

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use smallvec::SmallVec;
 
-use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
+use super::{
+    Domain, Family, Gradient, Input, OpInfo, Sample, cumulative::Walk, info::kinds,
+    like::Extent,
+};
 use crate::{
-    Array, Axes, Dtype, Error, Result, Shape,
+    Array, Axes, Dtype, Error, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
     transforms::compile::sizes_may_change,
 };
@@ -148,29 +151,38 @@ impl Primitive for Reduce {
     }
 }
 
-/// The gradient of a product is the product of the others, which zeros must not divide by.
+/// The gradient of a product is the product of the others: of those before and of those behind, so that
+/// nothing is divided by, which might be zero.
 fn product_gradient(x: &Array, axes: &[usize], cotangent: &Array) -> Result<Array> {
-    let zero = x.equal(0)?;
-    let zeros = zero.sum(crate::keep(axes))?;
-    let others = zero.select(1, x)?.prod(crate::keep(axes))?;
-    // No zero: others / x. One zero: it alone has a gradient. More: none has.
-    let at_zero = zero.logical_and(zeros.equal(1)?)?;
-    let elsewhere = others.divide(zero.select(1, x)?)?;
-    let factor = at_zero.select(&others, zeros.equal(0)?.select(elsewhere, 0)?)?;
-    cotangent.multiply(factor)
+    if axes.is_empty() {
+        return Ok(cotangent.clone());
+    }
+    let last = x.ndim() - axes.len();
+    let kept = (0..x.ndim()).filter(|axis| !axes.contains(axis));
+    let order: SmallVec<[u8; 8]> = kept.chain(axes.iter().copied()).map(|axis| axis as u8).collect();
+    let mut back: SmallVec<[u8; 8]> = SmallVec::from_elem(0, order.len());
+    for (place, &axis) in order.iter().enumerate() {
+        back[usize::from(axis)] = place as u8;
+    }
+    let moved = x.permuted(order);
+    let shape = moved.shape().clone();
+    let lines = moved.flatten(last as i64, -1)?;
+    let walk = Walk::along(-1).exclusive();
+    let others = lines.cumprod(walk)?.multiply(lines.cumprod(walk.reverse())?)?;
+    cotangent.multiply(others.reshape_to(shape).permuted(back))?.astype(x.dtype())
 }
 
 impl Array {
     fn reduce(&self, reduction: Reduction, axes: impl Into<Axes>, op: &'static str) -> Result<Array> {
         let axes = axes.into();
         let list = axes.resolve(self.ndim(), op)?;
-        let shape: Shape = if axes.keeps_dims() {
-            (0..self.ndim()).map(|i| if list.contains(&i) { 1 } else { self.shape()[i] }).collect()
-        } else {
-            (0..self.ndim()).filter(|i| !list.contains(i)).map(|i| self.shape()[i]).collect()
-        };
+        let mut removed: SmallVec<[usize; 4]> = list.iter().copied().collect();
         let reduced = Array::apply_one(Reduce { reduction, axes: list }, [self.clone()])?;
-        Ok(reduced.reshape_to(shape))
+        if axes.keeps_dims() {
+            return Ok(reduced);
+        }
+        removed.sort_unstable();
+        Ok(reduced.without_axes(&removed))
     }
 
     /// The sum over axes. Narrow integers add up in 32 bits, halves in `float32`.
@@ -260,8 +272,9 @@ impl Array {
         let sum = self.sum(axes.clone())?;
         if sizes_may_change() && self.is_traced() {
             // The number follows the shapes that later calls have.
-            let ones = self.filled_like(&Array::scalar(1i64))?;
-            let count = ones.sum(axes)?.subtract(ddof as i64)?.maximum(0i64)?;
+            let extent = Extent { axes: axes.resolve(self.ndim(), op)?.into_iter().collect() };
+            let count = Array::apply_one(extent, [self.clone()])?;
+            let count = count.subtract(ddof as i64)?.maximum(0i64)?;
             return sum.divide(count.astype(self.dtype())?);
         }
         sum.divide(count.saturating_sub(ddof) as f64)

@@ -12,8 +12,8 @@ use crate::{
 
 const OP: &str = "view";
 
-/// The same bytes as elements of another dtype, which is not `bool`. If that is narrower or wider,
-/// the last axis grows or shrinks.
+/// The same bytes as elements of another dtype. If that is narrower or wider, the last axis grows or
+/// shrinks. As `bool`, each byte that is not zero is true, and the bytes are still there to be looked at.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -39,11 +39,6 @@ impl Primitive for Reinterpret {
         crate::graph::exactly(self.name(), 1, inputs)?;
         let x = &inputs[0];
         let (from, to) = (x.dtype().size(), self.dtype.size());
-        if self.dtype == Dtype::Bool {
-            // Not every byte is a truth value.
-            let reason = "bytes become bool by comparison with zero";
-            return Err(Error::Dtype { op: OP, dtype: self.dtype, reason });
-        }
         if from == to {
             return Ok([Spec { shape: x.shape().clone(), dtype: self.dtype }].into());
         }
@@ -93,7 +88,8 @@ impl Primitive for Reinterpret {
 
 impl Array {
     /// The same bytes as elements of another dtype. If that is narrower or wider, the last axis
-    /// grows or shrinks; as `bool`, each byte that is not zero is true.
+    /// grows or shrinks; as `bool`, each byte that is not zero is true, and viewing that as another
+    /// dtype gives the bytes again.
     ///
     /// Fails if the last axis does not hold a whole number of elements, and for scalars if the
     /// sizes differ. Nothing is copied where the layout allows.
@@ -108,9 +104,6 @@ impl Array {
     pub fn view(&self, dtype: Dtype) -> Result<Array> {
         if dtype == self.dtype() {
             return Ok(self.clone());
-        }
-        if dtype == Dtype::Bool {
-            return self.view(Dtype::Uint8)?.not_equal(0);
         }
         Array::apply_one(Reinterpret { dtype }, [self.clone()])
     }

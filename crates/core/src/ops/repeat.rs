@@ -18,10 +18,9 @@ impl Array {
     /// ```
     pub fn repeat(&self, count: usize, axis: i64) -> Result<Array> {
         let axis = self.shape().axis(axis, "repeat")?;
-        let size = self.shape()[axis].saturating_mul(count);
-        let column = self.reshape_to(self.shape().insert_axis(axis + 1, 1));
+        let column = self.with_axes(&[axis + 1]);
         let repeated = column.broadcast_to(self.shape().insert_axis(axis + 1, count))?;
-        Ok(repeated.reshape_to(self.shape().with_axis(axis, size)))
+        repeated.flatten(axis as i64, axis as i64 + 1)
     }
 
     /// The whole array repeated along each axis; missing leading axes are added.

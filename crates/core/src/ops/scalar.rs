@@ -501,7 +501,10 @@ binary! {
     LessEqual less_equal, Compare, ALL, (Any, Any), Zero |_, _, _, _| Ok(Partial::Zero);
     /// `log(exp(a) + exp(b))` without overflow.
     ("[1000.0]", "[1000.0]" => "[1000.6931]")
-    LogAddExp logaddexp, Inexact, REAL, (Any, Any), Smooth |i, a, b, _| {
+    LogAddExp logaddexp, Inexact, ALL, (Any, Any), Smooth |i, a, b, y| {
+        if y.dtype() == Dtype::Complex64 {
+            return is(if i == 0 { a } else { b }.subtract(y)?.exp());
+        }
         let difference = if i == 0 { a.subtract(b) } else { b.subtract(a) };
         is(difference?.sigmoid())
     };

@@ -142,7 +142,7 @@ fn gradients(
             Combine::Multiply if i == last => {
                 read(&cotangent.multiply(x)?)?.multiply(others(updates)?)?
             }
-            _ => return Ok(None),
+            _ => return vjp.of_positions(),
         };
         Ok(Some(gradient))
     })
@@ -200,6 +200,7 @@ impl Primitive for Scatter {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.check_positions(1..jvp.inputs.len() - 1)?;
         match self.combine {
             Combine::Add => jvp.linear(self),
             _ => jvp.transposed(self),
@@ -266,6 +267,7 @@ impl Primitive for ScatterAxis {
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.check_positions(1..jvp.inputs.len() - 1)?;
         match self.combine {
             Combine::Add => jvp.linear(self),
             _ => jvp.transposed(self),

@@ -6,6 +6,7 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds, scatte
 use crate::{
     Array, Dtype, Error, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
+    stop_gradient,
 };
 
 /// The elements of each line of the last axis in ascending order; equal ones keep theirs. NaN is
@@ -53,7 +54,8 @@ impl Primitive for Sort {
 
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         vjp.each(|_| {
-            let (order, cotangent) = (vjp.inputs[0].argsort(-1)?, vjp.cotangent());
+            let order = stop_gradient(&vjp.inputs[0].argsort(-1)?)?;
+            let cotangent = vjp.cotangent();
             let axis = order.ndim() - 1;
             let zeros = cotangent.zeros_like()?;
             zeros.scattered_along(Combine::Assign, axis, &order, cotangent).map(Some)
@@ -182,7 +184,7 @@ impl Array {
     /// # Ok::<(), olivine_core::Error>(())
     /// ```
     pub fn partition(&self, kth: i64, axis: i64) -> Result<Array> {
-        self.take_along_axis(&self.argpartition(kth, axis)?, axis)
+        self.take_along_axis(&stop_gradient(&self.argpartition(kth, axis)?)?, axis)
     }
 
     /// The `k` greatest elements along an axis, in no particular order. NaN is the greatest.
@@ -207,7 +209,7 @@ impl Array {
         if k == 0 {
             return Ok(self.narrow(at, 0, 0));
         }
-        let order = self.argpartition((size - k) as i64, axis)?;
+        let order = stop_gradient(&self.argpartition((size - k) as i64, axis)?)?;
         self.take_along_axis(&order.narrow(at, size - k, size), axis)
     }
 }

@@ -27,7 +27,7 @@ pub enum View {
     /// No change; marks an argument of a transform.
     Alias,
     /// The same elements in row-major order under another shape. Copies if strides do not allow.
-    Reshape,
+    Reshape(Meaning),
     /// Axes in another order: axis `i` of the result is axis `order[i]` of the input.
     Transpose(SmallVec<[u8; 8]>),
     /// Axes of size one, and missing leading axes, repeated.
@@ -41,6 +41,78 @@ pub enum View {
     },
 }
 
+/// What a reshape was meant to do, which says its sizes for an input of another shape of the same rank.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, graph::{Op, Program}};
+/// use olivine_core::ops::view::{Meaning, View};
+/// let program = Program::trace(&[array!([[1, 2]])], |x| Ok(vec![x[0].flatten(0, 1)?]))?;
+/// let Op::View(View::Reshape(meaning)) = &program.steps[0].op else { unreachable!() };
+/// assert_eq!(meaning, &Meaning::Joined { first: 0, last: 1 });
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Meaning {
+    /// Groups of neighbouring axes hold the same elements before and after; each follows the input's.
+    Grouped,
+    /// One size is worked out. The first and last axes follow the input's; the sizes between stay as they
+    /// were written.
+    Written {
+        /// How many first axes follow.
+        before: u8,
+        /// How many last axes follow.
+        after: u8,
+        /// The axis of the result whose size is worked out.
+        free: u8,
+    },
+    /// Axes of size one are put in; these are their places in the result, in order.
+    Inserted(SmallVec<[u8; 4]>),
+    /// These axes, in order, have size one and are left out.
+    Removed(SmallVec<[u8; 4]>),
+    /// One axis takes the place of several.
+    Joined {
+        /// The first of them.
+        first: u8,
+        /// The last of them.
+        last: u8,
+    },
+}
+
+impl Meaning {
+    /// The same for the axes behind a first one that follows the input's.
+    fn behind_one(&self) -> Meaning {
+        let later = |axes: &SmallVec<[u8; 4]>| axes.iter().map(|axis| axis + 1).collect();
+        match self {
+            Meaning::Grouped => Meaning::Grouped,
+            Meaning::Written {
+                before,
+                after,
+                free,
+            } => Meaning::Written {
+                before: before + 1,
+                after: *after,
+                free: free + 1,
+            },
+            Meaning::Inserted(axes) => Meaning::Inserted(later(axes)),
+            Meaning::Removed(axes) => Meaning::Removed(later(axes)),
+            Meaning::Joined { first, last } => Meaning::Joined {
+                first: first + 1,
+                last: last + 1,
+            },
+        }
+    }
+
+    /// What undoes it.
+    fn inverse(&self) -> Meaning {
+        match self {
+            Meaning::Inserted(axes) => Meaning::Removed(axes.clone()),
+            Meaning::Removed(axes) => Meaning::Inserted(axes.clone()),
+            Meaning::Grouped | Meaning::Written { .. } | Meaning::Joined { .. } => Meaning::Grouped,
+        }
+    }
+}
+
 impl View {
     /// The view's name, as users know it.
     ///
@@ -51,7 +123,7 @@ impl View {
     pub fn name(&self) -> &'static str {
         match self {
             View::Alias => "alias",
-            View::Reshape => "reshape",
+            View::Reshape(_) => "reshape",
             View::Transpose(_) => "transpose",
             View::Broadcast => "broadcast_to",
             View::Slice { .. } => "slice",
@@ -70,7 +142,7 @@ impl View {
         } = &input.data;
         let (offset, strides) = match self {
             View::Alias => return Ok(input.data),
-            View::Reshape => match reshape_strides(&input.shape, strides, shape) {
+            View::Reshape(_) => match reshape_strides(&input.shape, strides, shape) {
                 Some(strides) => (*offset, strides),
                 None => return copy_now(input, shape, backend),
             },
@@ -123,7 +195,7 @@ impl View {
         vjp.each(|_| {
             Ok(Some(match self {
                 View::Alias => cotangent.clone(),
-                View::Reshape => cotangent.reshape_to(shape.clone()),
+                View::Reshape(meaning) => cotangent.reshape_as(shape.clone(), meaning.inverse()),
                 View::Transpose(order) => {
                     let mut inverse: SmallVec<[u8; 8]> = SmallVec::from_elem(0, order.len());
                     for (i, &axis) in order.iter().enumerate() {
@@ -148,7 +220,7 @@ impl View {
         let whole = shape.insert_axis(0, n);
         match self {
             View::Alias => input.clone(),
-            View::Reshape => input.reshape_to(whole),
+            View::Reshape(meaning) => input.reshape_as(whole, meaning.behind_one()),
             View::Transpose(order) => input.permuted(
                 std::iter::once(0)
                     .chain(order.iter().map(|axis| axis + 1))
@@ -158,7 +230,10 @@ impl View {
                 let missing = whole.rank() - input.ndim();
                 let sizes = std::iter::once(n).chain(std::iter::repeat_n(1, missing));
                 let padded = sizes.chain(input.shape()[1..].iter().copied()).collect();
-                input.reshape_to(padded).broadcast_shape(&whole)
+                let inserted = (1..=missing as u8).collect();
+                input
+                    .reshape_as(padded, Meaning::Inserted(inserted))
+                    .broadcast_shape(&whole)
             }
             View::Slice { starts, steps } => {
                 let starts = std::iter::once(0).chain(starts.iter().copied()).collect();
@@ -248,17 +323,40 @@ impl Array {
             SmallVec::from_elem(1, rank),
             self.shape().with_axis(0, 1),
         );
-        part.reshape_to(self.shape()[1..].iter().copied().collect())
+        part.without_axes(&[0])
     }
 
     /// The same elements under another shape of equal size.
     pub(crate) fn reshape_to(&self, shape: Shape) -> Array {
+        self.reshape_as(shape, Meaning::Grouped)
+    }
+
+    /// As [`Array::reshape_to`], where more is known of what it means.
+    pub(crate) fn reshape_as(&self, shape: Shape, meaning: Meaning) -> Array {
         debug_assert_eq!(shape.elements(), self.size());
         if shape == *self.shape() {
             self.clone()
         } else {
-            self.viewed(View::Reshape, shape)
+            self.viewed(View::Reshape(meaning), shape)
         }
+    }
+
+    /// The array without the given axes, which are in order and have size one.
+    pub(crate) fn without_axes(&self, axes: &[usize]) -> Array {
+        let kept = self.shape().iter().enumerate();
+        let kept = kept.filter(|(axis, _)| !axes.contains(axis));
+        let removed = axes.iter().map(|&axis| axis as u8).collect();
+        self.reshape_as(kept.map(|(_, &n)| n).collect(), Meaning::Removed(removed))
+    }
+
+    /// The array with axes of size one, whose places in the result are given in order.
+    pub(crate) fn with_axes(&self, axes: &[usize]) -> Array {
+        let mut shape = self.shape().clone();
+        for &axis in axes {
+            shape = shape.insert_axis(axis, 1);
+        }
+        let inserted = axes.iter().map(|&axis| axis as u8).collect();
+        self.reshape_as(shape, Meaning::Inserted(inserted))
     }
 
     pub(crate) fn permuted(&self, order: SmallVec<[u8; 8]>) -> Array {
@@ -351,7 +449,16 @@ impl Array {
         if known * wild != self.size() {
             return Err(fail("the numbers of elements differ"));
         }
-        Ok(self.reshape_to(shape))
+        let meaning = match sizes.iter().position(|&n| n == -1) {
+            Some(free) => Meaning::Written {
+                before: 0,
+                after: 0,
+                free: free as u8,
+            },
+            // They may well come from the shape of this array, which a caller cannot tell us.
+            None => Meaning::Grouped,
+        };
+        Ok(self.reshape_as(shape, meaning))
     }
 
     /// One axis in place of axes `first` to `last`, both included.
@@ -366,7 +473,7 @@ impl Array {
     /// ```
     pub fn flatten(&self, first: i64, last: i64) -> Result<Array> {
         if self.ndim() == 0 {
-            return Ok(self.reshape_to(Shape::from([1])));
+            return Ok(self.with_axes(&[0]));
         }
         let first = normalize_axis(first, self.ndim(), "flatten")?;
         let last = normalize_axis(last, self.ndim(), "flatten")?;
@@ -379,14 +486,11 @@ impl Array {
         }
         let (head, rest) = self.shape().split_at(first);
         let (merged, tail) = rest.split_at(last - first + 1);
-        let merged = merged.iter().product();
-        Ok(self.reshape_to(
-            head.iter()
-                .copied()
-                .chain([merged])
-                .chain(tail.iter().copied())
-                .collect(),
-        ))
+        let merged = Shape::from(merged).checked_bytes(1, "flatten")?;
+        let sizes = head.iter().copied().chain([merged]);
+        let shape = sizes.chain(tail.iter().copied()).collect();
+        let (first, last) = (first as u8, last as u8);
+        Ok(self.reshape_as(shape, Meaning::Joined { first, last }))
     }
 
     /// The array without the given axes, each of which must have size one; `..` removes all such.
@@ -411,11 +515,10 @@ impl Array {
                 reason,
             });
         }
-        let kept = self.shape().iter().enumerate();
-        let kept = kept
-            .filter(|(i, n)| !(axes.contains(i) && **n == 1))
-            .map(|(_, &n)| n);
-        Ok(self.reshape_to(kept.collect()))
+        let mut removed: SmallVec<[usize; 4]> = axes.iter().copied().collect();
+        removed.retain(|axis| self.shape()[*axis] == 1);
+        removed.sort_unstable();
+        Ok(self.without_axes(&removed))
     }
 
     /// A new axis of size one before position `axis` of the result.
@@ -430,7 +533,7 @@ impl Array {
     /// ```
     pub fn expand_dims(&self, axis: i64) -> Result<Array> {
         let axis = normalize_axis(axis, self.ndim() + 1, "expand_dims")?;
-        Ok(self.reshape_to(self.shape().insert_axis(axis, 1)))
+        Ok(self.with_axes(&[axis]))
     }
 
     /// The axes in another order; `..` reverses them.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{LeafAxes, Tree, compile::exporting};
+use super::{LeafAxes, Tree, compile::is_exporting};
 use crate::{
     Array, Error, Result, depends,
     graph::{Batched, Gradients, Jvp, Primitive, Program, Spec, Specs, Tangents, Vjp, Vmap},
@@ -127,7 +127,7 @@ impl Primitive for Checkpoint {
 /// ```
 pub fn checkpoint<T: Tree, R: Tree>(f: impl Fn(&T) -> Result<R>) -> impl Fn(&T) -> Result<R> {
     move |argument| {
-        if exporting() {
+        if is_exporting() {
             return f(argument);
         }
         let leaves = argument.leaves();

@@ -34,8 +34,21 @@ pub(crate) fn sizes_may_change() -> bool {
     SHAPELESS.get()
 }
 
-/// Whether a function is being traced to be stored, and so must consist of plain operations.
-pub(crate) fn exporting() -> bool {
+/// Whether a function is being traced on this thread to be stored in a file, as by
+/// [`Program::trace`](crate::graph::Program::trace). It then must consist of plain operations.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{array, graph::Program, is_exporting};
+/// let f = |x: &[olivine_core::Array]| {
+///     assert!(is_exporting());
+///     Ok(vec![x[0].exp()?])
+/// };
+/// Program::trace(&[array!([1.0])], f)?;
+/// assert!(!is_exporting());
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+pub fn is_exporting() -> bool {
     EXPORTING.get()
 }
 

@@ -9,7 +9,9 @@ thread_local! {
 }
 
 /// Runs `f`; transforms inside it treat integers as numbers that can change a little, whose derivatives
-/// are rounded to integers. Otherwise the derivative by an integer is zero.
+/// are rounded to integers. Between positions there is nothing, so where they would have to change is an
+/// error that asks for [`stop_gradient`](crate::stop_gradient). Otherwise the derivative by an integer is
+/// zero.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -30,7 +32,12 @@ pub fn with_integer_derivatives<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Whether derivatives are taken by integers.
+pub(crate) fn by_integers() -> bool {
+    INTEGERS.get()
+}
+
 /// Whether numbers of a dtype can change a little.
-pub(super) fn is_smooth(dtype: Dtype) -> bool {
+pub(crate) fn is_smooth(dtype: Dtype) -> bool {
     dtype.is_inexact() || (INTEGERS.get() && dtype != Dtype::Bool)
 }

@@ -2,7 +2,7 @@
 
 mod checkpoint;
 pub(crate) mod compile;
-mod integers;
+pub(crate) mod integers;
 mod jvp;
 pub(crate) mod tape;
 mod tree;
@@ -12,7 +12,7 @@ mod vmap;
 pub use checkpoint::checkpoint;
 pub use compile::{
     CompileOptions, Trace, compile, compile_with, compile_with_state, disable_compile,
-    enable_compile, runs_untraced,
+    enable_compile, is_exporting, runs_untraced,
 };
 pub use integers::with_integer_derivatives;
 pub use jvp::jvp;

@@ -1,13 +1,15 @@
 //! Owns strided looks at row-major memory; only an array that lies otherwise is copied.
 
-use olivine_core::{Call, Data, Result, ops::as_strided::AsStrided};
+use std::sync::Arc;
+
+use olivine_core::{Buffer, Call, Data, Operand, Result, ops::as_strided::AsStrided};
 
 use super::movement::copy_strided;
 
 /// Runs [`AsStrided`].
 pub(crate) fn run(strided: &AsStrided, call: &mut Call) -> Result<()> {
     let x = call.input(0);
-    let (buffer, start) = row_major(call)?;
+    let (buffer, start) = row_major(call, x)?;
     let start = start + strided.offset * x.dtype.size();
     // Of an empty result nothing is read, wherever it would lie.
     let offset = if call.shape(0).elements() == 0 {
@@ -26,10 +28,9 @@ pub(crate) fn run(strided: &AsStrided, call: &mut Call) -> Result<()> {
     Ok(())
 }
 
-/// The memory of the first input, or of a copy of it, and the offset in bytes from which on its
-/// elements lie in row-major order.
-pub(super) fn row_major(call: &Call) -> Result<(std::sync::Arc<dyn olivine_core::Buffer>, usize)> {
-    let x = call.input(0);
+/// The memory of an operand, or of a copy of it, and the offset in bytes from which on its elements lie
+/// in row-major order.
+pub(super) fn row_major(call: &Call, x: &Operand) -> Result<(Arc<dyn Buffer>, usize)> {
     if x.is_contiguous() {
         return Ok((x.data.buffer.clone(), x.data.offset));
     }

@@ -168,6 +168,9 @@ fn complex64(op: Binary) -> Option<Plan> {
         Binary::Power => complex!(Complex64, a, b => complex::power(a, b)),
         Binary::Maximum => complex!(Complex64, a, b => complex::maximum(a, b)),
         Binary::Minimum => complex!(Complex64, a, b => complex::minimum(a, b)),
+        Binary::LogAddExp => {
+            map2!(loop2_v3, 80, Complex64 => Complex64, |a, b| complex::logaddexp(a, b))
+        }
         Binary::Equal => complex!(u8, a, b => (a == b) as u8),
         Binary::NotEqual => complex!(u8, a, b => (a != b) as u8),
         Binary::Greater => complex!(u8, a, b => complex::less(b, a) as u8),
@@ -180,7 +183,6 @@ fn complex64(op: Binary) -> Option<Plan> {
         | Binary::BitwiseXor
         | Binary::FloorDivide
         | Binary::LeftShift
-        | Binary::LogAddExp
         | Binary::LogicalAnd
         | Binary::LogicalOr
         | Binary::Remainder

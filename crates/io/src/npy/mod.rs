@@ -7,7 +7,7 @@ mod tests;
 
 use std::{io::Write, path::Path};
 
-use olivine_core::Array;
+use olivine_core::{Array, Elements};
 
 pub(crate) use self::header::Header;
 use crate::{
@@ -55,6 +55,61 @@ pub fn read_npy(source: &Source) -> Result<Array> {
         .check_size(bytes.len() as u64)
         .map_err(|problem| source.invalid(problem))?;
     array(source, &header, 0).map_err(|problem| problem.of_file(source))
+}
+
+/// As [`read_npy`], but the elements are read into memory of their own when the array is evaluated, and
+/// only then is it an error if they are not all there.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_io::{Source, read_npy_later};
+/// let file = b"\x93NUMPY\x01\0\x36\0{'descr': '|u1', 'fortran_order': False, 'shape': ()}\n";
+/// let x = read_npy_later(&Source::from_bytes(file))?;
+/// assert!(x.eval().unwrap_err().to_string().contains("truncated"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read_npy_later(source: &Source) -> Result<Array> {
+    let header = Header::parse(source.bytes()).map_err(|problem| source.invalid(problem))?;
+    let mut shape = header.shape.clone();
+    if header.fortran {
+        shape = shape.dims().iter().rev().copied().collect();
+    }
+    let (dtype, turned) = (header.dtype, header.fortran && shape.rank() > 1);
+    let source = source.clone();
+    let array = Array::deferred(shape, dtype, Later { source, header })?;
+    Ok(if turned { array.transpose(..)? } else { array })
+}
+
+/// The elements of a file that are read later.
+struct Later {
+    source: Source,
+    header: Header,
+}
+
+impl Elements for Later {
+    fn check(&self) -> olivine_core::Result<()> {
+        let size = self.source.bytes().len() as u64;
+        self.header
+            .check_size(size)
+            .map_err(|problem| unread(&self.source.invalid(problem)))
+    }
+
+    fn read(&self, target: &mut [u8]) -> olivine_core::Result<()> {
+        let Header {
+            length,
+            dtype,
+            swapped,
+            ..
+        } = self.header;
+        self.source
+            .read_elements(length, dtype, swapped, target)
+            .map_err(|problem| unread(&problem.of_file(&self.source)))
+    }
+}
+
+fn unread(error: &Error) -> olivine_core::Error {
+    let reason = error.to_string();
+    olivine_core::Error::Read { reason }
 }
 
 /// The array of a checked header; the file in NumPy's format starts `begin` bytes into the source.

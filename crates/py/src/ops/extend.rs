@@ -187,6 +187,12 @@ fn pad(
         }
     };
     let value = constant_values.beside(a.0.dtype())?;
+    if value.is_batched() {
+        // MLX has no rule for it, and programs that ask whether it works expect to be told.
+        return Err(value_error(
+            "[pad] under vmap the value has to be the same for all examples",
+        ));
+    }
     made(stream, || match border {
         None => a.0.pad(&widths, value),
         Some(border) => a.0.pad_border(&widths, border),
@@ -325,7 +331,7 @@ fn to_fp8(x: Input, stream: Option<On>) -> PyResult<PyArray> {
 ///
 /// Args:
 ///     x: An array.
-///     dtype: The type of the elements.
+///     dtype: The type of the elements. By default, ``bfloat16``.
 ///     stream: Where to compute it.
 ///
 /// Example:
@@ -334,7 +340,7 @@ fn to_fp8(x: Input, stream: Option<On>) -> PyResult<PyArray> {
 ///     array([1, 2], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (x, dtype=PyDtype(Dtype::BFloat16), *, stream=None),
-    text_signature = "(x, dtype=bfloat16, *, stream=None)")]
+    text_signature = "(x, dtype=..., *, stream=None)")]
 fn from_fp8(x: Input, dtype: PyDtype, stream: Option<On>) -> PyResult<PyArray> {
     made(stream, || x.0.from_fp8(dtype.into()))
 }

@@ -9,7 +9,7 @@ use pyo3::{
     types::{PyDict, PyList, PyTuple},
 };
 
-use super::{functions, shape::list};
+use super::{functions, metal_kernel, shape::list};
 use crate::{
     arg::{Input, Operand, made},
     array::PyArray,
@@ -247,10 +247,10 @@ fn scaled_dot_product_attention(
 }
 
 macro_rules! kernels {
-    ($($(#[$doc:meta])* $name:ident $device:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $device:literal $text:literal;)*) => {$(
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (*args, **kwargs))]
+        #[pyo3(signature = (*args, **kwargs), text_signature = $text)]
         fn $name(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
             let _ = (args, kwargs);
             Err(PyRuntimeError::new_err(concat!(
@@ -261,16 +261,17 @@ macro_rules! kernels {
 }
 
 kernels! {
-    /// A kernel in Metal's language; an error where there is no Metal device.
-    metal_kernel "Metal";
     /// A kernel in CUDA's language; an error where there is no CUDA device.
-    cuda_kernel "CUDA";
+    cuda_kernel "CUDA" "(name, input_names, output_names, source, header='', ensure_row_contiguous=True, \
+        shared_memory=0)";
     /// A compiled CUDA kernel; an error where there is no CUDA device.
-    precompiled_cuda_kernel "CUDA";
+    precompiled_cuda_kernel "CUDA" "(*, name, compiled_source, inputs, output_shapes, output_dtypes, scalars, \
+        grid, threadgroup, shared_memory=0, init_value=None, ensure_row_contiguous=False, stream=None)";
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     functions!(module; cross_entropy, gated_delta_update, layer_norm, rms_norm, rope,
-        scaled_dot_product_attention, metal_kernel, cuda_kernel, precompiled_cuda_kernel);
+        scaled_dot_product_attention, cuda_kernel, precompiled_cuda_kernel);
+    metal_kernel::register(module)?;
     Ok(())
 }

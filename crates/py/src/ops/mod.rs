@@ -8,6 +8,7 @@ mod fft;
 mod join;
 mod linalg;
 pub(crate) mod math;
+mod metal_kernel;
 mod pick;
 mod products;
 mod quantized;

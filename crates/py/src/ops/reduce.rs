@@ -243,6 +243,12 @@ fn searchsorted(
             )));
         }
     };
+    if sorted_sequence.0.is_batched() {
+        // MLX has no rule for it, and programs that ask whether it works expect to be told.
+        return Err(value_error(
+            "[searchsorted] under vmap the sorted sequence has to be the same for all examples",
+        ));
+    }
     let values = values.beside(sorted_sequence.0.dtype())?;
     made(stream, || sorted_sequence.0.searchsorted(&values, side))
 }

@@ -9,7 +9,7 @@ use pyo3::{
 
 use crate::{
     array::PyArray,
-    error::{OrRaise, value_error},
+    error::{OrRaise, evaluation_exception, value_error},
     tree::arrays_in,
 };
 
@@ -18,7 +18,8 @@ use crate::{
 pub(crate) fn compute(py: Python<'_>, arrays: &[&Array]) -> PyResult<()> {
     if arrays.iter().all(|array| array.is_evaluated()) {
         // There may be an error to report.
-        return arrays.iter().try_for_each(|array| array.eval()).or_raise();
+        let evaluated = arrays.iter().try_for_each(|array| array.eval());
+        return evaluated.map_err(evaluation_exception);
     }
     let mut raised = None;
     let done = py.detach(|| {
@@ -31,7 +32,7 @@ pub(crate) fn compute(py: Python<'_>, arrays: &[&Array]) -> PyResult<()> {
         (Some(error), _) => Err(error),
         (None, Ok(true)) => Ok(()),
         (None, Ok(false)) => Err(PyRuntimeError::new_err("the evaluation was interrupted")),
-        (None, Err(error)) => Err(crate::error::exception(error)),
+        (None, Err(error)) => Err(evaluation_exception(error)),
     }
 }
 

@@ -458,7 +458,7 @@ impl View {
     fn fits(&self, from: &Shape, to: &Shape) -> bool {
         match self {
             View::Alias => from == to,
-            View::Reshape => from.elements() == to.elements(),
+            View::Reshape(meaning) => reshape::follows(meaning, from, to),
             View::Transpose(order) => {
                 let mut seen: SmallVec<[bool; 8]> = SmallVec::from_elem(false, from.rank());
                 order.len() == from.rank()

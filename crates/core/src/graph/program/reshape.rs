@@ -9,7 +9,7 @@ use super::Step;
 use crate::{
     Array, Error, Result, Shape,
     graph::{Inputs, Op},
-    ops::view::View,
+    ops::view::{Meaning, View},
 };
 
 impl Step {
@@ -23,7 +23,10 @@ impl Step {
                     return Array::apply_shared(primitive.clone(), inputs.iter().cloned());
                 }
                 Op::View(View::Alias) | Op::Placeholder(_) => x.clone(),
-                Op::View(View::Reshape) => x.reshape_to(follow_reshape(olds[0], old, x.shape())?),
+                Op::View(View::Reshape(meaning)) => {
+                    let shape = follow_reshape(meaning, olds[0], old, x.shape())?;
+                    x.reshape_as(shape, meaning.clone())
+                }
                 Op::View(View::Transpose(order)) => x.permuted(order.clone()),
                 Op::View(View::Broadcast) => {
                     x.broadcast_to(follow_broadcast(olds[0], old, x.shape()))?
@@ -101,15 +104,100 @@ fn follow_slice(
     (0..to.rank()).map(size).collect()
 }
 
-/// A reshape's target, found by groups of axes that hold the same elements before and after.
-fn follow_reshape(from: &Shape, to: &Shape, now: &Shape) -> Result<Shape> {
-    if from == now {
-        return Ok(to.clone());
-    }
+/// Whether a reshape that was read from a file means what it says.
+pub(super) fn follows(meaning: &Meaning, from: &Shape, to: &Shape) -> bool {
+    let rank = match meaning {
+        Meaning::Grouped => Some(to.rank()),
+        Meaning::Written {
+            before,
+            after,
+            free,
+        } => {
+            let (before, after) = (usize::from(*before), usize::from(*after));
+            let inside = before + after <= from.rank()
+                && before <= usize::from(*free)
+                && usize::from(*free) + after < to.rank();
+            inside.then_some(to.rank())
+        }
+        Meaning::Inserted(axes) => {
+            let rank = from.rank() + axes.len();
+            (ordered(axes) && axes.iter().all(|&axis| usize::from(axis) < rank)).then_some(rank)
+        }
+        Meaning::Removed(axes) => {
+            let inside = axes.iter().all(|&axis| usize::from(axis) < from.rank());
+            (ordered(axes) && inside).then(|| from.rank() - axes.len())
+        }
+        Meaning::Joined { first, last } => (first <= last && usize::from(*last) < from.rank())
+            .then(|| from.rank() - usize::from(last - first)),
+    };
+    rank == Some(to.rank())
+        && from.elements() == to.elements()
+        && follow_reshape(meaning, from, to, from).is_ok_and(|shape| shape == *to)
+}
+
+fn ordered(axes: &[u8]) -> bool {
+    axes.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+/// A reshape's target for an input of another shape of the same rank.
+fn follow_reshape(meaning: &Meaning, from: &Shape, to: &Shape, now: &Shape) -> Result<Shape> {
     let fail = || Error::Shape {
         op: "reshape",
         reason: format!("a reshape traced from {from} to {to} has no meaning for {now}"),
     };
+    let shape = match meaning {
+        Meaning::Grouped => grouped(from, to, now),
+        Meaning::Written {
+            before,
+            after,
+            free,
+        } => {
+            let (before, after) = (usize::from(*before), usize::from(*after));
+            let moved = now.rank() - after;
+            let mut sizes: SmallVec<[usize; 4]> = now[..before].into();
+            sizes.extend_from_slice(&to[before..to.rank() - after]);
+            sizes.extend_from_slice(&now[moved..]);
+            let free = usize::from(*free);
+            let own = Shape::from(&now[before..moved]).elements();
+            let others = (before..to.rank() - after).filter(|&axis| axis != free);
+            let others = others.map(|axis| to[axis]).collect::<Shape>().elements();
+            let whole = others > 0 && own.is_multiple_of(others);
+            if whole {
+                sizes[free] = own / others;
+            }
+            (whole || own == 0).then(|| sizes.into_iter().collect())
+        }
+        Meaning::Inserted(axes) => {
+            let mut shape = now.clone();
+            for &axis in axes {
+                shape = shape.insert_axis(usize::from(axis), 1);
+            }
+            Some(shape)
+        }
+        Meaning::Removed(axes) => {
+            let removed = |axis: &usize| axes.contains(&(*axis as u8));
+            let single = axes.iter().all(|&axis| now[usize::from(axis)] == 1);
+            let kept = (0..now.rank()).filter(|axis| !removed(axis));
+            single.then(|| kept.map(|axis| now[axis]).collect())
+        }
+        Meaning::Joined { first, last } => {
+            let (first, last) = (usize::from(*first), usize::from(*last));
+            let joined = Shape::from(&now[first..=last]).elements();
+            let sizes = now[..first].iter().copied().chain([joined]);
+            Some(sizes.chain(now[last + 1..].iter().copied()).collect())
+        }
+    };
+    // A size that does not fit in memory addresses can only stand beside one of zero.
+    shape
+        .filter(|shape: &Shape| shape.elements() == now.elements())
+        .ok_or_else(fail)
+}
+
+/// The target found by groups of axes that hold the same elements before and after.
+fn grouped(from: &Shape, to: &Shape, now: &Shape) -> Option<Shape> {
+    if from == now {
+        return Some(to.clone());
+    }
     let mut sizes: SmallVec<[usize; 4]> = SmallVec::new();
     let (mut i, mut j) = (0, 0);
     while i < from.rank() || j < to.rank() {
@@ -137,13 +225,9 @@ fn follow_reshape(from: &Shape, to: &Shape, now: &Shape) -> Result<Shape> {
             }
         }
         let count = |sizes: &Shape| sizes[first..i].iter().product();
-        follow_group(count(now), count(from), &to[start..j], &mut sizes).ok_or_else(fail)?;
+        follow_group(count(now), count(from), &to[start..j], &mut sizes)?;
     }
-    let shape: Shape = sizes.into_iter().collect();
-    if shape.elements() == now.elements() {
-        return Ok(shape);
-    }
-    Err(fail())
+    Some(sizes.into_iter().collect())
 }
 
 /// Appends the sizes that a group of axes of `to` has when it holds `now` elements.

@@ -144,16 +144,16 @@ pub fn einsum<A: Borrow<Array>>(subscripts: &str, operands: &[A]) -> Result<Arra
 
 /// The order in which [`einsum`] multiplies its operands, and what that costs.
 ///
-/// The best order is found for up to six operands; with more, each step takes the pair that
-/// shrinks most.
+/// Each step takes the pair that shrinks most, as in NumPy and MLX. For up to six operands, an order
+/// that costs less than half of that takes its place.
 ///
 /// ```
 /// # use olivine_cpu as _;
 /// use olivine_core::{Array, Dtype, einsum_path};
 /// let matrix = |n: usize, m: usize| Array::ones([n, m], Dtype::Float32);
 /// let path = einsum_path("ij,jk,kl->il", &[matrix(2, 3)?, matrix(3, 4)?, matrix(4, 5)?])?;
-/// assert_eq!(path.contractions, [[0, 1], [0, 1]]);
-/// assert_eq!((path.naive_flops, path.flops), (360, 128));
+/// assert_eq!(path.contractions, [[1, 2], [0, 1]]);
+/// assert_eq!((path.naive_flops, path.flops), (360, 180));
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
 pub fn einsum_path<A: Borrow<Array>>(subscripts: &str, operands: &[A]) -> Result<EinsumPath> {

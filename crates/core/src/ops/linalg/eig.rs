@@ -8,7 +8,7 @@ use crate::{
     graph::{
         Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition,
     },
-    keep,
+    keep, stop_gradient,
 };
 
 const OP: &str = "linalg.eig";
@@ -58,7 +58,7 @@ impl Eig {
             // Vectors keep the length one, and their greatest element stays real.
             let longer = conjugate(vectors)?.multiply(&free)?.sum(keep(-2))?.real()?;
             let level = free.subtract(vectors.multiply(longer)?)?;
-            let peak = vectors.abs()?.argmax(keep(-2))?;
+            let peak = stop_gradient(&vectors.abs()?.argmax(keep(-2))?)?;
             let greatest = vectors.take_along_axis(&peak, -2)?.real()?;
             let turning = level.take_along_axis(&peak, -2)?;
             let turning = turning.multiply(Array::scalar(Complex64::new(0.0, -1.0)))?.real()?;
@@ -151,7 +151,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
     /// Eigenvalues in ascending order, and for the vectors in the same order what does not depend
     /// on their phases: products with the conjugate of the first element; all in parts.
     fn sorted(values: &Array, vectors: Option<&Array>) -> Result<Vec<Array>> {
-        let order = values.argsort(-1)?;
+        let order = stop_gradient(&values.argsort(-1)?)?;
         let mut results = parts(&values.take_along_axis(&order, -1)?)?.to_vec();
         if let Some(vectors) = vectors {
             let order = order.expand_dims(-2)?.broadcast_shape(vectors.shape());

@@ -11,6 +11,7 @@ use crate::{
     graph::{
         Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition,
     },
+    stop_gradient,
 };
 
 const OP: &str = "linalg.svd";
@@ -197,7 +198,7 @@ pub(super) fn ops() -> Vec<OpInfo> {
                     let small = s.shape()[s.ndim() - 1];
                     let last = u.ndim() - 1;
                     let (left, right) = (u.narrow(last, 0, small), vt.narrow(last - 1, 0, small));
-                    let peak = left.abs()?.argmax(crate::keep(-2))?;
+                    let peak = stop_gradient(&left.abs()?.argmax(crate::keep(-2))?)?;
                     let turn = left.take_along_axis(&peak, -2)?.sign()?;
                     Ok(vec![
                         left.multiply(turn.conjugate()?)?,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Family, Gradient, Input, OpInfo, Quantization, Quantized, Sample, kinds,
-    matmul::{bilinear, matrices, of_parameter, product as recorded, stacked_arrays},
+    matmul::{bilinear, matrices, no_gradient_of_scales, of_parameter, product as recorded, stacked_arrays},
     matrix, numbered,
     pack::{PACKED, packed_inputs, packed_of, schemes},
     stacked,
@@ -147,12 +147,14 @@ impl Primitive for GatherQmm {
                 inputs.extend([numbered(&[left.size()])?, right.clone()]);
                 added_at(x.shape(), left, &product(turned, inputs)?).map(Some)
             }
+            _ if i < places && !self.scheme.is_affine() => no_gradient_of_scales(vjp.op),
             _ if i < places => of_parameter(&of_matrix()?, packed, i - 1, self.scheme),
-            _ => Ok(None),
+            _ => vjp.of_positions(),
         })
     }
 
     fn jvp(&self, jvp: &Jvp) -> Result<Tangents> {
+        jvp.check_positions(jvp.inputs.len() - 2..jvp.inputs.len())?;
         Ok([bilinear(jvp, self.scheme, |inputs| product(*self, inputs))?].into())
     }
 

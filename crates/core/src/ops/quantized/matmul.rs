@@ -73,6 +73,7 @@ impl Primitive for QuantizedMatmul {
                 product(self.turned(), std::iter::once(cotangent.clone()).chain(rest).collect())
                     .map(Some)
             }
+            _ if !self.scheme.is_affine() => no_gradient_of_scales(vjp.op),
             _ => of_parameter(&of_matrix()?, &vjp.inputs[1..], i - 1, self.scheme),
         })
     }
@@ -129,6 +130,12 @@ pub(super) fn product(primitive: impl Primitive, inputs: Vec<Array>) -> Result<A
     Array::apply_one(primitive, inputs)
 }
 
+/// What an operation answers that is asked for the gradient of scales which are not numbers.
+pub(super) fn no_gradient_of_scales(op: &'static str) -> Result<Option<Array>> {
+    let reason = "the scales of this mode are codes of eight bits";
+    Err(Error::NoGradient { op, reason })
+}
+
 /// The gradient of the scales (`which` is one) or biases (two) of packed matrices, from that of
 /// the numbers they stand for.
 pub(super) fn of_parameter(
@@ -137,9 +144,6 @@ pub(super) fn of_parameter(
     which: usize,
     scheme: Quantization,
 ) -> Result<Option<Array>> {
-    if !scheme.is_affine() || which > 2 {
-        return Ok(None);
-    }
     let each = if which == 1 {
         gradient.multiply(plain_codes(&packed[0], &packed[1], scheme)?)?
     } else {

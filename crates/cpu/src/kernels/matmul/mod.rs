@@ -13,8 +13,10 @@ pub(super) use vector::dots;
 use std::ops::Range;
 
 use half::{bf16, f16};
-use olivine_core::{Call, Complex64, Element, Result, dispatch};
+use olivine_core::{Call, Complex64, Element, Result, dispatch, shape::reshape_strides};
+use smallvec::SmallVec;
 
+use super::copy::pack;
 use crate::{
     pool::{num_threads, parallel_for},
     tensor::{Loops, Output, View, wrong_dtype},
@@ -247,23 +249,50 @@ fn batches<T: Product>(call: &mut Call) -> Result<()> {
     }
     let a = View::<T>::new(call.input(0), OP)?;
     let b = View::<T>::new(call.input(1), OP)?;
-    let outer = a.shape.rank() - 2;
+    let (outer_a, outer_b) = (a.shape.rank() - 2, b.shape.rank() - 2);
     let sizes = Sizes {
-        m: a.shape[outer],
-        n: b.shape[outer + 1],
-        k: a.shape[outer + 1],
+        m: a.shape[outer_a],
+        n: b.shape[outer_b + 1],
+        k: a.shape[outer_a + 1],
     };
-    let loops = Loops::new(
-        &a.shape[..outer],
-        [&a.strides[..outer], &b.strides[..outer]],
-    );
     let matrix = |view: View<T>| Matrix {
         start: view.ptr,
-        rows: view.strides[outer],
-        columns: view.strides[outer + 1],
+        rows: view.strides[view.shape.rank() - 2],
+        columns: view.strides[view.shape.rank() - 1],
     };
+    let shape = call.shape(0);
+    let batch = &shape[..shape.rank() - 2];
+    let count: usize = batch.iter().product();
+    if count > 1 && b.shape[..outer_b].iter().all(|&size| size == 1) {
+        // One matrix for all batches: their rows make one large product.
+        let m = count * sizes.m;
+        let mut rows = matrix(a);
+        let copy;
+        if let Some(strides) = reshape_strides(a.shape, a.strides, &[m, sizes.k]) {
+            (rows.rows, rows.columns) = (strides[0], strides[1]);
+        } else {
+            copy = call.scratch(m * sizes.k * size_of::<T>())?;
+            // SAFETY: the memory is fresh and has room for all elements.
+            unsafe { pack(call.input(0), copy.host().as_ptr()) };
+            (rows.start, rows.rows, rows.columns) =
+                (copy.host().as_ptr().cast(), sizes.k as isize, 1);
+        }
+        let sizes = Sizes { m, ..sizes };
+        let parallel = sizes.work() >= SERIAL;
+        // SAFETY: the output is ours and as long; the operands are evaluated and of these shapes.
+        unsafe { T::product(sizes, rows, matrix(b), out.ptr(), parallel) };
+        return Ok(());
+    }
+    let repeated = |view: View<T>, outer: usize| -> SmallVec<[isize; 4]> {
+        let missing = batch.len() - outer;
+        let step = |axis: usize| match axis.checked_sub(missing) {
+            Some(own) if view.shape[own] != 1 => view.strides[own],
+            _ => 0,
+        };
+        (0..batch.len()).map(step).collect()
+    };
+    let loops = Loops::new(batch, [&repeated(a, outer_a), &repeated(b, outer_b)]);
     let (a, b) = (matrix(a), matrix(b));
-    let count = loops.elements();
     let one_by_one = |batches: Range<usize>, parallel: bool| {
         let [step_a, step_b] = loops.inner_strides();
         let mut at = batches.start;

@@ -29,7 +29,10 @@ through_wide! {
 }
 
 pub(crate) fn log1p(z: Complex64) -> Complex64 {
-    let z = wide(z);
+    round(log1p_wide(wide(z)))
+}
+
+fn log1p_wide(z: Wide) -> Wide {
     // |1 + z|² - 1 without cancellation.
     let excess = z.re * (2.0 + z.re) + z.im * z.im;
     let re = if excess.abs() < 0.5 {
@@ -37,7 +40,23 @@ pub(crate) fn log1p(z: Complex64) -> Complex64 {
     } else {
         (z.re + 1.0).hypot(z.im).ln()
     };
-    round(Wide::new(re, z.im.atan2(z.re + 1.0)))
+    Wide::new(re, z.im.atan2(z.re + 1.0))
+}
+
+/// The logarithm of the sum of exponentials, of which the later one is taken out.
+pub(crate) fn logaddexp(a: Complex64, b: Complex64) -> Complex64 {
+    let (high, low) = if less(b, a) {
+        (wide(a), wide(b))
+    } else {
+        (wide(b), wide(a))
+    };
+    let rest = if high == low {
+        // Equal infinities have no difference.
+        Wide::new(std::f64::consts::LN_2, 0.0)
+    } else {
+        log1p_wide((low - high).exp())
+    };
+    round(high + rest)
 }
 
 pub(crate) fn rsqrt(z: Complex64) -> Complex64 {
