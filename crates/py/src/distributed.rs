@@ -37,7 +37,7 @@ impl Group {
     ///
     /// Raises:
     ///     RuntimeError: Since one process cannot be split.
-    #[pyo3(signature = (color, key=-1))]
+    #[pyo3(signature = (color, key=-1), text_signature = "($self, color, key=-1)")]
     #[expect(clippy::unused_self, reason = "Python passes it")]
     fn split(&self, color: i64, key: i64) -> PyResult<Group> {
         Err(PyRuntimeError::new_err(format!(

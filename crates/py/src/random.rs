@@ -170,7 +170,7 @@ fn split(key: Input, num: usize, stream: Option<On>) -> PyResult<PyArray> {
 ///     low: The low end: a number, or an array that broadcasts to ``shape``.
 ///     high: The high end, likewise.
 ///     shape: The shape of the result.
-///     dtype: ``float32``, ``float16`` or ``bfloat16``.
+///     dtype: ``float32``, the default, ``float16`` or ``bfloat16``.
 ///     key: What determines the numbers. By default, this thread's random state.
 ///     stream: Where to compute. By default, the current stream.
 ///
@@ -183,7 +183,7 @@ fn split(key: Input, num: usize, stream: Option<On>) -> PyResult<PyArray> {
 ///     array([0.216295, 0.804124], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (low=Operand::Int(0), high=Operand::Int(1), shape=List::default(), dtype=None, key=None, stream=None))]
-#[pyo3(text_signature = "(low=0, high=1, shape=[], dtype=float32, key=None, stream=None)")]
+#[pyo3(text_signature = "(low=0, high=1, shape=[], dtype=None, key=None, stream=None)")]
 fn uniform(
     low: Operand,
     high: Operand,
@@ -204,7 +204,7 @@ fn uniform(
 /// Args:
 ///     shape: The shape of the result.
 ///     dtype: A floating-point dtype, or ``complex64``, whose real and imaginary parts have a variance of
-///         one half each.
+///         one half each. By default, ``float32``.
 ///     loc: The mean: a number, or an array that broadcasts to ``shape``. By default 0.
 ///     scale: The standard deviation, likewise. By default 1.
 ///     key: What determines the numbers. By default, this thread's random state.
@@ -219,7 +219,7 @@ fn uniform(
 ///     array([-0.784766, 0.856445], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (shape=List::default(), dtype=None, loc=None, scale=None, key=None, stream=None))]
-#[pyo3(text_signature = "(shape=[], dtype=float32, loc=None, scale=None, key=None, stream=None)")]
+#[pyo3(text_signature = "(shape=[], dtype=None, loc=None, scale=None, key=None, stream=None)")]
 fn normal(
     shape: List,
     dtype: Option<PyDtype>,
@@ -258,7 +258,7 @@ fn normal(
 ///     (5, 3)
 #[pyfunction]
 #[pyo3(signature = (mean, cov, shape=List::default(), dtype=None, key=None, stream=None))]
-#[pyo3(text_signature = "(mean, cov, shape=[], dtype=float32, key=None, stream=None)")]
+#[pyo3(text_signature = "(mean, cov, shape=[], dtype=None, key=None, stream=None)")]
 fn multivariate_normal(
     mean: Input,
     cov: Input,
@@ -286,7 +286,7 @@ fn multivariate_normal(
 ///     low: The low end: a number, or an array that broadcasts to ``shape``.
 ///     high: The high end, likewise.
 ///     shape: The shape of the result.
-///     dtype: An integer dtype, or ``bool_``.
+///     dtype: An integer dtype, or ``bool_``. By default, ``int32``.
 ///     key: What determines the numbers. By default, this thread's random state.
 ///     stream: Where to compute. By default, the current stream.
 ///
@@ -300,7 +300,7 @@ fn multivariate_normal(
 ///     True
 #[pyfunction]
 #[pyo3(signature = (low, high, shape=List::default(), dtype=None, key=None, stream=None))]
-#[pyo3(text_signature = "(low, high, shape=[], dtype=int32, key=None, stream=None)")]
+#[pyo3(text_signature = "(low, high, shape=[], dtype=None, key=None, stream=None)")]
 fn randint(
     low: Operand,
     high: Operand,
@@ -351,7 +351,7 @@ fn bernoulli(
 ///     lower: The low end: a number or an array.
 ///     upper: The high end, likewise.
 ///     shape: The shape of the result. By default, what the ends broadcast to.
-///     dtype: ``float32``, ``float16`` or ``bfloat16``.
+///     dtype: ``float32``, the default, ``float16`` or ``bfloat16``.
 ///     key: What determines the numbers. By default, this thread's random state.
 ///     stream: Where to compute. By default, the current stream.
 ///
@@ -365,7 +365,7 @@ fn bernoulli(
 ///     True
 #[pyfunction]
 #[pyo3(signature = (lower, upper, shape=None, dtype=None, key=None, stream=None))]
-#[pyo3(text_signature = "(lower, upper, shape=None, dtype=float32, key=None, stream=None)")]
+#[pyo3(text_signature = "(lower, upper, shape=None, dtype=None, key=None, stream=None)")]
 fn truncated_normal(
     lower: Operand,
     upper: Operand,
@@ -393,7 +393,7 @@ fn truncated_normal(
 ///
 /// Args:
 ///     shape: The shape of the result.
-///     dtype: ``float32``, ``float16`` or ``bfloat16``.
+///     dtype: ``float32``, the default, ``float16`` or ``bfloat16``.
 ///     key: What determines the numbers. By default, this thread's random state.
 ///     stream: Where to compute. By default, the current stream.
 ///
@@ -406,7 +406,7 @@ fn truncated_normal(
 ///     array([-0.425993, 1.52325], dtype=float32)
 #[pyfunction]
 #[pyo3(signature = (shape=List::default(), dtype=None, key=None, stream=None))]
-#[pyo3(text_signature = "(shape=[], dtype=float32, key=None, stream=None)")]
+#[pyo3(text_signature = "(shape=[], dtype=None, key=None, stream=None)")]
 fn gumbel(
     shape: List,
     dtype: Option<PyDtype>,
@@ -439,6 +439,7 @@ fn gumbel(
 ///     array([0, 1], dtype=uint32)
 #[pyfunction]
 #[pyo3(signature = (logits, axis=-1, shape=None, num_samples=None, key=None, stream=None))]
+#[pyo3(text_signature = "(logits, axis=-1, shape=None, num_samples=None, key=None, stream=None)")]
 fn categorical(
     logits: Input,
     axis: i64,
@@ -471,7 +472,7 @@ fn categorical(
 ///
 /// Args:
 ///     shape: The shape of the result.
-///     dtype: A floating-point dtype.
+///     dtype: A floating-point dtype. By default, ``float32``.
 ///     loc: The mean.
 ///     scale: The mean distance from the mean.
 ///     key: What determines the numbers. By default, this thread's random state.
@@ -486,7 +487,7 @@ fn categorical(
 ///     (3, 2)
 #[pyfunction]
 #[pyo3(signature = (shape=List::default(), dtype=None, loc=Operand::Float(0.0), scale=Operand::Float(1.0), key=None, stream=None))]
-#[pyo3(text_signature = "(shape=[], dtype=float32, loc=0.0, scale=1.0, key=None, stream=None)")]
+#[pyo3(text_signature = "(shape=[], dtype=None, loc=0.0, scale=1.0, key=None, stream=None)")]
 fn laplace(
     shape: List,
     dtype: Option<PyDtype>,

@@ -107,7 +107,8 @@ impl PyArray {
     ///     >>> import olivine.core as mx
     ///     >>> mx.zeros((2, 3, 4)).flatten(1).shape
     ///     (2, 12)
-    #[pyo3(signature = (start_axis=0, end_axis=-1, *, stream=None))]
+    #[pyo3(signature = (start_axis=0, end_axis=-1, *, stream=None),
+        text_signature = "($self, start_axis=0, end_axis=-1, *, stream=None)")]
     fn flatten(&self, start_axis: i64, end_axis: i64, stream: Option<On>) -> PyResult<Self> {
         made(stream, || self.get().flatten(start_axis, end_axis))
     }

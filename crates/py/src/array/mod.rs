@@ -89,7 +89,7 @@ impl PyArray {
 impl PyArray {
     /// An array without values yet, for `__init__` or a pickle to give it some.
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(val, dtype=None)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         static NOTHING: LazyLock<Array> = LazyLock::new(|| Array::scalar(0.0f32));
         NOTHING.clone().into()

@@ -164,7 +164,7 @@ struct PrintOptions {
 #[pymethods]
 impl PrintOptions {
     #[new]
-    #[pyo3(signature = (precision=GENERAL))]
+    #[pyo3(signature = (precision=GENERAL), text_signature = "(precision=-1)")]
     fn new(precision: i32) -> Self {
         PrintOptions { precision }
     }
@@ -215,7 +215,7 @@ impl PrintOptionsContext {
 ///     >>> mx.array([0.125])
 ///     array([0.125], dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (precision=GENERAL))]
+#[pyo3(signature = (precision=GENERAL), text_signature = "(precision=-1)")]
 fn set_printoptions(precision: i32) {
     PRECISION.store(precision, Ordering::Relaxed);
 }
@@ -250,7 +250,7 @@ fn get_printoptions() -> PrintOptions {
 ///     ...     print(mx.array([2.0]))
 ///     array([2.0], dtype=float32)
 #[pyfunction]
-#[pyo3(signature = (precision=GENERAL))]
+#[pyo3(signature = (precision=GENERAL), text_signature = "(precision=-1)")]
 fn printoptions(precision: i32) -> PrintOptionsContext {
     PrintOptionsContext::new(PrintOptions { precision })
 }
