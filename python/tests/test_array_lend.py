@@ -356,7 +356,7 @@ def test_copies_are_handles_of_their_own(duplicate: Any) -> None:
 
 
 def test_classes_may_be_derived() -> None:
-    class Named(mx.array):  # type: ignore[misc]
+    class Named(mx.array):
         def __init__(self, value: Any, name: str) -> None:
             super().__init__(value)
             self.name = name

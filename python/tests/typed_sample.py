@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import olivine.core as mx
@@ -41,13 +43,13 @@ def train(steps: int) -> list[float]:
     @partial(mx.compile, inputs=state, outputs=state)
     def step(x: mx.array, y: mx.array) -> mx.array:
         value, gradients = nn.value_and_grad(model, loss)(model, x, y)
-        gradients, _ = optim.clip_grad_norm(gradients, max_norm=1.0)
-        optimizer.update(model, gradients)
+        clipped, _ = optim.clip_grad_norm(gradients, max_norm=1.0)
+        optimizer.update(model, clipped)
         return value
 
     losses: list[float] = []
     for _ in range(steps):
-        value: mx.array = step(x, y)
+        value = step(x, y)
         mx.eval(value, state)
         losses.append(float(value.item()))
     return losses
@@ -63,6 +65,58 @@ def arrays() -> tuple[tuple[int, ...], mx.Dtype, list[Any]]:
     return b.shape, b.dtype, [float(value.item()) for value in squares]
 
 
+@mx.custom_function
+def step(x: mx.array) -> mx.array:
+    """Returns one where the input is positive, and zero elsewhere."""
+    return (x > 0).astype(x.dtype)
+
+
+@step.vjp
+def _step_vjp(x: mx.array, cotangent: mx.array, _: mx.array) -> mx.array:
+    return mx.where(mx.abs(x) < 1, cotangent, 0.0)
+
+
+def slopes() -> tuple[list[list[float]], float]:
+    """Returns gradients, for each row, of a function with a rule of its own; and a derivative."""
+
+    def loss(weights: dict[str, mx.array], x: mx.array) -> mx.array:
+        return mx.sum(step(weights["w"]) * x)
+
+    weights = {"w": mx.array([[-2.0, 0.5], [1.0, -0.25]])}
+    of_rows = mx.vmap(mx.compile(mx.grad(loss)), in_axes=({"w": 0}, None))
+    gradients = of_rows(weights, mx.array([1.0, 10.0]))["w"]
+    forgetful = mx.checkpoint(loss)
+    value, _ = mx.value_and_grad(forgetful, argnums=(0, 1))(weights, mx.array([1.0, 10.0]))
+    _, tangents = mx.jvp(lambda x: x * x, [value], [mx.ones_like(value)])
+    return gradients.tolist(), tangents[0].item()
+
+
+def files() -> tuple[list[str], dict[str, str], bool]:
+    """Returns what comes back of arrays and texts that were saved."""
+    keys = mx.random.split(mx.random.key(1), 2)
+    arrays = {"a": mx.random.normal((2, 3), key=keys[0]), "b": mx.random.uniform(key=keys[1])}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "arrays.safetensors"
+        mx.save_safetensors(path, arrays, {"made by": "hand"})
+        loaded, metadata = mx.load(path, return_metadata=True)
+        path = path.with_suffix(".npy")
+        mx.save(path, arrays["a"])
+        same = mx.array_equal(mx.load(path, format="npy"), loaded["a"])
+        return sorted(loaded), metadata, same.item()
+
+
+def streams() -> tuple[bool, mx.Device]:
+    """Returns whether two streams agree, and the device that they are on."""
+    side = mx.new_stream(mx.cpu)
+    a = mx.arange(6, dtype=mx.float32).reshape(2, 3)
+    with mx.stream(side):
+        there = a @ a.T
+    here = mx.matmul(a, mx.transpose(a), stream=mx.default_stream(mx.cpu))
+    mx.async_eval(there, here)
+    mx.synchronize(side)
+    return bool(mx.allclose(here, there)), side.device
+
+
 def trees() -> dict[str, tuple[int, ...]]:
     """Returns the shapes of a network's parameters after a round trip."""
     parameters = tree_unflatten(tree_flatten(Network(2, 3, 1).parameters()))
@@ -72,4 +126,4 @@ def trees() -> dict[str, tuple[int, ...]]:
 
 if __name__ == "__main__":
     losses = train(60)
-    print(f"{losses[0]:.3f} {losses[-1]:.3f}", arrays(), trees())
+    print(f"{losses[0]:.3f} {losses[-1]:.3f}", arrays(), slopes(), files(), streams(), trees())

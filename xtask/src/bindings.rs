@@ -45,7 +45,7 @@ const METHODS: &[&str] = &[
 
 /// How an op takes its arguments.
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+pub(crate) enum Form {
     /// `f(a)`
     Unary,
     /// `f(a, b)`
@@ -59,7 +59,7 @@ enum Form {
 }
 
 impl Form {
-    const ALL: [Form; 5] = [
+    pub(crate) const ALL: [Form; 5] = [
         Form::Unary,
         Form::Binary,
         Form::Reduction,
@@ -94,6 +94,18 @@ impl Form {
             Form::Sorting => "sorting_ops",
         }
     }
+}
+
+/// The ops of a form, by their names.
+pub(crate) fn rows(ops: &[OpInfo], form: Form) -> Vec<&OpInfo> {
+    let mut rows: Vec<&OpInfo> = ops.iter().filter(|op| Form::of(op) == Some(form)).collect();
+    rows.sort_unstable_by_key(|op| op.name);
+    rows
+}
+
+/// True if the function of an op is a method of arrays too.
+pub(crate) fn is_method(op: &OpInfo) -> bool {
+    METHODS.contains(&op.name)
 }
 
 /// A call as Python has it, and what it prints.
@@ -206,15 +218,9 @@ pub(crate) fn source(ops: &[OpInfo]) -> Result<String> {
          array::PyArray,\n    device::On,\n};\n",
     );
     for form in Form::ALL {
-        let mut rows: Vec<&OpInfo> = ops.iter().filter(|op| Form::of(op) == Some(form)).collect();
-        rows.sort_unstable_by_key(|op| op.name);
         let _ = write!(text, "\nforms::{}! {{\n", form.name());
-        for op in rows {
-            let method = if METHODS.contains(&op.name) {
-                " method"
-            } else {
-                ""
-            };
+        for op in rows(ops, form) {
+            let method = if is_method(op) { " method" } else { "" };
             let Example { call, result } = example(op, form)?;
             let _ = writeln!(
                 text,

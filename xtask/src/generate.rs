@@ -12,18 +12,21 @@ use olivine_core::{
     ops::{Family, Gradient, OpInfo, ops},
 };
 
-use crate::{Outcome, bindings, root};
+use crate::{Outcome, bindings, root, stubs};
 
 const INDEX: &str = "docs/ops.md";
 
 /// Writes the generated files, or only checks that they are current.
 pub(crate) fn run(check: bool) -> Outcome {
+    let written = fs::read_to_string(root().join(stubs::PATH))
+        .map_err(|error| format!("{}: {error}", stubs::PATH))?;
     let files = [
         (INDEX, index(ops())),
         (
             bindings::PATH,
             formatted(&bindings::source(ops()).map_err(|error| error.to_string())?)?,
         ),
+        (stubs::PATH, stubs::with_ops(&written, ops())?),
     ];
     for (name, text) in files {
         let path = root().join(name);

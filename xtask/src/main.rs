@@ -5,6 +5,7 @@ mod check;
 mod differential;
 mod generate;
 mod python;
+mod stubs;
 mod test;
 
 use std::{

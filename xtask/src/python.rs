@@ -62,7 +62,7 @@ pub(crate) fn test() -> Outcome {
     stubs(&python)
 }
 
-/// Checks the typed stubs against the module, and a program against the stubs.
+/// Checks the typed stubs against the module, and the package and a program against the stubs.
 fn stubs(python: &Path) -> Outcome {
     let check = |arguments: &[&str]| {
         run(Command::new(python)
@@ -77,6 +77,7 @@ fn stubs(python: &Path) -> Outcome {
         "--allowlist",
         "python/tests/stubtest.txt",
     ])?;
+    check(&["mypy", "--strict", "-p", "olivine"])?;
     check(&["mypy", "--strict", "python/tests/typed_sample.py"])
 }
 

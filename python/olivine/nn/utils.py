@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import accumulate
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 import olivine.core as mx
 from olivine.nn.layers.base import Module
 from olivine.utils import tree_flatten, tree_map, tree_reduce, tree_unflatten
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_Value = TypeVar("_Value", bound=mx.array | tuple[Any, ...])
 
-def _with_parameters(model: Module, fn: Callable[..., Any]) -> Callable[..., Any]:
+
+def _with_parameters(
+    model: Module, fn: Callable[_P, _R]
+) -> Callable[Concatenate[dict[str, Any], _P], _R]:
     """``fn``, but as a function of the parameters of ``model`` too."""
 
-    def call(parameters: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def call(parameters: dict[str, Any], /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         model.update(parameters)
         return fn(*args, **kwargs)
 
     return call
 
 
-def value_and_grad(model: Module, fn: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    model: Module, fn: Callable[_P, _Value]
+) -> Callable[_P, tuple[_Value, dict[str, Any]]]:
     """Make a function that gives what ``fn`` gives and its gradient in the parameters.
 
     Args:
@@ -45,13 +53,17 @@ def value_and_grad(model: Module, fn: Callable[..., Any]) -> Callable[..., tuple
     of_parameters = mx.value_and_grad(_with_parameters(model, fn))
 
     @wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> tuple[_Value, dict[str, Any]]:
         value, gradient = of_parameters(model.trainable_parameters(), *args, **kwargs)
         return value, gradient
 
     return call
 
 
+@overload
+def checkpoint(module: Module, fn: None = None) -> Callable[..., Any]: ...
+@overload
+def checkpoint(module: Module, fn: Callable[_P, _R]) -> Callable[_P, _R]: ...
 def checkpoint(module: Module, fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Make a function that does not keep what it computes for gradients, but computes it again.
 

@@ -1,0 +1,3 @@
+"""Owns the types of ``olivine.core.cuda``."""
+
+def is_available() -> bool: ...
