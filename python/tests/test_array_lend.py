@@ -99,6 +99,17 @@ def test_a_view_keeps_the_array() -> None:
     assert gone() is None
 
 
+def test_buffers_are_lent_by_name_and_by_derived_classes() -> None:
+    class Derived(mx.array):
+        pass
+
+    for a in (mx.array([1, 2]), Derived([1, 2])):
+        view = memoryview(a)
+        assert (view.format, view.tolist(), view.readonly) == ("i", [1, 2], False)
+        assert np.asarray(a.__buffer__(0)).tolist() == [1, 2]
+        view.release()
+
+
 def test_a_lent_buffer_is_not_reused_for_results() -> None:
     a = mx.arange(1000, dtype=mx.float32) + 0
     x = np.asarray(a)

@@ -54,16 +54,19 @@ pub(crate) enum Form {
     Reduction,
     /// `f(a, axis=None, reverse=False, inclusive=True)`
     Cumulative,
+    /// `f(a, axis=None, reverse=False, inclusive=True, dtype=None)`
+    RunningTotal,
     /// `f(a, axis=-1)`
     Sorting,
 }
 
 impl Form {
-    pub(crate) const ALL: [Form; 5] = [
+    pub(crate) const ALL: [Form; 6] = [
         Form::Unary,
         Form::Binary,
         Form::Reduction,
         Form::Cumulative,
+        Form::RunningTotal,
         Form::Sorting,
     ];
 
@@ -79,6 +82,9 @@ impl Form {
             (Family::Reduction, "(x, axis=None, reverse=False, inclusive=True)") => {
                 Some(Form::Cumulative)
             }
+            (Family::Reduction, "(x, axis=None, reverse=False, inclusive=True, dtype=None)") => {
+                Some(Form::RunningTotal)
+            }
             (Family::Sorting, "(x, axis=-1)") => Some(Form::Sorting),
             _ => None,
         }
@@ -91,6 +97,7 @@ impl Form {
             Form::Binary => "binary_ops",
             Form::Reduction => "reductions",
             Form::Cumulative => "cumulative_ops",
+            Form::RunningTotal => "running_totals",
             Form::Sorting => "sorting_ops",
         }
     }
@@ -214,8 +221,8 @@ pub(crate) fn source(ops: &[OpInfo]) -> Result<String> {
          //! Made from the list of ops by `cargo xtask gen`; do not edit.\n\n\
          use pyo3::prelude::*;\n\n\
          use super::forms;\n\
-         use crate::{\n    arg::{Ints, Operand, along, binary, cumulative, reduction, unary},\n    \
-         array::PyArray,\n    device::On,\n};\n",
+         use crate::{\n    arg::{Ints, Operand, along, binary, cumulative, reduction, running_total, unary},\n    \
+         array::PyArray,\n    device::On,\n    dtype::PyDtype,\n};\n",
     );
     for form in Form::ALL {
         let _ = write!(text, "\nforms::{}! {{\n", form.name());

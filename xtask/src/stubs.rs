@@ -21,7 +21,9 @@ fn arguments(form: Form, method: bool) -> Vec<&'static str> {
     let array: &[&str] = match form {
         _ if method => &["self"],
         Form::Binary => &["a: _Operand"],
-        Form::Unary | Form::Reduction | Form::Cumulative | Form::Sorting => &["a: _Operand", "/"],
+        Form::Unary | Form::Reduction | Form::Cumulative | Form::RunningTotal | Form::Sorting => {
+            &["a: _Operand", "/"]
+        }
     };
     let others: &[&str] = match form {
         Form::Unary => &["*"],
@@ -33,6 +35,13 @@ fn arguments(form: Form, method: bool) -> Vec<&'static str> {
             "*",
             "reverse: bool = False",
             "inclusive: bool = True",
+        ],
+        Form::RunningTotal => &[
+            "axis: int | None = None",
+            "*",
+            "reverse: bool = False",
+            "inclusive: bool = True",
+            "dtype: Dtype | None = None",
         ],
         Form::Sorting => &["axis: int | None = -1", "*"],
     };

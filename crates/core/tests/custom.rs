@@ -122,19 +122,46 @@ fn checkpoints_give_the_same_values_and_gradients() -> Result<()> {
 }
 
 #[test]
-fn a_checkpoint_that_captures_what_is_differentiated_is_an_error() {
+fn a_checkpoint_passes_gradients_on_to_what_it_captures() -> Result<()> {
     let loss = |w: &Array| {
-        let w = w.clone();
-        checkpoint(move |x: &Array| x.multiply(&w))(&array!(2.0))
+        let twice = w.multiply(2.0)?;
+        checkpoint(move |x: &Array| x.multiply(&twice)?.sin())(&array!(2.0))
     };
-    let error = grad(loss)(&array!(1.0)).expect_err("the gradient would be lost");
-    assert!(matches!(
-        error,
-        Error::Argument {
-            op: "checkpoint",
-            ..
+    let slope = grad(loss)(&array!(0.5))?.item::<f32>()?;
+    assert!((slope - 4.0 * 2.0f32.cos()).abs() < 1e-6);
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_and_what_it_captures_are_evaluated_together() -> Result<()> {
+    let x = array!([1.0, 2.0]);
+    let captured = x.exp()?;
+    let product = checkpoint(|x: &Array| x.multiply(&captured))(&x)?;
+    // The captured array is still to be computed, and is asked for beside the checkpoint.
+    let sum = product.add(&captured)?;
+    let wanted: Vec<f32> = [1.0f32, 2.0].map(|x| (x + 1.0) * x.exp()).into();
+    for (got, wanted) in sum.to_vec::<f32>()?.into_iter().zip(wanted) {
+        assert!((got - wanted).abs() < 1e-4);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_function_of_a_checkpoint_may_use_values_and_keep_arrays() -> Result<()> {
+    let kept = std::cell::RefCell::new(None);
+    let f = checkpoint(|x: &Array| {
+        *kept.borrow_mut() = Some(x.clone());
+        if x.item::<f32>()? > 0.0 {
+            x.square()
+        } else {
+            x.negative()
         }
-    ));
+    });
+    let slope = grad(|x: &Array| f(x))(&array!(3.0))?;
+    assert_eq!(slope.item::<f32>()?, 6.0);
+    let kept = kept.take().expect("the function was called");
+    assert_eq!(kept.add(1.0)?.item::<f32>()?, 4.0);
+    Ok(())
 }
 
 #[test]

@@ -181,8 +181,11 @@ impl Traces {
             .chain(named.iter().map(|(_, x)| x))
             .cloned()
             .collect();
-        let mut program = Program::trace(&all, f)?;
-        program.shapeless = self.shapeless;
+        let mut program = if self.shapeless {
+            Program::trace_shapeless(&all, f)?
+        } else {
+            Program::trace(&all, f)?
+        };
         program.tidy();
         let keywords = named.into_iter().map(|(name, _)| name.to_owned()).collect();
         self.list.push((keywords, program));

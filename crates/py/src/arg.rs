@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::{
     array::{PyArray, convert},
     device::On,
+    dtype::PyDtype,
     error::{OrRaise, value_error},
 };
 
@@ -352,6 +353,22 @@ pub(crate) fn along(
     unary(a, stream, |a| match axis {
         Some(axis) => f(a, axis),
         None => f(&a.reshape([-1])?, 0),
+    })
+}
+
+/// As [`cumulative`], in a dtype.
+pub(crate) fn running_total(
+    a: Operand,
+    axis: Option<i64>,
+    reverse: bool,
+    inclusive: bool,
+    dtype: Option<PyDtype>,
+    stream: Option<On>,
+    f: impl FnOnce(&Array, Walk) -> olivine::Result<Array>,
+) -> PyResult<PyArray> {
+    cumulative(a, axis, reverse, inclusive, stream, |a, walk| match dtype {
+        Some(PyDtype(dtype)) => f(&a.astype(dtype)?, walk),
+        None => f(a, walk),
     })
 }
 

@@ -8,44 +8,62 @@ use std::{
 use olivine::{Device, Stream, ThreadLocalStream};
 use pyo3::{
     exceptions::PyRuntimeError,
+    intern,
     prelude::*,
+    sync::PyOnceLock,
     types::{PyAny, PyDict},
 };
 
+use crate::dtype::enumeration;
 use crate::error::{evaluation_exception, type_error, value_error};
 
-/// A kind of device.
-#[pyclass(
-    name = "DeviceType",
-    module = "olivine.core",
-    frozen,
-    eq,
-    eq_int,
-    hash,
-    from_py_object
-)]
+/// A kind of device; a member of Python's enumeration `DeviceType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(non_camel_case_types, reason = "the names that Python sees")]
-pub(crate) enum PyDeviceType {
-    /// The processor.
-    cpu,
-    /// The graphics processor.
-    gpu,
+pub(crate) struct PyDeviceType(Device);
+
+/// The kinds in the order of their numbers.
+const KINDS: [(&str, Device); 2] = [("cpu", Device::Cpu), ("gpu", Device::Gpu)];
+
+/// `DeviceType`, a Python enumeration.
+fn kind_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        let members = KINDS.iter().zip(0usize..);
+        let members: Vec<(&str, usize)> = members.map(|((name, _), i)| (*name, i)).collect();
+        enumeration(py, "DeviceType", members, "A kind of device.")
+    })?;
+    Ok(class.bind(py))
 }
 
-impl PyDeviceType {
-    fn native(self) -> Device {
-        match self {
-            PyDeviceType::cpu => Device::Cpu,
-            PyDeviceType::gpu => Device::Gpu,
+impl<'py> FromPyObject<'_, 'py> for PyDeviceType {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        if !object.is_instance(kind_class(py)?)? {
+            let class = object.get_type();
+            let name = class.name()?;
+            return Err(type_error(format!(
+                "a kind of device is needed, not {name}"
+            )));
+        }
+        let number: usize = object.getattr(intern!(py, "value"))?.extract()?;
+        match KINDS.get(number) {
+            Some(&(_, device)) => Ok(PyDeviceType(device)),
+            None => Err(type_error(format!("there is no kind of device {number}"))),
         }
     }
+}
 
-    fn of(device: Device) -> Self {
-        match device {
-            Device::Cpu => PyDeviceType::cpu,
-            Device::Gpu => PyDeviceType::gpu,
-        }
+impl<'py> IntoPyObject<'py> for PyDeviceType {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let kind = KINDS.iter().find(|(_, device)| *device == self.0);
+        let (name, _) = kind.expect("all kinds of devices are listed");
+        kind_class(py)?.getattr(*name)
     }
 }
 
@@ -53,14 +71,14 @@ impl PyDeviceType {
 #[pyclass(name = "Device", module = "olivine.core", frozen, from_py_object)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PyDevice {
-    kind: PyDeviceType,
+    kind: Device,
     index: i32,
 }
 
 impl PyDevice {
-    fn of(device: Device) -> Self {
+    pub(crate) fn of(device: Device) -> Self {
         PyDevice {
-            kind: PyDeviceType::of(device),
+            kind: device,
             index: 0,
         }
     }
@@ -72,7 +90,7 @@ impl PyDevice {
     #[pyo3(signature = (r#type, index=0))]
     fn new(r#type: PyDeviceType, index: i32) -> Self {
         PyDevice {
-            kind: r#type,
+            kind: r#type.0,
             index,
         }
     }
@@ -80,7 +98,7 @@ impl PyDevice {
     /// The kind of device.
     #[getter]
     fn r#type(&self) -> PyDeviceType {
-        self.kind
+        PyDeviceType(self.kind)
     }
 
     /// The device's number among those of its kind.
@@ -95,7 +113,7 @@ impl PyDevice {
         }
         other
             .extract::<PyDeviceType>()
-            .is_ok_and(|kind| kind == self.kind)
+            .is_ok_and(|kind| kind.0 == self.kind)
     }
 
     fn __hash__(&self) -> u64 {
@@ -103,7 +121,7 @@ impl PyDevice {
     }
 
     fn __repr__(&self) -> String {
-        format!("Device({}, {})", self.kind.native(), self.index)
+        format!("Device({}, {})", self.kind, self.index)
     }
 }
 
@@ -236,7 +254,7 @@ fn device_of(object: &Bound<'_, PyAny>) -> PyResult<PyDevice> {
     let kind = object
         .extract::<PyDeviceType>()
         .map_err(|_| type_error(format!("a stream or a device is needed, not {object}")))?;
-    Ok(PyDevice { kind, index: 0 })
+    Ok(PyDevice::of(kind.0))
 }
 
 /// The kind of device that an argument names, which need not be there; by default the current stream's.
@@ -246,7 +264,7 @@ pub(crate) fn kind_of(stream: Option<&Bound<'_, PyAny>>) -> PyResult<Device> {
     };
     match stream_of(stream) {
         Ok(stream) => Ok(stream.device()),
-        Err(_) => device_of(stream).map(|device| device.kind.native()),
+        Err(_) => device_of(stream).map(|device| device.kind),
     }
 }
 
@@ -258,14 +276,14 @@ fn no_gpu(what: &str) -> PyErr {
 
 /// The stream that work on `device` goes to if none is named.
 fn stream_for(device: PyDevice) -> PyResult<Stream> {
-    if device.kind == PyDeviceType::gpu {
+    if device.kind == Device::Gpu {
         return Err(no_gpu("default_stream"));
     }
     let current = Stream::current();
-    Ok(if current.device() == device.kind.native() {
+    Ok(if current.device() == device.kind {
         current
     } else {
-        Stream::default_for(device.kind.native())
+        Stream::default_for(device.kind)
     })
 }
 
@@ -350,7 +368,7 @@ fn default_device() -> PyDevice {
 #[pyfunction]
 fn set_default_device(device: &Bound<'_, PyAny>) -> PyResult<()> {
     let device = device_of(device)?;
-    if device.kind == PyDeviceType::gpu {
+    if device.kind == Device::Gpu {
         return Err(no_gpu("set_default_device"));
     }
     stream_for(device)?.make_current();
@@ -412,11 +430,11 @@ fn set_default_stream(stream: PyStream) -> PyResult<()> {
 #[pyfunction]
 fn new_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
     let device = device_of(device)?;
-    if device.kind == PyDeviceType::gpu {
+    if device.kind == Device::Gpu {
         return Err(no_gpu("new_stream"));
     }
     Ok(PyStream {
-        stream: Stream::new(device.kind.native()),
+        stream: Stream::new(device.kind),
         owner: Some(thread::current().id()),
     })
 }
@@ -442,10 +460,10 @@ fn new_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
 #[pyfunction]
 fn new_thread_local_stream(device: &Bound<'_, PyAny>) -> PyResult<PyThreadLocalStream> {
     let device = device_of(device)?;
-    if device.kind == PyDeviceType::gpu {
+    if device.kind == Device::Gpu {
         return Err(no_gpu("new_thread_local_stream"));
     }
-    let stream = olivine::new_thread_local_stream(device.kind.native());
+    let stream = olivine::new_thread_local_stream(device.kind);
     Ok(PyThreadLocalStream(stream))
 }
 
@@ -467,10 +485,10 @@ fn new_thread_local_stream(device: &Bound<'_, PyAny>) -> PyResult<PyThreadLocalS
 #[pyfunction(name = "new_thread_unsafe_stream")]
 fn new_shared_stream(device: &Bound<'_, PyAny>) -> PyResult<PyStream> {
     let device = device_of(device)?;
-    if device.kind == PyDeviceType::gpu {
+    if device.kind == Device::Gpu {
         return Err(no_gpu("new_thread_unsafe_stream"));
     }
-    let stream = olivine::new_thread_unsafe_stream(device.kind.native());
+    let stream = olivine::new_thread_unsafe_stream(device.kind);
     Ok(PyStream::shared(stream))
 }
 
@@ -535,7 +553,7 @@ fn synchronize(py: Python<'_>, stream: Option<&Bound<'_, PyAny>>) -> PyResult<()
 #[pyfunction]
 fn is_available(device: &Bound<'_, PyAny>) -> PyResult<bool> {
     let device = device_of(device)?;
-    Ok(device.kind == PyDeviceType::cpu && device.index == 0)
+    Ok(device.kind == Device::Cpu && device.index == 0)
 }
 
 /// How many devices of a kind there are.
@@ -549,7 +567,7 @@ fn is_available(device: &Bound<'_, PyAny>) -> PyResult<bool> {
 ///     1
 #[pyfunction]
 fn device_count(device_type: PyDeviceType) -> usize {
-    usize::from(device_type == PyDeviceType::cpu)
+    usize::from(device_type.0 == Device::Cpu)
 }
 
 /// What there is to know about a device.
@@ -575,7 +593,7 @@ fn device_info<'py>(
         None => default_device(),
     };
     let info = PyDict::new(py);
-    if device.kind == PyDeviceType::cpu && device.index == 0 {
+    if device.kind == Device::Cpu && device.index == 0 {
         info.set_item("device_name", processor())?;
         info.set_item("architecture", std::env::consts::ARCH)?;
     }
@@ -596,7 +614,7 @@ fn processor() -> String {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<PyDeviceType>()?;
+    module.add("DeviceType", kind_class(module.py())?)?;
     module.add_class::<PyDevice>()?;
     module.add_class::<PyStream>()?;
     module.add_class::<PyThreadLocalStream>()?;
@@ -614,6 +632,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(is_available, module)?)?;
     module.add_function(wrap_pyfunction!(device_count, module)?)?;
     module.add_function(wrap_pyfunction!(device_info, module)?)?;
-    module.add("cpu", PyDeviceType::cpu)?;
-    module.add("gpu", PyDeviceType::gpu)
+    module.add("cpu", PyDeviceType(Device::Cpu))?;
+    module.add("gpu", PyDeviceType(Device::Gpu))
 }

@@ -118,21 +118,28 @@ const CATEGORIES: [(&str, DtypeCategory); 8] = [
 fn category_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || {
-        let members: Vec<(&str, usize)> = CATEGORIES
-            .iter()
-            .enumerate()
-            .map(|(i, (name, _))| (*name, i))
-            .collect();
-        let about = PyDict::new(py);
-        about.set_item("module", "olivine.core")?;
-        let class = py.import("enum")?.getattr("Enum")?;
-        let class = class.call(("DtypeCategory", members), Some(&about))?;
-        class.setattr("__doc__", CATEGORY_DOC)?;
-        // Shown as it is written, without its number.
-        class.setattr("__repr__", class.getattr("__str__")?)?;
-        Ok::<_, PyErr>(class.unbind())
+        let members = CATEGORIES.iter().zip(0usize..);
+        let members = members.map(|((name, _), i)| (*name, i)).collect();
+        enumeration(py, "DtypeCategory", members, CATEGORY_DOC)
     })?;
     Ok(class.bind(py))
+}
+
+/// A new enumeration of Python, with the names and numbers of its members.
+pub(crate) fn enumeration(
+    py: Python<'_>,
+    name: &str,
+    members: Vec<(&str, usize)>,
+    doc: &str,
+) -> PyResult<Py<PyAny>> {
+    let about = PyDict::new(py);
+    about.set_item("module", "olivine.core")?;
+    let class = py.import("enum")?.getattr("Enum")?;
+    let class = class.call((name, members), Some(&about))?;
+    class.setattr("__doc__", doc)?;
+    // Shown as it is written, without its number.
+    class.setattr("__repr__", class.getattr("__str__")?)?;
+    Ok(class.unbind())
 }
 
 const CATEGORY_DOC: &str = "A family of dtypes.

@@ -346,12 +346,21 @@ class array:
         inclusive: bool = True,
         stream: _StreamOrDevice = None,
     ) -> array: ...
+    def logcumsumexp(
+        self,
+        axis: int | None = None,
+        *,
+        reverse: bool = False,
+        inclusive: bool = True,
+        stream: _StreamOrDevice = None,
+    ) -> array: ...
     def cumprod(
         self,
         axis: int | None = None,
         *,
         reverse: bool = False,
         inclusive: bool = True,
+        dtype: Dtype | None = None,
         stream: _StreamOrDevice = None,
     ) -> array: ...
     def cumsum(
@@ -360,14 +369,7 @@ class array:
         *,
         reverse: bool = False,
         inclusive: bool = True,
-        stream: _StreamOrDevice = None,
-    ) -> array: ...
-    def logcumsumexp(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
+        dtype: Dtype | None = None,
         stream: _StreamOrDevice = None,
     ) -> array: ...
     # End of what is made.
@@ -426,12 +428,9 @@ def __array_namespace_info__() -> _ArrayNamespaceInfo: ...
 # Devices and streams
 
 @final
-class DeviceType:
-    cpu: ClassVar[DeviceType]
-    gpu: ClassVar[DeviceType]
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __int__(self) -> int: ...
+class DeviceType(enum.Enum):
+    cpu = 0
+    gpu = 1
 
 @final
 class Device:
@@ -748,6 +747,15 @@ def cummin(
     inclusive: bool = True,
     stream: _StreamOrDevice = None,
 ) -> array: ...
+def logcumsumexp(
+    a: _Operand,
+    /,
+    axis: int | None = None,
+    *,
+    reverse: bool = False,
+    inclusive: bool = True,
+    stream: _StreamOrDevice = None,
+) -> array: ...
 def cumprod(
     a: _Operand,
     /,
@@ -755,6 +763,7 @@ def cumprod(
     *,
     reverse: bool = False,
     inclusive: bool = True,
+    dtype: Dtype | None = None,
     stream: _StreamOrDevice = None,
 ) -> array: ...
 def cumsum(
@@ -764,6 +773,7 @@ def cumsum(
     *,
     reverse: bool = False,
     inclusive: bool = True,
+    dtype: Dtype | None = None,
     stream: _StreamOrDevice = None,
 ) -> array: ...
 def cumulative_prod(
@@ -773,6 +783,7 @@ def cumulative_prod(
     *,
     reverse: bool = False,
     inclusive: bool = True,
+    dtype: Dtype | None = None,
     stream: _StreamOrDevice = None,
 ) -> array: ...
 def cumulative_sum(
@@ -782,15 +793,7 @@ def cumulative_sum(
     *,
     reverse: bool = False,
     inclusive: bool = True,
-    stream: _StreamOrDevice = None,
-) -> array: ...
-def logcumsumexp(
-    a: _Operand,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
+    dtype: Dtype | None = None,
     stream: _StreamOrDevice = None,
 ) -> array: ...
 def argsort(a: _Operand, /, axis: int | None = -1, *, stream: _StreamOrDevice = None) -> array: ...
@@ -1387,8 +1390,6 @@ matrix_norm = linalg.norm
 @final
 class custom_function(Generic[_P, _R]):
     def __new__(cls, f: Callable[_P, _R]) -> Self: ...
-    @property
-    def __wrapped__(self) -> Callable[_P, _R]: ...
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
     def vjp(self, f: Callable[..., Any]) -> Self: ...
     def jvp(self, f: Callable[[Any, Any], Any]) -> Self: ...

@@ -64,9 +64,9 @@ aliases! {
     bitwise_right_shift = right_shift(other: impl IntoOperand) "(a, b)", "[16, 32]" "(3)";
     conj = conjugate() "(x)", "[1.0, 2.0]" "()";
     cumulative_prod = cumprod(walk: impl Into<Walk>)
-        "(x, axis=None, reverse=False, inclusive=True)", "[1, 2, 3]" "(0)";
+        "(x, axis=None, reverse=False, inclusive=True, dtype=None)", "[1, 2, 3]" "(0)";
     cumulative_sum = cumsum(walk: impl Into<Walk>)
-        "(x, axis=None, reverse=False, inclusive=True)", "[1, 2, 3]" "(0)";
+        "(x, axis=None, reverse=False, inclusive=True, dtype=None)", "[1, 2, 3]" "(0)";
     empty_like = zeros_like() "(x)", "[1, 2]" "()";
     permute_dims = transpose(order: impl IntoOrder) "(x, axes=None)", "[[1, 2], [3, 4]]" "([1, 0])";
     pow = power(other: impl IntoOperand) "(a, b)", "[2, 3]" "(2)";

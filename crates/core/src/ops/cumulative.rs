@@ -6,6 +6,7 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Dtype, Error, Result,
     graph::{Batched, Gradients, Jvp, Primitive, Spec, Specs, Tangents, Vjp, Vmap, no_decomposition},
+    stop_gradient,
 };
 
 /// What is kept while walking along an axis.
@@ -220,6 +221,7 @@ impl Cumulate {
                 };
                 let hits = x.equal(y)?.select(places, Array::scalar(none))?;
                 let from = Array::apply_one(Cumulate { running: nearest, ..*self }, [hits])?;
+                let from = stop_gradient(&from)?;
                 cotangent.zeros_like()?.scatter_add_axis(&from, cotangent, self.axis as i64)
             }
             Running::LogSumExp => {
@@ -357,14 +359,14 @@ pub(super) fn ops() -> Vec<OpInfo> {
         op(
             "cumsum",
             "The running sum.",
-            "cumsum(x, axis=None, reverse=False, inclusive=True)",
+            "cumsum(x, axis=None, reverse=False, inclusive=True, dtype=None)",
             Gradient::Smooth,
             || samples(Array::cumsum, Domain::Any),
         ),
         op(
             "cumprod",
             "The running product.",
-            "cumprod(x, axis=None, reverse=False, inclusive=True)",
+            "cumprod(x, axis=None, reverse=False, inclusive=True, dtype=None)",
             Gradient::Smooth,
             || samples(Array::cumprod, Domain::Unit),
         ),

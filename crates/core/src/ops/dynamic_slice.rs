@@ -129,7 +129,7 @@ impl Primitive for DynamicSlice {
             if i > 0 {
                 return vjp.of_positions();
             }
-            let zeros = Array::zeros(x.shape(), x.dtype())?;
+            let zeros = x.zeros_like()?;
             let back = DynamicSliceUpdate {
                 axes: self.axes.clone(),
             };
@@ -190,7 +190,7 @@ impl Primitive for DynamicSliceUpdate {
         let (update, starts, cotangent) = (&vjp.inputs[1], &vjp.inputs[2], vjp.cotangent());
         vjp.each(|i| match i {
             0 => {
-                let zeros = Array::zeros(update.shape(), update.dtype())?;
+                let zeros = update.zeros_like()?;
                 let inputs = [cotangent.clone(), zeros, starts.clone()];
                 Array::apply_one(self.clone(), inputs).map(Some)
             }

@@ -123,7 +123,7 @@ impl Primitive for Gather {
             if i > 0 {
                 return vjp.of_positions();
             }
-            let zeros = Array::zeros(vjp.inputs[0].shape(), vjp.cotangent().dtype())?;
+            let zeros = vjp.inputs[0].zeros_like()?.astype(vjp.cotangent().dtype())?;
             zeros
                 .scattered(Combine::Add, &self.axes, &vjp.inputs[1..], vjp.cotangent())
                 .map(Some)
@@ -176,7 +176,7 @@ impl Primitive for GatherAxis {
             if i > 0 {
                 return vjp.of_positions();
             }
-            let zeros = Array::zeros(vjp.inputs[0].shape(), vjp.cotangent().dtype())?;
+            let zeros = vjp.inputs[0].zeros_like()?.astype(vjp.cotangent().dtype())?;
             zeros
                 .scattered_along(Combine::Add, self.axis, &vjp.inputs[1], vjp.cotangent())
                 .map(Some)

@@ -121,7 +121,7 @@ impl Primitive for Reduce {
     fn vjp(&self, vjp: &Vjp) -> Result<Gradients> {
         let (x, y, cotangent) = (&vjp.inputs[0], &vjp.outputs[0], vjp.cotangent());
         vjp.each(|_| match self.reduction {
-            Reduction::Sum => Ok(Some(cotangent.astype(x.dtype())?.broadcast_shape(x.shape()))),
+            Reduction::Sum => x.filled_like(&cotangent.astype(x.dtype())?).map(Some),
             Reduction::Prod => product_gradient(x, &self.axes, cotangent).map(Some),
             Reduction::Min | Reduction::Max => {
                 // Elements that tie for the extremum share its gradient.
@@ -137,7 +137,20 @@ impl Primitive for Reduce {
         match self.reduction {
             Reduction::Sum => jvp.linear(self),
             Reduction::All | Reduction::Any => jvp.zero(),
-            Reduction::Prod | Reduction::Min | Reduction::Max => jvp.transposed(self),
+            Reduction::Prod => jvp.transposed(self),
+            Reduction::Min | Reduction::Max => {
+                let [Some(tangent)] = jvp.tangents else { return jvp.zero() };
+                // The mean over the elements that tie for the extremum.
+                let hit = jvp.inputs[0].equal(&jvp.outputs[0])?;
+                let axes = crate::keep(&self.axes[..]);
+                let (sum, count) = (hit.select(tangent, 0)?.sum(axes.clone())?, hit.sum(axes)?);
+                let mean = if tangent.dtype().is_inexact() {
+                    sum.divide(count.astype(tangent.dtype())?)?
+                } else {
+                    sum.floor_divide(count)?
+                };
+                Ok([Some(mean.astype(tangent.dtype())?)].into())
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::{Domain, Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{
     Array, Complex64, Dtype, Error, IntoOperand, Kind, Result,
     graph::{Gradients, Jvp, Op, Spec, Vjp},
+    transforms::integers::is_smooth,
 };
 
 /// How an input's dtype becomes an output's.
@@ -697,7 +698,7 @@ pub(crate) fn vjp(op: &Op, vjp: &Vjp) -> Result<Gradients> {
         }),
         Op::Cast => vjp.each(|_| {
             let dtype = inputs[0].dtype();
-            if dtype.is_inexact() && vjp.outputs[0].dtype().is_inexact() {
+            if is_smooth(dtype) && is_smooth(vjp.outputs[0].dtype()) {
                 cotangent.astype(dtype).map(Some)
             } else {
                 Ok(None)
@@ -769,7 +770,7 @@ pub(crate) fn jvp(op: &Op, jvp: &Jvp) -> Result<Option<Array>> {
             (None, Some(no)) => inputs[0].select(0, no).map(Some),
             (Some(yes), Some(no)) => inputs[0].select(yes, no).map(Some),
         },
-        Op::Cast if !dtype.is_inexact() => Ok(None),
+        Op::Cast if !is_smooth(dtype) => Ok(None),
         Op::Cast => tangent(0).map(|t| t.astype(dtype)).transpose(),
         Op::Copy | Op::View(_) | Op::Primitive(_) | Op::Placeholder(_) => Ok(tangent(0).cloned()),
     }

@@ -112,20 +112,20 @@ fn gradients(
     let (x, y, cotangent) = (&vjp.inputs[0], &vjp.outputs[0], vjp.cotangent());
     let last = vjp.inputs.len() - 1;
     let updates = &vjp.inputs[last];
-    let zero = || Array::zeros(x.shape(), x.dtype());
+    let zero = || x.zeros_like();
     vjp.each(|i| {
         let gradient = match combine {
             Combine::Add if i == 0 => cotangent.clone(),
             Combine::Add if i == last => read(cotangent)?,
             Combine::Assign if i == 0 => {
-                let none = Array::zeros(updates.shape(), cotangent.dtype())?;
+                let none = updates.zeros_like()?.astype(cotangent.dtype())?;
                 write(cotangent, &none)?
             }
             Combine::Assign if i == last => {
                 // Updates that a later one overwrote have no part in the result.
                 let count = updates.size() as i64;
                 let order = Array::arange(0i64, count, 1i64)?.reshape_to(updates.shape().clone());
-                let slots = Array::zeros(x.shape(), Dtype::Int64)?;
+                let slots = x.filled_like(&Array::scalar(0i64))?;
                 let stayed = read(&write(&slots, &order)?)?.equal(&order)?;
                 stayed.select(read(cotangent)?, 0)?
             }
@@ -136,7 +136,7 @@ fn gradients(
                 updates.equal(read(y)?)?.select(read(cotangent)?, 0)?
             }
             Combine::Multiply if i == 0 => {
-                let factors = write(&Array::ones(x.shape(), x.dtype())?, updates)?;
+                let factors = write(&x.ones_like()?, updates)?;
                 cotangent.multiply(factors)?
             }
             Combine::Multiply if i == last => {

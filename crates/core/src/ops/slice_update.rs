@@ -72,7 +72,7 @@ impl Primitive for SliceUpdate {
             let cotangent = vjp.cotangent();
             let (starts, steps) = (self.starts.clone(), self.steps.clone());
             Ok(Some(if i == 0 {
-                let zeros = Array::zeros(update.shape(), update.dtype())?;
+                let zeros = update.zeros_like()?;
                 cotangent.slice_update_at(&zeros, starts, steps)?
             } else {
                 cotangent.sliced(starts, steps, update.shape().clone())

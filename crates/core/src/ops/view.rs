@@ -205,7 +205,7 @@ impl View {
                 }
                 View::Broadcast => cotangent.sum_to(shape)?,
                 View::Slice { starts, steps } => {
-                    let zeros = Array::zeros(shape, cotangent.dtype())?;
+                    let zeros = vjp.inputs[0].zeros_like()?.astype(cotangent.dtype())?;
                     zeros.slice_update_at(cotangent, starts.clone(), steps.clone())?
                 }
             }))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use super::{LeafAxes, Tree, compile::is_exporting};
 use crate::{
     Array, Error, Result, depends,
-    graph::{Batched, Gradients, Jvp, Primitive, Program, Spec, Specs, Tangents, Vjp, Vmap},
+    graph::{Batched, Gradients, Jvp, Primitive, Program, Specs, Tangents, Vjp, Vmap},
 };
 
 /// A function of arrays, done as one operation: nothing from inside it outlives its evaluation.
@@ -40,21 +40,16 @@ impl<'a> Deserialize<'a> for Checkpoint {
 }
 
 impl Checkpoint {
-    fn new(specs: Vec<Spec>, f: impl FnOnce(&[Array]) -> Result<Vec<Array>>) -> Result<Checkpoint> {
-        let program = Program::record("checkpoint", specs, f)?;
-        if program.captures_traced() {
-            let reason =
-                "the function captures an array that a running transform traces; pass it as \
-                          part of the argument"
-                    .to_owned();
-            return Err(Error::Argument {
-                op: "checkpoint",
-                reason,
-            });
-        }
-        Ok(Checkpoint {
-            program: Arc::new(program),
-        })
+    /// Does `f` as one operation. What it captures becomes an input too: an evaluation has to know all that
+    /// an operation needs, and gradients reach it.
+    fn apply(
+        mut inputs: Vec<Array>,
+        f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    ) -> Result<Batched> {
+        let mut program = Program::record_with(&inputs, f)?;
+        inputs.extend(program.close());
+        let program = Arc::new(program);
+        Array::apply(Checkpoint { program }, inputs)
     }
 }
 
@@ -95,15 +90,9 @@ impl Primitive for Checkpoint {
             .iter()
             .map(|&batched| batched.then_some(0))
             .collect();
-        let specs = vmap
-            .inputs
-            .iter()
-            .map(|x| Spec::new(x.shape(), x.dtype()))
-            .collect();
         let each = |x: &Vec<Array>| self.program.call(x);
-        let batched =
-            Checkpoint::new(specs, |x| crate::vmap(each, LeafAxes(axes), 0)(&x.to_vec()))?;
-        Array::apply(batched, vmap.inputs.iter().cloned())
+        let whole = |x: &[Array]| crate::vmap(each, LeafAxes(axes), 0)(&x.to_vec());
+        Checkpoint::apply(vmap.inputs.to_vec(), whole)
     }
 
     fn decompose(&self, inputs: &[Array]) -> Result<Vec<Array>> {
@@ -114,8 +103,8 @@ impl Primitive for Checkpoint {
 /// The function that does what `f` does but keeps nothing from inside it for gradients, which compute
 /// it again instead: less memory, for one more evaluation.
 ///
-/// Gradients reach `f` through its argument alone, so everything that is differentiated belongs there;
-/// capturing an array that a running transform traces is an error.
+/// `f` may use the values of its argument, but is called only once: what it decides by them stays decided
+/// when it is done again for the gradients.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -131,9 +120,8 @@ pub fn checkpoint<T: Tree, R: Tree>(f: impl Fn(&T) -> Result<R>) -> impl Fn(&T) 
             return f(argument);
         }
         let leaves = argument.leaves();
-        let specs = leaves.iter().map(|leaf| leaf.spec().clone()).collect();
         let mut result = None;
-        let checkpoint = Checkpoint::new(specs, |x| {
+        let outputs = Checkpoint::apply(leaves, |x| {
             let value = f(&filled(argument, x)?)?;
             let outputs = value.leaves();
             let empty = Array::scalar(0u8);
@@ -141,7 +129,7 @@ pub fn checkpoint<T: Tree, R: Tree>(f: impl Fn(&T) -> Result<R>) -> impl Fn(&T) 
             Ok(outputs)
         })?;
         let result = result.expect("tracing has called the function");
-        filled(&result, &Array::apply(checkpoint, leaves)?)
+        filled(&result, &outputs)
     }
 }
 

@@ -52,8 +52,23 @@ pub fn is_exporting() -> bool {
     EXPORTING.get()
 }
 
+/// Whether shapes may change, until it is dropped.
+struct Shapes(bool);
+
+impl Shapes {
+    fn may_change(shapeless: bool) -> Self {
+        Shapes(SHAPELESS.replace(shapeless))
+    }
+}
+
+impl Drop for Shapes {
+    fn drop(&mut self) {
+        SHAPELESS.set(self.0);
+    }
+}
+
 /// Runs `f` as part of a function that is traced to be stored.
-pub(crate) fn export<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn export<R>(shapeless: bool, f: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -61,6 +76,7 @@ pub(crate) fn export<R>(f: impl FnOnce() -> R) -> R {
         }
     }
     let _restore = Restore(EXPORTING.replace(true));
+    let _shapes = Shapes::may_change(shapeless);
     let _tracing = Tracing::start();
     f()
 }
@@ -181,14 +197,8 @@ impl Trace {
         arguments: &[Array],
         f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
     ) -> Result<Trace> {
-        struct Restore(bool);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                SHAPELESS.set(self.0);
-            }
-        }
         let _tracing = Tracing::start();
-        let _restore = Restore(SHAPELESS.replace(options.shapeless));
+        let _shapes = Shapes::may_change(options.shapeless);
         let mut specs: Vec<Spec> = arguments.iter().map(|x| x.spec().clone()).collect();
         specs.push(Spec::new([2], Dtype::Uint32));
         let mut random = false;

@@ -1,12 +1,8 @@
 //! Owns the buffer protocol: memory that Python objects lend, and that arrays lend them.
 
-#![expect(
-    clippy::unused_self,
-    reason = "Python takes the memory back from the array"
-)]
-
 use std::{
     ffi::{CStr, c_int, c_void},
+    panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 
@@ -15,30 +11,29 @@ use pyo3::{exceptions::PyBufferError, ffi, prelude::*};
 use smallvec::SmallVec;
 
 use super::{
-    PyArray,
+    PyArray, abi,
     foreign::{Foreign, Kind, KindOf, checked_size},
 };
 use crate::error::{OrRaise, value_error};
 
 /// A buffer that a Python object lends. It is returned when this is dropped.
 struct Lent<'py> {
-    view: Box<ffi::Py_buffer>,
+    view: Box<abi::View>,
     _py: Python<'py>,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // SAFETY: the view was filled by the object, and Python is attached while `_py` lives.
-        unsafe { ffi::PyBuffer_Release(&raw mut *self.view) };
+        unsafe { abi::release(&raw mut *self.view) };
     }
 }
 
 impl<'py> Lent<'py> {
     fn by(object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let mut view = Box::new(ffi::Py_buffer::new());
+        let mut view = Box::new(abi::View::empty());
         // SAFETY: both pointers are valid, and Python is attached.
-        let answer =
-            unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, ffi::PyBUF_FULL_RO) };
+        let answer = unsafe { abi::get_buffer(object.as_ptr(), &raw mut *view, abi::FULL_RO) };
         if answer != 0 {
             return Err(PyErr::fetch(object.py()));
         }
@@ -138,7 +133,7 @@ fn parse(format: &[u8], item: usize) -> Option<(Kind, bool)> {
 /// True if the object lends a buffer.
 pub(super) fn lends(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: the object is alive and Python is attached.
-    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
+    unsafe { abi::check_buffer(object.as_ptr()) != 0 }
 }
 
 /// Copies the buffer that an object lends into an array. With `brain`, 16-bit integers are the bits of `bfloat16`.
@@ -199,39 +194,31 @@ fn packed<'a>(axes: impl Iterator<Item = (&'a usize, &'a isize)>) -> bool {
     true
 }
 
-#[pymethods]
 impl PyArray {
-    /// Lends the memory of the values, computing them if need be.
+    /// A view of the memory of the values, which are computed if need be.
     ///
     /// What is written into it changes the values, so write only where nobody else reads.
-    unsafe fn __getbuffer__(
-        slf: &Bound<'_, Self>,
-        view: *mut ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
-        if view.is_null() {
-            return Err(PyBufferError::new_err("there is no view to fill"));
-        }
-        // SAFETY: Python passes a view to be filled; without an owner it stands for a refusal.
-        unsafe { (*view).obj = ptr::null_mut() };
-        let array = slf.get().evaluated(slf.py())?;
+    ///
+    /// `owner` is what Python is told to lend it.
+    fn lend(&self, owner: &Bound<'_, PyAny>, flags: c_int) -> PyResult<abi::View> {
+        let array = self.evaluated(owner.py())?;
         let data = array.data().or_raise()?;
         let (shape, item) = (array.shape(), array.dtype().size());
         let rows = packed(shape.iter().rev().zip(data.strides.iter().rev()));
         let columns = packed(shape.iter().zip(&data.strides));
         let wants = |flag: c_int| flags & flag == flag;
-        let refused = if wants(ffi::PyBUF_C_CONTIGUOUS) || !wants(ffi::PyBUF_STRIDES) {
+        let refused = if wants(abi::C_CONTIGUOUS) || !wants(abi::STRIDES) {
             !rows
-        } else if wants(ffi::PyBUF_F_CONTIGUOUS) {
+        } else if wants(abi::F_CONTIGUOUS) {
             !columns
         } else {
-            wants(ffi::PyBUF_ANY_CONTIGUOUS) && !rows && !columns
+            wants(abi::ANY_CONTIGUOUS) && !rows && !columns
         };
         if refused {
             return Err(PyBufferError::new_err("the array is not contiguous"));
         }
         let writable = data.buffer.writable();
-        if wants(ffi::PyBUF_WRITABLE) && !writable {
+        if wants(abi::WRITABLE) && !writable {
             return Err(PyBufferError::new_err("the array lies in read-only memory"));
         }
         let start = data.buffer.host().as_ptr().wrapping_add(data.offset);
@@ -245,31 +232,84 @@ impl PyArray {
             _data: data,
         });
         let shown = |flag, at: *mut ffi::Py_ssize_t| if wants(flag) { at } else { ptr::null_mut() };
-        let filled = ffi::Py_buffer {
+        Ok(abi::View {
             buf: start.cast::<c_void>(),
-            obj: slf.clone().into_ptr(),
+            obj: owner.clone().into_ptr(),
             len: array.nbytes() as ffi::Py_ssize_t,
             itemsize: item as ffi::Py_ssize_t,
             readonly: c_int::from(!writable),
             ndim: shape.rank() as c_int,
-            format: if wants(ffi::PyBUF_FORMAT) {
+            format: if wants(abi::FORMAT) {
                 format(array.dtype()).as_ptr().cast_mut()
             } else {
                 ptr::null_mut()
             },
-            shape: shown(ffi::PyBUF_ND, loan.shape.as_mut_ptr()),
-            strides: shown(ffi::PyBUF_STRIDES, loan.strides.as_mut_ptr()),
+            shape: shown(abi::ND, loan.shape.as_mut_ptr()),
+            strides: shown(abi::STRIDES, loan.strides.as_mut_ptr()),
             suboffsets: ptr::null_mut(),
             internal: Box::into_raw(loan).cast(),
-        };
-        // SAFETY: Python passes a view to be filled; what it held before is not read.
-        unsafe { view.write(filled) };
-        Ok(())
+        })
     }
+}
 
-    /// Takes the memory back.
-    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
-        // SAFETY: `internal` is the loan that `__getbuffer__` put there, and is taken back once.
-        drop(unsafe { Box::from_raw((*view).internal.cast::<Loan>()) });
+#[pymethods]
+impl PyArray {
+    /// The memory of the values, as Python's `memoryview`.
+    fn __buffer__<'py>(slf: &Bound<'py, Self>, flags: c_int) -> PyResult<Bound<'py, PyAny>> {
+        let _ = flags;
+        let lender = Bound::new(slf.py(), Lender(slf.clone().unbind()))?;
+        // SAFETY: Python is attached and the object is alive; a new reference or an exception comes back.
+        unsafe {
+            let view = ffi::PyMemoryView_FromObject(lender.as_ptr());
+            Bound::from_owned_ptr_or_err(slf.py(), view)
+        }
     }
+}
+
+/// Lends the memory of an array that may be of a class made in Python: from version 3.12 on, such a class
+/// lends by `__buffer__`.
+#[pyclass(module = "olivine.core", frozen)]
+struct Lender(Py<PyArray>);
+
+/// Fills a view of an array for Python.
+unsafe extern "C" fn get(object: *mut ffi::PyObject, view: *mut abi::View, flags: c_int) -> c_int {
+    // SAFETY: Python calls this while attached.
+    let py = unsafe { Python::assume_attached() };
+    let lent = catch_unwind(AssertUnwindSafe(|| {
+        if view.is_null() {
+            return Err(PyBufferError::new_err("there is no view to fill"));
+        }
+        // SAFETY: Python passes a view to be filled; without an owner it stands for a refusal.
+        unsafe { (*view).obj = ptr::null_mut() };
+        // SAFETY: the object is alive during the call.
+        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        match object.cast::<Lender>() {
+            Ok(lender) => lender.get().0.get().lend(&object, flags),
+            Err(_) => object.cast::<PyArray>()?.get().lend(&object, flags),
+        }
+    }));
+    let lent = lent.unwrap_or_else(|_| Err(PyBufferError::new_err("lending has panicked")));
+    match lent {
+        Ok(filled) => {
+            // SAFETY: Python passes a view to be filled; what it held before is not read.
+            unsafe { view.write(filled) };
+            0
+        }
+        Err(error) => {
+            error.restore(py);
+            -1
+        }
+    }
+}
+
+/// Takes the memory of a view back from Python.
+unsafe extern "C" fn release(_: *mut ffi::PyObject, view: *mut abi::View) {
+    // SAFETY: `internal` is the loan that was put there when the view was filled, and is taken back once.
+    drop(unsafe { Box::from_raw((*view).internal.cast::<Loan>()) });
+}
+
+/// Lets arrays lend their memory.
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    abi::lend(&module.py().get_type::<PyArray>(), get, release)?;
+    abi::lend(&module.py().get_type::<Lender>(), get, release)
 }

@@ -1,5 +1,6 @@
 //! Owns the array as Python sees it: a handle that in-place operations point at another array.
 
+mod abi;
 mod buffer;
 pub(crate) mod convert;
 mod dlpack;
@@ -180,6 +181,7 @@ impl PyArray {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyArray>()?;
+    buffer::register(module)?;
     convert::register(module)?;
     index::register(module)?;
     print::register(module)?;

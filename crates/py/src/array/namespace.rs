@@ -11,7 +11,7 @@ use pyo3::{
 
 use super::PyArray;
 use crate::{
-    device::{PyDevice, PyDeviceType},
+    device::PyDevice,
     dtype::PyDtype,
     error::{OrRaise, type_error, value_error},
 };
@@ -92,8 +92,7 @@ impl ArrayNamespaceInfo {
 
     /// All devices, a tuple.
     fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let cpu = py.get_type::<PyDevice>().call1((PyDeviceType::cpu,))?;
-        PyTuple::new(py, [cpu])
+        PyTuple::new(py, [PyDevice::of(olivine::Device::Cpu)])
     }
 
     /// The dtypes by their names.

@@ -207,6 +207,20 @@ fn stack(arrays: Vec<Input>, axis: Option<i64>, stream: Option<On>) -> PyResult<
 }
 
 /// Cuts an axis into a number of equal parts, or before positions.
+///
+/// Args:
+///     a: An array.
+///     indices_or_sections: The number of parts, or the positions that the parts after the first begin at.
+///     axis: The axis.
+///     stream: Where to compute it.
+///
+/// Returns:
+///     A list of arrays.
+///
+/// Example:
+///     >>> import olivine.core as mx
+///     >>> mx.split(mx.arange(5), [2, 3])
+///     [array([0, 1], dtype=int32), array([2], dtype=int32), array([3, 4], dtype=int32)]
 #[pyfunction]
 #[pyo3(signature = (a, /, indices_or_sections, axis=0, *, stream=None))]
 pub(crate) fn split<'py>(

@@ -6,9 +6,10 @@ use pyo3::prelude::*;
 
 use super::forms;
 use crate::{
-    arg::{Ints, Operand, along, binary, cumulative, reduction, unary},
+    arg::{Ints, Operand, along, binary, cumulative, reduction, running_total, unary},
     array::PyArray,
     device::On,
+    dtype::PyDtype,
 };
 
 forms::unary_ops! {
@@ -203,6 +204,11 @@ forms::cumulative_ops! {
         "mx.cummax(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [3, 5]], dtype=float32)";
     cummin method: "The smallest element so far.",
         "mx.cummin(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [2, 1]], dtype=float32)";
+    logcumsumexp method: "The logarithm of the running sum of exponentials, without overflow.",
+        "mx.logcumsumexp(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [3.31326, 5.01815]], dtype=float32)";
+}
+
+forms::running_totals! {
     cumprod method: "The running product.",
         "mx.cumprod(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [6, 5]], dtype=float32)";
     cumsum method: "The running sum.",
@@ -211,8 +217,6 @@ forms::cumulative_ops! {
         "mx.cumulative_prod(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [6, 5]], dtype=float32)";
     cumulative_sum: "The running sum.",
         "mx.cumulative_sum(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [5, 6]], dtype=float32)";
-    logcumsumexp method: "The logarithm of the running sum of exponentials, without overflow.",
-        "mx.logcumsumexp(mx.array([[3.0, 1.0], [2.0, 5.0]]), axis=0)", "array([[3, 1],\n           [3.31326, 5.01815]], dtype=float32)";
 }
 
 forms::sorting_ops! {
@@ -227,6 +231,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     binary_ops(module)?;
     reductions(module)?;
     cumulative_ops(module)?;
+    running_totals(module)?;
     sorting_ops(module)?;
     Ok(())
 }

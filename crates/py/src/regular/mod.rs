@@ -119,6 +119,26 @@ mod forms {
         call cumulative(a, axis, reverse, inclusive, stream) |a, walk| a(walk)
     }
     form! {
+        running_totals, $;
+        function "(a, /, axis=None, *, reverse=False, inclusive=True, dtype=None, stream=None)"
+            (a, /, axis=None, *, reverse=false, inclusive=true, dtype=None, stream=None)
+            (a: Operand, axis: Option<i64>, reverse: bool, inclusive: bool, dtype: Option<PyDtype>, stream: Option<On>)
+            ["    a: An array of any shape."
+             "    axis: The axis to walk along. By default, the flattened array's."
+             "    reverse: Walks from the last element to the first."
+             "    inclusive: Elements count themselves."
+             "    dtype: The dtype to compute in, and of the result. By default, the array's."];
+        method "($self, axis=None, *, reverse=False, inclusive=True, dtype=None, stream=None)"
+            (axis=None, *, reverse=false, inclusive=true, dtype=None, stream=None)
+            (axis: Option<i64>, reverse: bool, inclusive: bool, dtype: Option<PyDtype>, stream: Option<On>)
+            ["    axis: The axis to walk along. By default, the flattened array's."
+             "    reverse: Walks from the last element to the first."
+             "    inclusive: Elements count themselves."
+             "    dtype: The dtype to compute in, and of the result. By default, the array's."];
+        result ["    An array of the same shape."];
+        call running_total(a, axis, reverse, inclusive, dtype, stream) |a, walk| a(walk)
+    }
+    form! {
         sorting_ops, $;
         function "(a, /, axis=-1, *, stream=None)" (a, /, axis=-1, *, stream=None)
             (a: Operand, axis: Option<i64>, stream: Option<On>)

@@ -54,7 +54,8 @@ pub(super) fn call<'py>(
 /// compute it again: less memory, for one more evaluation.
 ///
 /// Args:
-///     fun: A function of trees of arrays. What gradients are wanted of has to be among its arguments.
+///     fun: A function of trees of arrays. It is called once, with values; what it decides by them stays
+///         decided when it is done again.
 ///
 /// Returns:
 ///     The function that forgets.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use olivine::Array;
 use pyo3::{
     PyTraverseError, PyVisit,
+    exceptions::PyAttributeError,
     prelude::*,
     types::{PyDict, PyTuple},
 };
@@ -322,12 +323,14 @@ impl CustomFunction {
         Ok(this)
     }
 
-    /// The function as it was given.
-    #[getter]
-    fn __wrapped__(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.function
-            .as_ref()
-            .map(|function| function.clone_ref(py))
+    /// The function as it was given is in ``__wrapped__``, which the class itself must not have.
+    fn __getattr__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        match &self.function {
+            Some(function) if name == "__wrapped__" => Ok(function.clone_ref(py)),
+            _ => Err(PyAttributeError::new_err(format!(
+                "custom_function has no attribute '{name}'"
+            ))),
+        }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

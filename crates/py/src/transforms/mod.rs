@@ -69,20 +69,18 @@ impl Function {
         }
     }
 
-    /// The function that this one was made of.
-    #[getter]
-    fn __wrapped__<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        self.inner(py)
-    }
-
     #[getter]
     fn __doc__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.inner(py)?.getattr("__doc__")
     }
 
-    /// Everything else is asked of the function that this one was made of.
+    /// The function that this one was made of is in ``__wrapped__``; it is asked for everything else.
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.inner(py)?.getattr(name)
+        let inner = self.inner(py)?;
+        if name == "__wrapped__" {
+            return Ok(inner.clone());
+        }
+        inner.getattr(name)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

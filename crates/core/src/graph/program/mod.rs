@@ -109,9 +109,34 @@ impl Program {
         examples: &[Array],
         f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
     ) -> Result<Program> {
+        Self::traced(false, examples, f)
+    }
+
+    /// As [`Program::trace`], for arguments of other shapes, of the same ranks.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, graph::Program};
+    /// let mean = Program::trace_shapeless(&[array!([1.0, 2.0])], |x| Ok(vec![x[0].mean(..)?]))?;
+    /// assert_eq!(mean.call(&[array!([1.0, 2.0, 6.0])])?[0].item::<f32>()?, 3.0);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn trace_shapeless(
+        examples: &[Array],
+        f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    ) -> Result<Program> {
+        Self::traced(true, examples, f)
+    }
+
+    fn traced(
+        shapeless: bool,
+        examples: &[Array],
+        f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    ) -> Result<Program> {
         let specs = examples.iter().map(|x| x.spec().clone()).collect();
-        let program = export(|| Self::record("export", specs, f))?;
+        let mut program = export(shapeless, || Self::record("export", specs, f))?;
         program.fold()?;
+        program.shapeless = shapeless;
         Ok(program)
     }
 
@@ -124,20 +149,37 @@ impl Program {
         let scope = TraceScope::open();
         let argument =
             |spec: &Spec| Array::placeholder(transform, spec.shape.clone(), spec.dtype, &scope.0);
-        let placeholders: Vec<Array> = specs.iter().map(argument).collect();
-        let results = f(&placeholders)?;
+        Self::record_from(specs.iter().map(argument).collect(), f)
+    }
+
+    /// As [`Program::record`], but the arguments have the values of `examples`, which `f` may use, and
+    /// which stay good wherever it leaves them.
+    pub(crate) fn record_with(
+        examples: &[Array],
+        f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    ) -> Result<Program> {
+        let scope = TraceScope::open();
+        let traced = examples.iter().map(|example| example.traced(&scope.0));
+        Self::record_from(traced.collect(), f)
+    }
+
+    fn record_from(
+        leaves: Vec<Array>,
+        f: impl FnOnce(&[Array]) -> Result<Vec<Array>>,
+    ) -> Result<Program> {
+        let results = f(&leaves)?;
         let mut slots: HashMap<(Key, u32), Slot> = HashMap::new();
-        for (i, placeholder) in placeholders.iter().enumerate() {
-            slots.insert(key(placeholder), Slot::Input(i as u32));
+        for (i, leaf) in leaves.iter().enumerate() {
+            slots.insert(key(leaf), Slot::Input(i as u32));
         }
         let mut program = Program {
-            inputs: specs,
+            inputs: leaves.iter().map(|leaf| leaf.spec().clone()).collect(),
             constants: Vec::new(),
             steps: Vec::new(),
             outputs: Vec::new(),
             shapeless: false,
         };
-        let tape = steps_between(&placeholders, &results);
+        let tape = steps_between(&leaves, &results);
         for step in &tape {
             let inputs = step.inputs.iter();
             let inputs = inputs
@@ -213,6 +255,22 @@ impl Program {
         self.constants
             .iter()
             .any(|constant| constant.node.is_traced())
+    }
+
+    /// Makes the constants, which are returned, arguments behind the others.
+    pub(crate) fn close(&mut self) -> Vec<Array> {
+        let first = self.inputs.len() as u32;
+        let close = |slot: &mut Slot| {
+            if let Slot::Constant(i) = *slot {
+                *slot = Slot::Input(first + i);
+            }
+        };
+        let steps = self.steps.iter_mut().flat_map(|step| &mut step.inputs);
+        steps.chain(&mut self.outputs).for_each(close);
+        let constants = std::mem::take(&mut self.constants);
+        self.inputs
+            .extend(constants.iter().map(|x| x.spec().clone()));
+        constants
     }
 
     /// Computes the constants, once for all calls.
