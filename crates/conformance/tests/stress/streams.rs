@@ -56,9 +56,9 @@ fn a_stream_waits_for_what_it_needs_from_another() {
         }
         expect_all(&x, round as f32 + 30.0);
     }
-    streams
-        .into_iter()
-        .for_each(|stream| synchronize(stream).unwrap());
+    for stream in streams {
+        synchronize(stream).unwrap();
+    }
 }
 
 #[test]

@@ -269,7 +269,7 @@ fn run_all(tape: Vec<Task>) {
 /// As [`run_all`], for work that nobody may wait for: errors are kept for [`crate::synchronize`].
 fn run_reporting(tape: Vec<Task>) {
     for task in tape {
-        run_and(task, |stream, error| failed(stream, error));
+        run_and(task, failed);
     }
 }
 

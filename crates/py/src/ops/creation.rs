@@ -119,7 +119,7 @@ impl<'py> Given<'py> {
             let key: String = key.extract()?;
             match names.iter().find(|&&name| name == key) {
                 Some(name) if given.iter().all(|(other, _)| other != name) => {
-                    given.push((name, value))
+                    given.push((name, value));
                 }
                 Some(_) => return Err(type_error(format!("{function}() got {key} twice"))),
                 None => return Err(type_error(format!("{function}() has no argument {key}"))),

@@ -28,7 +28,7 @@ struct Source {
     name: String,
     input_names: Vec<String>,
     output_names: Vec<String>,
-    source: String,
+    body: String,
     header: String,
     ensure_row_contiguous: bool,
     atomic_outputs: bool,
@@ -183,7 +183,7 @@ impl MetalKernel {
 ///
 /// Example:
 ///     >>> import olivine.core as mx
-///     >>> mx.fast.metal_kernel("copy", ["a"], ["out"], "out[0] = a[0];")
+///     >>> mx.fast.metal_kernel("copy", list("a"), list("b"), "b[0] = a[0];")
 ///     MetalKernel("copy")
 #[pyfunction]
 #[pyo3(signature = (name, input_names, output_names, source, header=String::new(),
@@ -209,7 +209,7 @@ fn metal_kernel(
         name,
         input_names,
         output_names,
-        source,
+        body: source,
         header,
         ensure_row_contiguous,
         atomic_outputs,

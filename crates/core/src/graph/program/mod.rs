@@ -205,7 +205,7 @@ impl Program {
 
     /// Does the same with fewer steps: equal ones once, unused ones not at all, and runs of scalar
     /// math, with a reduction at their end, as one. The results stay the same, bit for bit; see
-    /// [`compile`](crate::compile) for the one exception.
+    /// [`compile`](fn@crate::compile) for the one exception.
     ///
     /// ```
     /// # use olivine_cpu as _;
