@@ -11,6 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// one reports the same error.
 ///
 /// ```
+/// # use olivine_cpu as _;
 /// use olivine_core::{Array, Error};
 /// let a = Array::from_slice(&[1.0f32, 2.0, 3.0], [3])?;
 /// let b = Array::from_slice(&[1.0f32, 2.0], [2])?;

@@ -337,6 +337,7 @@ impl fmt::Debug for Shape {
 /// The axes a reduction runs over: all (`..`), one (`-1`) or several (`[0, 2]`).
 ///
 /// ```
+/// # use olivine_cpu as _;
 /// use olivine_core::{keep, Array};
 /// let x = Array::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2])?;
 /// assert_eq!(x.sum(..)?.shape().dims(), &[0usize; 0]);

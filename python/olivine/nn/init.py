@@ -100,10 +100,11 @@ def identity(dtype: mx.Dtype = mx.float32) -> Initializer:
                [0, 1]], dtype=float32)
     """
 
-    def initializer(a: mx.array) -> mx.array:
-        if a.ndim != 2 or a.shape[0] != a.shape[1]:
-            raise ValueError(f"[identity] {a.shape} is not the shape of a square matrix")
-        return mx.eye(a.shape[0], dtype=dtype)
+    # This one's argument has another name in MLX too.
+    def initializer(arr: mx.array) -> mx.array:
+        if arr.ndim != 2 or arr.shape[0] != arr.shape[1]:
+            raise ValueError(f"[identity] {arr.shape} is not the shape of a square matrix")
+        return mx.eye(arr.shape[0], dtype=dtype)
 
     return initializer
 

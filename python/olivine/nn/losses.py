@@ -431,4 +431,5 @@ def margin_ranking_loss(
         inputs2=inputs2.shape,
         targets=targets.shape,
     )
-    return _reduce(mx.maximum(margin - targets * (inputs1 - inputs2), 0), reduction)
+    # Where both are equal the gradient goes to the second, so a pair at the margin still learns.
+    return _reduce(mx.maximum(0, margin - targets * (inputs1 - inputs2)), reduction)

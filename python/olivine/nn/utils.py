@@ -174,7 +174,8 @@ def clip_grad_norm_sharded(
         >>> clipped["weight"].round(3), norm
         (array([0.6, 0.8], dtype=float32), array(5, dtype=float32))
     """
-    squares = tree_reduce(lambda total, g: total + g.square().sum(), gradients, mx.array(0.0))
-    norm = mx.sqrt(mx.distributed.all_sum(squares, group=group))
+    # Beginning from a number leaves half-precision gradients in half precision.
+    squares = tree_reduce(lambda total, g: total + g.square().sum(), gradients, 0.0)
+    norm = mx.sqrt(mx.distributed.all_sum(mx.array(squares), group=group))
     factor = mx.minimum(max_norm / (norm + 1e-6), 1.0)
     return tree_map(lambda g: g * factor, gradients), norm

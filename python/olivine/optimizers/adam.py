@@ -29,7 +29,7 @@ class Adam(Optimizer):
     Args:
         learning_rate: :math:`\eta`, a number or a function of the step.
         betas: :math:`(\beta_1, \beta_2)`, how much of the means is kept.
-            Default: ``(0.9, 0.999)``.
+            Default: ``[0.9, 0.999]``.
         eps: :math:`\epsilon`, which keeps the divisor from zero. Default: ``1e-8``.
         bias_correction: Whether to make up for the means starting at zero, as the paper
             does. Default: ``False``.
@@ -49,7 +49,7 @@ class Adam(Optimizer):
     def __init__(
         self,
         learning_rate: Scheduled,
-        betas: Sequence[float] = (0.9, 0.999),
+        betas: Sequence[float] = [0.9, 0.999],  # noqa: B006 - a list as in MLX
         eps: float = 1e-8,
         bias_correction: bool = False,
     ) -> None:
@@ -92,7 +92,7 @@ class AdamW(Adam):
 
     Args:
         learning_rate: :math:`\eta`, a number or a function of the step.
-        betas: How much of the means is kept, as in :class:`Adam`. Default: ``(0.9, 0.999)``.
+        betas: How much of the means is kept, as in :class:`Adam`. Default: ``[0.9, 0.999]``.
         eps: :math:`\epsilon`, which keeps the divisor from zero. Default: ``1e-8``.
         weight_decay: :math:`\lambda`. Default: ``0.01``.
         bias_correction: Whether to make up for the means starting at zero. Default: ``False``.
@@ -111,7 +111,7 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: Scheduled,
-        betas: Sequence[float] = (0.9, 0.999),
+        betas: Sequence[float] = [0.9, 0.999],  # noqa: B006 - a list as in MLX
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         bias_correction: bool = False,
@@ -139,7 +139,7 @@ class Adamax(Adam):
     Args:
         learning_rate: :math:`\eta`, a number or a function of the step.
         betas: :math:`(\beta_1, \beta_2)`, how much of the mean and of the maximum is kept.
-            Default: ``(0.9, 0.999)``.
+            Default: ``[0.9, 0.999]``.
         eps: :math:`\epsilon`, which keeps the divisor from zero. Default: ``1e-8``.
 
     Raises:
@@ -156,7 +156,7 @@ class Adamax(Adam):
     def __init__(
         self,
         learning_rate: Scheduled,
-        betas: Sequence[float] = (0.9, 0.999),
+        betas: Sequence[float] = [0.9, 0.999],  # noqa: B006 - a list as in MLX
         eps: float = 1e-8,
     ) -> None:
         super().__init__(learning_rate, betas, eps)

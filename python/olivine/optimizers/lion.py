@@ -25,7 +25,7 @@ class Lion(Optimizer):
     Args:
         learning_rate: :math:`\eta`, a number or a function of the step.
         betas: :math:`(\beta_1, \beta_2)`, how much of the mean counts in a step and is kept.
-            Default: ``(0.9, 0.99)``.
+            Default: ``[0.9, 0.99]``.
         weight_decay: :math:`\lambda`. Default: ``0``.
 
     Raises:
@@ -42,7 +42,7 @@ class Lion(Optimizer):
     def __init__(
         self,
         learning_rate: Scheduled,
-        betas: Sequence[float] = (0.9, 0.99),
+        betas: Sequence[float] = [0.9, 0.99],  # noqa: B006 - a list as in MLX
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__()

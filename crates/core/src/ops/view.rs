@@ -118,7 +118,7 @@ impl View {
     ///
     /// ```
     /// use olivine_core::ops::view::View;
-    /// assert_eq!((View::Broadcast.name(), View::Reshape.name()), ("broadcast_to", "reshape"));
+    /// assert_eq!((View::Alias.name(), View::Broadcast.name()), ("alias", "broadcast_to"));
     /// ```
     pub fn name(&self) -> &'static str {
         match self {

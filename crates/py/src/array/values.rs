@@ -11,6 +11,7 @@ use super::{PyArray, buffer, print};
 use crate::{
     dtype::{code, from_code},
     error::{OrRaise, type_error, value_error},
+    transforms::eval::compute,
 };
 
 /// A number as Python's.
@@ -52,6 +53,7 @@ impl Number for Complex64 {
 
 /// The values in row-major order; they are computed and copied with the interpreter released.
 fn values<T: olivine::Element>(py: Python<'_>, array: &Array) -> PyResult<Vec<T>> {
+    compute(py, &[array])?;
     py.detach(|| array.to_vec::<T>()).or_raise()
 }
 

@@ -92,7 +92,8 @@ def leaky_relu(x: mx.array, negative_slope: float = 0.01) -> mx.array:
         >>> nn.leaky_relu(mx.array([-2.0, 2.0]), 0.5)
         array([-1, 2], dtype=float32)
     """
-    return mx.maximum(x, negative_slope * x)
+    # Where both are equal the gradient goes to the second, so at zero the slope is one.
+    return mx.maximum(negative_slope * x, x)
 
 
 @_fused
@@ -340,7 +341,8 @@ def prelu(x: mx.array, alpha: mx.array) -> mx.array:
         >>> nn.prelu(mx.array([-2.0, 2.0]), mx.array([0.25]))
         array([-0.5, 2], dtype=float32)
     """
-    return mx.maximum(x, 0) + alpha * mx.minimum(x, 0)
+    # Where both are equal the gradient goes to the second, so at zero both slopes count.
+    return mx.maximum(0, x) + alpha * mx.minimum(0, x)
 
 
 @_fused

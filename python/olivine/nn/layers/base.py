@@ -99,8 +99,9 @@ class Module(dict[str, Any]):
     def __setattr__(self, key: str, val: Any) -> None:
         if isinstance(val, _ITEM_KINDS):
             # An ordinary attribute would hide the item from now on. One of the class cannot be
-            # removed from here, and Python says so.
-            if key not in self and (key in self.__dict__ or hasattr(type(self), key)):
+            # removed from here, and Python says so. A property that raises AttributeError hides
+            # nothing.
+            if key not in self and hasattr(self, key):
                 super().__delattr__(key)
             self[key] = val
         else:

@@ -6,26 +6,8 @@ import olivine.core as mx
 from olivine.nn.layers.base import Module
 
 
-class Dropout(Module):
-    """Zeroes random elements in training, and scales the others so that the mean stays.
-
-    In evaluation mode the inputs pass unchanged.
-
-    Args:
-        p: The probability of zero, at least 0 and below 1.
-
-    Raises:
-        ValueError: If ``p`` is not in that range.
-
-    Examples:
-        >>> import olivine.core as mx
-        >>> import olivine.nn as nn
-        >>> layer = nn.Dropout(0.5)
-        >>> set(layer(mx.ones(1000)).tolist())
-        {0.0, 2.0}
-        >>> layer.eval()(mx.ones(3))
-        array([1, 1, 1], dtype=float32)
-    """
+class _Dropout(Module):
+    """What the layers share. None is a kind of another, so that programs can tell them apart."""
 
     # How many axes before the channels are dropped together, and how many axes inputs may have.
     _shared_axes = 0
@@ -54,7 +36,29 @@ class Dropout(Module):
         return kept * x * (1 / self._p_1)
 
 
-class Dropout2d(Dropout):
+class Dropout(_Dropout):
+    """Zeroes random elements in training, and scales the others so that the mean stays.
+
+    In evaluation mode the inputs pass unchanged.
+
+    Args:
+        p: The probability of zero, at least 0 and below 1.
+
+    Raises:
+        ValueError: If ``p`` is not in that range.
+
+    Examples:
+        >>> import olivine.core as mx
+        >>> import olivine.nn as nn
+        >>> layer = nn.Dropout(0.5)
+        >>> set(layer(mx.ones(1000)).tolist())
+        {0.0, 2.0}
+        >>> layer.eval()(mx.ones(3))
+        array([1, 1, 1], dtype=float32)
+    """
+
+
+class Dropout2d(_Dropout):
     """Zeroes random channels of images in training, and scales the others so that the mean stays.
 
     Inputs have the shape ``(N, H, W, C)`` or ``(H, W, C)``. In evaluation mode they pass
@@ -78,7 +82,7 @@ class Dropout2d(Dropout):
     _ranks = (3, 4)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(_Dropout):
     """Zeroes random channels of volumes in training, and scales the others so that the mean stays.
 
     Inputs have the shape ``(N, D, H, W, C)`` or ``(D, H, W, C)``. In evaluation mode they pass
