@@ -18,6 +18,19 @@ use crate::Dtype;
 
 /// One of the two structures that tensors are exchanged in: [`DLManagedTensorVersioned`] and, for
 /// libraries that know no version, [`DLManagedTensor`].
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Result, array, dlpack::Managed};
+/// fn exchanged<T: Managed>(x: &Array) -> Result<Array> {
+///     Array::from_dlpack(x.to_dlpack::<T>(false)?, None)
+/// }
+/// use olivine_core::dlpack::{DLManagedTensor, DLManagedTensorVersioned};
+/// let x = array!([1, 2]);
+/// assert_eq!(exchanged::<DLManagedTensor>(&x)?.to_vec::<i32>()?, [1, 2]);
+/// assert_eq!(exchanged::<DLManagedTensorVersioned>(&x)?.to_vec::<i32>()?, [1, 2]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub trait Managed: private::Layout {}
 
 impl Managed for DLManagedTensor {}
@@ -114,6 +127,14 @@ mod private {
 /// [`Array::to_dlpack`](crate::Array::to_dlpack) makes one; [`Dlpack::into_raw`] hands it to another
 /// library, and [`Dlpack::from_raw`] takes one over, for
 /// [`Array::from_dlpack`](crate::Array::from_dlpack).
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, array, dlpack::Dlpack};
+/// let tensor: Dlpack = array!([1.5, 2.5]).to_dlpack(false)?;
+/// assert_eq!(Array::from_dlpack(tensor, None)?.to_vec::<f32>()?, [1.5, 2.5]);
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
 pub struct Dlpack<T: Managed = DLManagedTensorVersioned>(NonNull<T>);
 
 // SAFETY: `from_raw` requires that the tensor may be read and freed on any thread.
@@ -143,6 +164,18 @@ impl<T: Managed> Dlpack<T> {
     }
 
     /// The tensor, for a library that takes over the duty to call its deleter.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{array, dlpack::DLManagedTensor};
+    /// let raw = array!([1, 2]).to_dlpack::<DLManagedTensor>(false)?.into_raw();
+    /// // SAFETY: the tensor lives until its deleter is called, once.
+    /// unsafe {
+    ///     assert_eq!(raw.as_ref().dl_tensor.ndim, 1);
+    ///     raw.as_ref().deleter.map(|delete| delete(raw.as_ptr()));
+    /// }
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     pub fn into_raw(self) -> NonNull<T> {
         let raw = self.0;
         std::mem::forget(self);

@@ -255,6 +255,12 @@ pub trait Primitive: Any + Send + Sync + fmt::Debug {
 
     /// Whether no gradient is wanted of what lies before the operation, so that nothing of it needs a
     /// rule.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{ops::matmul::Matmul, graph::Primitive};
+    /// assert!(!Matmul.stops_gradients());
+    /// ```
     fn stops_gradients(&self) -> bool {
         false
     }

@@ -27,11 +27,45 @@ use crate::{
 /// ```
 pub trait Elements: Send + Sync + 'static {
     /// Whether they are all there; asked before memory is taken for them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, Elements, Error, Result};
+    /// struct Lost;
+    /// impl Elements for Lost {
+    ///     fn check(&self) -> Result<()> {
+    ///         Err(Error::Read { reason: "nothing is left".into() })
+    ///     }
+    ///     fn read(&self, _: &mut [u8]) -> Result<()> {
+    ///         unreachable!("the check has failed")
+    ///     }
+    /// }
+    /// let lost = Array::deferred([1 << 40], Dtype::Float32, Lost)?;
+    /// assert!(matches!(lost.eval(), Err(Error::Read { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
     /// Writes the bytes of all elements, in row-major order and this machine's order of bytes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, Elements, Result};
+    /// struct Counted;
+    /// impl Elements for Counted {
+    ///     fn read(&self, target: &mut [u8]) -> Result<()> {
+    ///         for (i, element) in target.chunks_exact_mut(4).enumerate() {
+    ///             element.copy_from_slice(&(i as u32).to_ne_bytes());
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let x = Array::deferred([3], Dtype::Uint32, Counted)?;
+    /// assert_eq!(x.to_vec::<u32>()?, [0, 1, 2]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
     fn read(&self, target: &mut [u8]) -> Result<()>;
 }
 
