@@ -17,6 +17,8 @@ pub enum Level {
     V3 = 2,
     /// The 512-bit extensions F, BW, DQ, VL and CD: x86-64-v4.
     V4 = 3,
+    /// V4 and dot products of `bf16` pairs: Zen 4, Sapphire Rapids and later.
+    Bf16 = 4,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
@@ -36,7 +38,8 @@ pub fn level() -> Level {
         0 => choose(),
         1 => Level::Portable,
         2 => Level::V3,
-        _ => Level::V4,
+        3 => Level::V4,
+        _ => Level::Bf16,
     }
 }
 
@@ -46,6 +49,7 @@ fn choose() -> Level {
     let wanted = match std::env::var("OLIVINE_ISA").as_deref() {
         Ok("portable") => Level::Portable,
         Ok("v3") => Level::V3,
+        Ok("v4") => Level::V4,
         _ => best,
     };
     let level = wanted.min(best);
@@ -67,6 +71,9 @@ pub(crate) fn detect() -> Level {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512cd");
+        if v4 && is_x86_feature_detected!("avx512bf16") {
+            return Level::Bf16;
+        }
         if v4 {
             return Level::V4;
         }
@@ -107,6 +114,11 @@ pub(crate) struct V3;
 #[derive(Clone, Copy)]
 pub(crate) struct V4;
 
+/// The type of [`Level::Bf16`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct V4Bf16;
+
 impl Isa for Portable {
     const F16C: bool = false;
     const FMA: bool = cfg!(target_arch = "aarch64");
@@ -118,6 +130,12 @@ impl Isa for V3 {
 }
 #[cfg(target_arch = "x86_64")]
 impl Isa for V4 {
+    const F16C: bool = true;
+    const FMA: bool = true;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Isa for V4Bf16 {
     const F16C: bool = true;
     const FMA: bool = true;
 }
@@ -152,7 +170,7 @@ macro_rules! per_isa {
                 }
                 match $crate::isa::level() {
                     // SAFETY: the level was detected, so the processor has these instructions.
-                    $crate::isa::Level::V4 => return unsafe { v4 $(::<$($g),+>)? ($($arg),*) },
+                    $crate::isa::Level::V4 | $crate::isa::Level::Bf16 => return unsafe { v4 $(::<$($g),+>)? ($($arg),*) },
                     // SAFETY: as above.
                     $crate::isa::Level::V3 => return unsafe { v3 $(::<$($g),+>)? ($($arg),*) },
                     $crate::isa::Level::Portable => {}

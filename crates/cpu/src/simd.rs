@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use crate::isa::{Isa, Portable};
 #[cfg(target_arch = "x86_64")]
-use crate::isa::{V3, V4};
+use crate::isa::{V3, V4, V4Bf16};
 
 /// A vector of `f32` and what can be done with it. The methods are sound only where the
 /// instruction set is present: inside the bodies that `per_isa!` compiles.
@@ -21,6 +21,27 @@ pub(crate) trait Lanes: Isa {
     fn splat(value: f32) -> Self::F;
     /// `a * b + c`.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a * b + c`, where each element of `a` and `b` is a pair of `bf16` whose products are summed.
+    #[inline(always)]
+    fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        let (mut low, mut high, mut sums) = ([[0.0f32; 16]; 2], [[0.0f32; 16]; 2], [0.0f32; 16]);
+        // SAFETY: no vector has more than 16 elements.
+        unsafe {
+            for (i, pairs) in [a, b].into_iter().enumerate() {
+                Self::store(pairs, low[i].as_mut_ptr());
+            }
+            Self::store(c, sums.as_mut_ptr());
+            for i in 0..Self::N {
+                for side in 0..2 {
+                    let bits = low[side][i].to_bits();
+                    low[side][i] = f32::from_bits(bits << 16);
+                    high[side][i] = f32::from_bits(bits & 0xffff_0000);
+                }
+                sums[i] += low[0][i] * low[1][i] + high[0][i] * high[1][i];
+            }
+            Self::load(sums.as_ptr())
+        }
+    }
     /// The sum of the elements.
     fn sum(a: Self::F) -> f32;
     /// # Safety
@@ -35,6 +56,29 @@ pub(crate) trait Lanes: Isa {
     /// # Safety
     /// `N` elements must be writable at `to`.
     unsafe fn store(a: Self::F, to: *mut f32);
+
+    /// As many words of 32 bits.
+    type W: Copy;
+    /// Sixteen numbers to look up.
+    type Table: Copy;
+    /// True if looking up is one instruction.
+    const LOOKS_UP: bool;
+    /// # Safety
+    /// `N` words must be readable at `from`.
+    unsafe fn load_words(from: *const u32) -> Self::W;
+    /// Each word with the same bits flipped.
+    fn flip(words: Self::W, bits: u32) -> Self::W;
+    /// The `bits` bits of each word from `shift` on, as whole numbers of which the first bit is the
+    /// sign.
+    fn field(words: Self::W, shift: u32, bits: u32) -> Self::F;
+    fn table(numbers: &[f32; 16]) -> Self::Table;
+    /// The numbers that four bits of each word, from `shift` on, are the places of.
+    fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F;
+    /// Each of the first numbers `1 << steps` times.
+    ///
+    /// # Safety
+    /// As [`Lanes::load`].
+    unsafe fn spread(from: *const f32, steps: u32) -> Self::F;
 }
 
 /// An element that is computed with in `f32`.
@@ -208,19 +252,58 @@ impl Lanes for Portable {
         // SAFETY: the caller promises eight writable elements.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(a) }
     }
+
+    type W = [u32; 8];
+    type Table = [f32; 16];
+    const LOOKS_UP: bool = false;
+
+    #[inline(always)]
+    unsafe fn load_words(from: *const u32) -> Self::W {
+        // SAFETY: the caller promises eight readable words.
+        unsafe { from.cast::<[u32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    fn flip(words: Self::W, bits: u32) -> Self::W {
+        words.map(|word| word ^ bits)
+    }
+    #[inline(always)]
+    fn field(words: Self::W, shift: u32, bits: u32) -> Self::F {
+        each(|i| ((words[i] << (32 - bits - shift)) as i32 >> (32 - bits)) as f32)
+    }
+    #[inline(always)]
+    fn table(numbers: &[f32; 16]) -> Self::Table {
+        *numbers
+    }
+    #[inline(always)]
+    fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F {
+        each(|i| table[(words[i] >> shift & 15) as usize])
+    }
+    #[inline(always)]
+    unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        each(|i| unsafe { from.add(i >> steps).read() })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{
-        __m256, __m512, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
-        _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps,
-        _mm256_slli_epi32, _mm256_storeu_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
-        _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_reduce_add_ps, _mm512_set1_ps,
-        _mm512_slli_epi32, _mm512_storeu_ps,
+    use std::{
+        arch::x86_64::{
+            __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_blendv_ps,
+            _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
+            _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_permutevar8x32_ps,
+            _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32,
+            _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32, _mm256_storeu_ps,
+            _mm256_xor_si256, _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
+            _mm512_cvtph_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+            _mm512_loadu_si512, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
+            _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32,
+            _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+        },
+        mem::transmute,
     };
 
-    use super::{Lanes, V3, V4, bf16, f16};
+    use super::{Lanes, V3, V4, V4Bf16, bf16, f16};
 
     impl Lanes for V3 {
         type F = __m256;
@@ -267,52 +350,166 @@ mod x86 {
             // SAFETY: the caller promises eight writable elements.
             unsafe { _mm256_storeu_ps(to, a) }
         }
-    }
 
-    impl Lanes for V4 {
-        type F = __m512;
-        const N: usize = 16;
-        const TILE: (usize, usize) = (14, 2);
+        type W = __m256i;
+        type Table = [__m256; 2];
+        const LOOKS_UP: bool = false;
 
         #[inline(always)]
-        fn splat(value: f32) -> Self::F {
-            // SAFETY: see the trait: only code compiled for this level gets here.
-            unsafe { _mm512_set1_ps(value) }
+        unsafe fn load_words(from: *const u32) -> Self::W {
+            // SAFETY: the caller promises eight readable words.
+            unsafe { _mm256_loadu_si256(from.cast()) }
         }
         #[inline(always)]
-        fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        fn flip(words: Self::W, bits: u32) -> Self::W {
             // SAFETY: as above.
-            unsafe { _mm512_fmadd_ps(a, b, c) }
+            unsafe { _mm256_xor_si256(words, _mm256_set1_epi32(bits as i32)) }
         }
         #[inline(always)]
-        fn sum(a: Self::F) -> f32 {
+        fn field(words: Self::W, shift: u32, bits: u32) -> Self::F {
             // SAFETY: as above.
-            unsafe { _mm512_reduce_add_ps(a) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self::F {
-            // SAFETY: the caller promises sixteen readable elements.
-            unsafe { _mm512_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn load_bf16(from: *const bf16) -> Self::F {
-            // SAFETY: the caller promises sixteen readable elements.
             unsafe {
-                let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves))
+                let up = _mm256_set1_epi32((32 - bits - shift) as i32);
+                let down = _mm256_set1_epi32((32 - bits) as i32);
+                let moved = _mm256_srav_epi32(_mm256_sllv_epi32(words, up), down);
+                _mm256_cvtepi32_ps(moved)
             }
         }
         #[inline(always)]
-        unsafe fn load_f16(from: *const f16) -> Self::F {
-            // SAFETY: the caller promises sixteen readable elements.
-            unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+        fn table(numbers: &[f32; 16]) -> Self::Table {
+            // SAFETY: as above; there are twice eight numbers.
+            unsafe { [0, 8].map(|i| _mm256_loadu_ps(numbers.as_ptr().add(i))) }
         }
         #[inline(always)]
-        unsafe fn store(a: Self::F, to: *mut f32) {
-            // SAFETY: the caller promises sixteen writable elements.
-            unsafe { _mm512_storeu_ps(to, a) }
+        fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: as above.
+            unsafe {
+                let places = _mm256_srlv_epi32(words, _mm256_set1_epi32(shift as i32));
+                // The fourth bit, as the sign, chooses the half.
+                let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(places));
+                let [low, high] = table.map(|part| _mm256_permutevar8x32_ps(part, places));
+                _mm256_blendv_ps(low, high, half)
+            }
+        }
+        #[inline(always)]
+        unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            unsafe {
+                let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+                let places = _mm256_srlv_epi32(lanes, _mm256_set1_epi32(steps as i32));
+                _mm256_permutevar8x32_ps(_mm256_loadu_ps(from), places)
+            }
         }
     }
+
+    /// Vectors of 512 bits, with the methods of a level that has more of its own.
+    macro_rules! lanes_512 {
+        ($level:ty { $($own:item)* }) => {
+            impl Lanes for $level {
+            type F = __m512;
+            const N: usize = 16;
+            const TILE: (usize, usize) = (14, 2);
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self::F {
+                // SAFETY: see the trait: only code compiled for this level gets here.
+                unsafe { _mm512_set1_ps(value) }
+            }
+            #[inline(always)]
+            fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+                // SAFETY: as above.
+                unsafe { _mm512_fmadd_ps(a, b, c) }
+            }
+            #[inline(always)]
+            fn sum(a: Self::F) -> f32 {
+                // SAFETY: as above.
+                unsafe { _mm512_reduce_add_ps(a) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self::F {
+                // SAFETY: the caller promises sixteen readable elements.
+                unsafe { _mm512_loadu_ps(from) }
+            }
+            #[inline(always)]
+            unsafe fn load_bf16(from: *const bf16) -> Self::F {
+                // SAFETY: the caller promises sixteen readable elements.
+                unsafe {
+                    let halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+                    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(halves))
+                }
+            }
+            #[inline(always)]
+            unsafe fn load_f16(from: *const f16) -> Self::F {
+                // SAFETY: the caller promises sixteen readable elements.
+                unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+            }
+            #[inline(always)]
+            unsafe fn store(a: Self::F, to: *mut f32) {
+                // SAFETY: the caller promises sixteen writable elements.
+                unsafe { _mm512_storeu_ps(to, a) }
+            }
+
+            type W = __m512i;
+            type Table = __m512;
+            const LOOKS_UP: bool = true;
+
+            #[inline(always)]
+            unsafe fn load_words(from: *const u32) -> Self::W {
+                // SAFETY: the caller promises sixteen readable words.
+                unsafe { _mm512_loadu_si512(from.cast()) }
+            }
+            #[inline(always)]
+            fn flip(words: Self::W, bits: u32) -> Self::W {
+                // SAFETY: as above.
+                unsafe { _mm512_xor_si512(words, _mm512_set1_epi32(bits as i32)) }
+            }
+            #[inline(always)]
+            fn field(words: Self::W, shift: u32, bits: u32) -> Self::F {
+                // SAFETY: as above.
+                unsafe {
+                    let up = _mm512_set1_epi32((32 - bits - shift) as i32);
+                    let down = _mm512_set1_epi32((32 - bits) as i32);
+                    let moved = _mm512_srav_epi32(_mm512_sllv_epi32(words, up), down);
+                    _mm512_cvtepi32_ps(moved)
+                }
+            }
+            #[inline(always)]
+            fn table(numbers: &[f32; 16]) -> Self::Table {
+                // SAFETY: as above; there are sixteen numbers.
+                unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
+            }
+            #[inline(always)]
+            fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F {
+                // SAFETY: as above; the instruction ignores all but the last four bits.
+                unsafe {
+                    let places = _mm512_srlv_epi32(words, _mm512_set1_epi32(shift as i32));
+                    _mm512_permutexvar_ps(places, table)
+                }
+            }
+            #[inline(always)]
+            unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
+                // SAFETY: the caller promises sixteen readable elements.
+                unsafe {
+                    let lanes =
+                        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                    let places = _mm512_srlv_epi32(lanes, _mm512_set1_epi32(steps as i32));
+                    _mm512_permutexvar_ps(places, _mm512_loadu_ps(from))
+                }
+            }
+
+                $($own)*
+            }
+        };
+    }
+
+    lanes_512!(V4 {});
+    lanes_512!(V4Bf16 {
+        #[inline(always)]
+        fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            // SAFETY: see the trait; all three types are 512 bits of anything.
+            unsafe { _mm512_dpbf16_ps(c, transmute(a), transmute(b)) }
+        }
+    });
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ fn plan<P>(size: usize, kind: u8, make: impl FnOnce(&mut Planners) -> P) -> P {
 /// use num_complex::Complex;
 /// use olivine_numeric::fourier::Complexes;
 /// let forwards = Complexes::new(2, false);
-/// let mut lines = [3.0, 1.0].map(|x| Complex::new(x, 0.0f32));
-/// forwards.run(&mut lines, &mut forwards.scratch());
-/// assert_eq!(lines.map(|x| x.re), [4.0, 2.0]);
+/// let (mut line, mut spectrum) = ([3.0, 1.0].map(|x| Complex::new(x, 0.0f32)), [Complex::default(); 2]);
+/// forwards.run(&mut line, &mut spectrum, &mut forwards.scratch());
+/// assert_eq!(spectrum.map(|x| x.re), [4.0, 2.0]);
 /// ```
 #[derive(Clone)]
 pub struct Complexes(Arc<dyn Fft<f32>>);
@@ -53,8 +53,9 @@ impl Complexes {
     /// use olivine_numeric::fourier::Complexes;
     /// let (there, back) = (Complexes::new(4, false), Complexes::new(4, true));
     /// let mut line = [1.0, 2.0, 3.0, 4.0].map(|x| Complex::new(x, 0.0f32));
-    /// there.run(&mut line, &mut there.scratch());
-    /// back.run(&mut line, &mut back.scratch());
+    /// let mut spectrum = [Complex::default(); 4];
+    /// there.run(&mut line, &mut spectrum, &mut there.scratch());
+    /// back.run(&mut spectrum, &mut line, &mut back.scratch());
     /// // Without factors, each number has become four times itself.
     /// assert_eq!(line.map(|x| x.re), [4.0, 8.0, 12.0, 16.0]);
     /// ```
@@ -78,28 +79,28 @@ impl Complexes {
     /// let mut scratch = transform.scratch();
     /// // One after the other, all lines can use the same room.
     /// for _ in 0..3 {
-    ///     let mut line = [Complex::new(1.0f32, 0.0); 8];
-    ///     transform.run(&mut line, &mut scratch);
-    ///     assert_eq!(line[0].re, 8.0);
+    ///     let (mut line, mut spectrum) = ([Complex::new(1.0f32, 0.0); 8], [Complex::default(); 8]);
+    ///     transform.run(&mut line, &mut spectrum, &mut scratch);
+    ///     assert_eq!(spectrum[0].re, 8.0);
     /// }
     /// ```
     pub fn scratch(&self) -> Vec<Z> {
-        vec![Z::ZERO; self.0.get_inplace_scratch_len()]
+        vec![Z::ZERO; self.0.get_outofplace_scratch_len()]
     }
 
-    /// Transforms lines that lie one after the other, in place.
+    /// Transforms one line, whose memory is used up.
     ///
     /// ```
     /// use num_complex::Complex;
     /// use olivine_numeric::fourier::Complexes;
     /// let transform = Complexes::new(2, false);
-    /// // Two lines of two.
-    /// let mut lines = [1.0, 1.0, 5.0, 3.0].map(|x| Complex::new(x, 0.0f32));
-    /// transform.run(&mut lines, &mut transform.scratch());
-    /// assert_eq!(lines.map(|x| x.re), [2.0, 0.0, 8.0, 2.0]);
+    /// let (mut line, mut spectrum) = ([5.0, 3.0].map(|x| Complex::new(x, 0.0f32)), [Complex::default(); 2]);
+    /// transform.run(&mut line, &mut spectrum, &mut transform.scratch());
+    /// assert_eq!(spectrum.map(|x| x.re), [8.0, 2.0]);
     /// ```
-    pub fn run(&self, lines: &mut [Z], scratch: &mut [Z]) {
-        self.0.process_with_scratch(lines, scratch);
+    pub fn run(&self, line: &mut [Z], spectrum: &mut [Z], scratch: &mut [Z]) {
+        self.0
+            .process_outofplace_with_scratch(line, spectrum, scratch);
     }
 }
 
@@ -259,8 +260,8 @@ mod tests {
                 .collect();
             for (inverse, sign) in [(false, -1.0), (true, 1.0)] {
                 let plan = Complexes::new(n, inverse);
-                let mut found = line.clone();
-                plan.run(&mut found, &mut plan.scratch());
+                let mut found = vec![Z::ZERO; n];
+                plan.run(&mut line.clone(), &mut found, &mut plan.scratch());
                 for (a, b) in found.iter().zip(naive(&line, sign)) {
                     assert!((a - b).norm() < 1e-4 * n as f32, "{n} {inverse}: {a} {b}");
                 }
@@ -272,9 +273,9 @@ mod tests {
     fn plans_are_forgotten_when_there_are_too_many() {
         for size in 1..2 * KEPT {
             let plan = Complexes::new(size, false);
-            let mut line = vec![Z::ONE; size];
-            plan.run(&mut line, &mut plan.scratch());
-            assert!((line[0].re - size as f32).abs() < 1e-2);
+            let (mut line, mut spectrum) = (vec![Z::ONE; size], vec![Z::ZERO; size]);
+            plan.run(&mut line, &mut spectrum, &mut plan.scratch());
+            assert!((spectrum[0].re - size as f32).abs() < 1e-2);
         }
         let asked = PLANNERS.lock().map(|planners| planners.asked.len());
         assert!(asked.unwrap_or_default() <= KEPT);

@@ -1,77 +1,55 @@
-//! Owns large products of halves: blocks of both matrices are widened to `f32` and multiplied
-//! there, and each result is rounded once.
+//! Owns large products of halves. They are multiplied as `f32`, or in pairs where the processor has
+//! instructions for `bf16`, and each result is rounded once.
 
-use std::cell::RefCell;
+use half::{bf16, f16};
 
-use super::{Matrix, Sizes, Target, single::multiply};
-use crate::{
-    kernels::row::{narrow, widen as widen_slice},
-    pool::parallel_for,
-    simd::Narrow,
+use super::{
+    Matrix, Sizes, Target,
+    blocked::{Rounded, multiply_sides},
+    sides::{Paired, Wide, pairs_are_fast},
 };
+use crate::{kernels::row::widen as widen_slice, simd::Narrow};
 
-/// The most elements of a widened block of either matrix: 2 MiB.
-const BLOCK: usize = 512 * 1024;
-
-thread_local! {
-    /// Widened blocks of both matrices, and their product.
-    static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
+/// Large products of halves.
+pub(super) trait Half: Rounded {
+    /// # Safety
+    /// As for `Product::product`.
+    unsafe fn product(
+        sizes: Sizes,
+        a: Matrix<Self>,
+        b: Matrix<Self>,
+        out: *mut Self,
+        parallel: bool,
+    ) {
+        let out = Target::new(out, sizes.n);
+        // SAFETY: passed on to the caller.
+        unsafe { multiply_sides(sizes, &Wide(a), &Wide(b.transposed()), out, parallel) }
+    }
 }
 
-/// # Safety
-/// As for `Product::product`.
-pub(super) unsafe fn product<T: Narrow>(
-    sizes: Sizes,
-    a: Matrix<T>,
-    b: Matrix<T>,
-    out: *mut T,
-    parallel: bool,
-) {
-    let Sizes { m, n, k } = sizes;
-    let wide = (BLOCK / k.max(1)).clamp(16, 256).min(n);
-    let tall = (BLOCK / k.max(wide)).clamp(16, 512).min(m);
-    let target = Target::new(out, n);
-    let panels = |panels: std::ops::Range<usize>| {
-        let [mut left, mut right, mut result] = SCRATCH.take();
-        for panel in panels {
-            let column = panel * wide;
-            let n = (n - column).min(wide);
-            let b = Matrix {
-                start: b.at(0, column),
-                ..b
-            };
-            // SAFETY: the panel lies within the matrix.
-            let b = unsafe { widen(b, k, n, &mut right) };
-            for row in (0..m).step_by(tall) {
-                let m = (m - row).min(tall);
-                let a = Matrix {
-                    start: a.at(row, 0),
-                    ..a
-                };
-                result.resize((m * n).max(result.len()), 0.0);
-                // SAFETY: the block lies within the matrix; the result has room.
-                unsafe {
-                    let a = widen(a, m, k, &mut left);
-                    let to = Target::new(result.as_mut_ptr(), n);
-                    multiply(Sizes { m, n, k }, a, b, to, false, false);
-                }
-                for i in 0..m {
-                    // SAFETY: a row of columns that are this thread's alone.
-                    let to = unsafe {
-                        let start = target.at(row + i, column);
-                        std::slice::from_raw_parts_mut(start, n)
-                    };
-                    narrow(&result[i * n..][..n], to);
-                }
+impl Half for f16 {}
+
+impl Half for bf16 {
+    unsafe fn product(
+        sizes: Sizes,
+        a: Matrix<Self>,
+        b: Matrix<Self>,
+        out: *mut Self,
+        parallel: bool,
+    ) {
+        let out = Target::new(out, sizes.n);
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if pairs_are_fast() {
+                let [a, b] = [a, b.transposed()].map(|lines| Paired {
+                    lines,
+                    terms: sizes.k,
+                });
+                multiply_sides(sizes, &a, &b, out, parallel);
+            } else {
+                multiply_sides(sizes, &Wide(a), &Wide(b.transposed()), out, parallel);
             }
         }
-        SCRATCH.set([left, right, result]);
-    };
-    let count = n.div_ceil(wide);
-    if parallel {
-        parallel_for(count, (m * k * wide / super::PER_COST).max(1), panels);
-    } else {
-        panels(0..count);
     }
 }
 

@@ -1,13 +1,17 @@
 //! Owns matrix products: which of the methods below fits a product, and its batches.
 
+mod blocked;
 mod halves;
-mod single;
+mod sides;
 #[cfg(test)]
 mod tests;
 mod vector;
 
+pub(super) use blocked::{Rounded, multiply, multiply_sides, tile_size};
 pub(super) use halves::widen;
-pub(super) use single::multiply;
+pub(super) use sides::{
+    Paired, Pairs, Side, Singles, Wide, pack as pack_lines, pair, pairs_are_fast,
+};
 pub(super) use vector::dots;
 
 use std::ops::Range;
@@ -212,7 +216,7 @@ impl Product for f32 {
         // SAFETY: passed on to the caller.
         unsafe {
             if !vector::product(sizes, a, b, out, 16) {
-                single::multiply(sizes, a, b, Target::new(out, sizes.n), false, parallel);
+                multiply(sizes, a, b, Target::new(out, sizes.n), false, parallel);
             }
         }
     }
@@ -227,7 +231,7 @@ macro_rules! through_halves {
                 // SAFETY: passed on to the caller.
                 unsafe {
                     if !vector::product(sizes, a, b, out, 64) {
-                        halves::product(sizes, a, b, out, parallel);
+                        <$ty as halves::Half>::product(sizes, a, b, out, parallel);
                     }
                 }
             }

@@ -1,7 +1,9 @@
 //! Owns tests of matrix products against plain loops in `f64`.
 
+use half::bf16;
 use olivine_core::{Array, Complex64, Dtype, Result};
 
+use super::{Matrix, Paired, Rounded, Sizes, Target, multiply_sides};
 use crate::kernels::test_inputs::{Random, assert_close, rounding, values};
 
 fn naive(a: &Array, b: &Array) -> Result<Vec<f64>> {
@@ -126,4 +128,85 @@ fn large_products_use_all_threads_and_match() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn halves_of_several_depths_are_rounded_once() -> Result<()> {
+    let mut random = Random(4);
+    for dtype in [Dtype::Float16, Dtype::BFloat16] {
+        for (m, n, k) in [(70, 90, 1025), (33, 500, 1537), (100, 20, 2048)] {
+            let a = random.array(&[1, m, k], dtype)?;
+            let b = random.array(&[1, k, n], dtype)?;
+            let what = format!("{dtype} ({m}, {k}) @ ({k}, {n})");
+            let tolerance = rounding(dtype) + 1e-4;
+            assert_close(&values(&a.matmul(&b)?)?, &naive(&a, &b)?, tolerance, &what);
+        }
+    }
+    Ok(())
+}
+
+/// A product of pairs, on whatever level this machine has.
+fn in_pairs<T: Rounded>(a: &[bf16], b: &[bf16], sizes: Sizes, turned: [bool; 2]) -> Vec<T> {
+    let matrix = |x: &[bf16], rows: usize, columns: usize, turned: bool| {
+        let (rows, columns) = if turned { (1, rows) } else { (columns, 1) };
+        Matrix {
+            start: x.as_ptr(),
+            rows: rows as isize,
+            columns: columns as isize,
+        }
+    };
+    let Sizes { m, n, k } = sizes;
+    let lines = [
+        matrix(a, m, k, turned[0]),
+        matrix(b, k, n, turned[1]).transposed(),
+    ];
+    let [a, b] = lines.map(|lines| Paired { lines, terms: k });
+    let mut out = vec![T::narrow(0.0); m * n];
+    // SAFETY: the matrices have these sizes, and the output is ours.
+    unsafe { multiply_sides(sizes, &a, &b, Target::new(out.as_mut_ptr(), n), true) };
+    out
+}
+
+#[test]
+fn pairs_are_multiplied_as_their_terms_are() {
+    let mut random = Random(5);
+    for round in 0..60 {
+        let size = |random: &mut Random, most| 1 + random.below(most);
+        let (m, n) = (size(&mut random, 70), size(&mut random, 90));
+        let k = [1, 2, 3, 64, 129, 1024, 1027][random.below(7)];
+        let [a, b] = [m * k, k * n].map(|len| {
+            let numbers = (0..len).map(|_| bf16::from_f32(random.unit()));
+            numbers.collect::<Vec<_>>()
+        });
+        let turned = [random.below(2) == 1, random.below(2) == 1];
+        let at =
+            |x: &[bf16], (row, column): (usize, usize), (rows, columns): (usize, usize), turned| {
+                let place = if turned {
+                    column * rows + row
+                } else {
+                    row * columns + column
+                };
+                f64::from(x[place])
+            };
+        let mut expected = Vec::with_capacity(m * n);
+        for i in 0..m {
+            for j in 0..n {
+                let terms = (0..k)
+                    .map(|l| at(&a, (i, l), (m, k), turned[0]) * at(&b, (l, j), (k, n), turned[1]));
+                expected.push(terms.sum::<f64>());
+            }
+        }
+        let what = format!("round {round}: ({m}, {k}) @ ({k}, {n}), turned {turned:?}");
+        let sizes = Sizes { m, n, k };
+        let found: Vec<f64> = in_pairs::<f32>(&a, &b, sizes, turned)
+            .into_iter()
+            .map(f64::from)
+            .collect();
+        assert_close(&found, &expected, 1e-5, &what);
+        let found: Vec<f64> = in_pairs::<bf16>(&a, &b, sizes, turned)
+            .into_iter()
+            .map(f64::from)
+            .collect();
+        assert_close(&found, &expected, rounding(Dtype::BFloat16) + 1e-5, &what);
+    }
 }

@@ -15,7 +15,18 @@ pub(super) trait Codes: Copy + 'static {
     const BIASED: bool = false;
     /// The number that a code stands for.
     fn value(code: u32) -> f32;
+    /// Whether whole words are whole codes that [`few`](super::few) can read: they are numbers as
+    /// they stand or few enough to be looked up.
+    const IN_WORDS: bool = false;
+    /// The number in the middle of those that codes with a bias stand for.
+    const CENTRE: f32 = 0.0;
+    /// The numbers that codes of four bits stand for.
+    const TABLE: [f32; 16] = [0.0; 16];
 }
+
+const WHOLE: [f32; 16] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];
 
 /// Whole numbers from zero.
 #[derive(Clone, Copy)]
@@ -24,6 +35,9 @@ pub(super) struct Whole<const BITS: usize>;
 impl<const B: usize> Codes for Whole<B> {
     const BITS: usize = B;
     const BIASED: bool = true;
+    const IN_WORDS: bool = matches!(B, 1 | 2 | 4 | 8);
+    const CENTRE: f32 = (1 << (B - 1)) as f32;
+    const TABLE: [f32; 16] = WHOLE;
     #[inline(always)]
     fn value(code: u32) -> f32 {
         // Through a signed integer, for which every instruction set has a conversion.
@@ -37,6 +51,10 @@ pub(super) struct E2m1;
 
 impl Codes for E2m1 {
     const BITS: usize = 4;
+    const IN_WORDS: bool = true;
+    const TABLE: [f32; 16] = [
+        0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
+    ];
     #[inline(always)]
     fn value(code: u32) -> f32 {
         // The bits moved to their place in an f32; the factor makes up for the other bias of the

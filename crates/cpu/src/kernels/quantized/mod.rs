@@ -2,7 +2,10 @@
 
 mod codes;
 mod convert;
+mod few;
 mod product;
+#[cfg(test)]
+mod tests;
 
 pub(super) use convert::{dequantize, from_fp8, quantize, round_to, to_fp8};
 pub(super) use product::{gather_qmm, places_of, quantized_matmul};

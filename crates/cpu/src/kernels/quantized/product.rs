@@ -1,10 +1,11 @@
-//! Owns products with packed matrices. With few rows on the left, packed rows are read into a small
-//! buffer and multiplied there; with many, whole panels are, and go through the products of `f32`.
+//! Owns products with packed matrices. With few rows on the left, packed rows are multiplied as they
+//! are read; with many, they are unpacked into the panels of a blocked product.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range};
 
+use num_traits::Zero;
 use olivine_core::{
-    Call, Error, Result, bf16, dispatch, f16,
+    Call, Dtype, Error, Result, bf16, dispatch, f16,
     quantized::{GatherQmm, Quantization, QuantizedMatmul},
 };
 
@@ -12,11 +13,16 @@ use super::{
     codes::{Codes, scale_of, unpack, with_codes},
     convert::bytes,
     dense,
+    few::{self, ROWS, Row, Vectors},
 };
 use crate::{
+    isa::{Isa, per_isa},
     kernels::{
         indices::Positions,
-        matmul::{Matrix, Sizes, Target, dots, multiply},
+        matmul::{
+            Matrix, Paired, Pairs, Rounded, Side, Singles, Sizes, Target, Wide, dots, multiply,
+            multiply_sides, pair, pairs_are_fast,
+        },
         row::{RowElement, narrow},
     },
     pool::parallel_for,
@@ -34,7 +40,7 @@ const CHUNK: usize = 1024;
 const PANEL: usize = 512 * 1024;
 
 /// What products read besides their left sides, and what they write.
-trait Number: Narrow + RowElement<Wide = f32> {}
+trait Number: Rounded + RowElement<Wide = f32> + Zero {}
 impl Number for f32 {}
 impl Number for f16 {}
 impl Number for bf16 {}
@@ -80,27 +86,136 @@ impl<'a, T: Number> Packed<'a, T> {
         })
     }
 
+    /// Reads the scales and biases of groups; where there are no biases, nothing for them.
+    fn scales(&self, groups: Range<usize>, to_scales: &mut [f32], to_biases: &mut [f32]) {
+        match &self.scales {
+            Scales::Floats(scales, biases) => {
+                T::widen_slice(&scales[groups.clone()], to_scales);
+                T::widen_slice(&biases[groups], to_biases);
+            }
+            Scales::Bytes(scales) => {
+                for (to, &byte) in to_scales.iter_mut().zip(&scales[groups]) {
+                    *to = scale_of(byte, self.scheme.mode());
+                }
+            }
+        }
+    }
+
     /// Reads part of a row, which begins and ends with groups; rows are counted over all matrices.
     fn read<C: Codes>(&self, row: usize, columns: Range<usize>, room: &mut Room, to: &mut [f32]) {
         let group = self.scheme.group_size();
         let first = row * (self.columns / group);
         let groups = first + columns.start / group..first + columns.end / group;
         room.scales.resize(groups.len(), 0.0);
-        match &self.scales {
-            Scales::Floats(scales, biases) => {
-                room.biases.resize(groups.len(), 0.0);
-                T::widen_slice(&scales[groups.clone()], &mut room.scales);
-                T::widen_slice(&biases[groups], &mut room.biases);
-            }
-            Scales::Bytes(scales) => {
-                for (to, &byte) in room.scales.iter_mut().zip(&scales[groups]) {
-                    *to = scale_of(byte, self.scheme.mode());
-                }
-            }
-        }
+        room.biases.resize(groups.len(), 0.0);
+        self.scales(groups, &mut room.scales, &mut room.biases);
         let start = (row * self.columns + columns.start) * C::BITS / 8;
         let codes = &bytes(&self.codes)[start..start + columns.len() * C::BITS / 8];
         unpack::<C>(codes, group, &room.scales, &room.biases, to);
+    }
+}
+
+/// The rows of one packed matrix as lines of a blocked product.
+struct Lines<'a, T: Clone, C, W> {
+    packed: &'a Packed<'a, T>,
+    first: usize,
+    kind: PhantomData<fn() -> (C, W)>,
+}
+
+impl<'a, T: Number, C: Codes, W> Lines<'a, T, C, W> {
+    fn new(packed: &'a Packed<'a, T>, matrix: usize) -> Self {
+        Lines {
+            packed,
+            first: matrix * packed.rows,
+            kind: PhantomData,
+        }
+    }
+
+    fn read(&self, line: usize, terms: Range<usize>, to: &mut [f32]) {
+        thread_local! {
+            static ROOM: RefCell<Room> = RefCell::default();
+        }
+        ROOM.with_borrow_mut(|room| self.packed.read::<C>(self.first + line, terms, room, to));
+    }
+}
+
+impl<T: Number, C: Codes> Side for Lines<'_, T, C, Singles> {
+    type Words = Singles;
+
+    fn along(&self) -> bool {
+        true
+    }
+
+    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
+        // SAFETY: the caller promises room.
+        let to = unsafe { std::slice::from_raw_parts_mut(room, terms.len()) };
+        self.read(line, terms, to);
+        room
+    }
+
+    unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
+        unreachable!("packed rows are read along");
+    }
+}
+
+impl<T: Number, C: Codes> Side for Lines<'_, T, C, Pairs> {
+    type Words = Pairs;
+
+    fn along(&self) -> bool {
+        true
+    }
+
+    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
+        let mut numbers = [0.0; CHUNK];
+        let mut to = room;
+        for first in terms.clone().step_by(CHUNK) {
+            let len = (terms.end - first).min(CHUNK);
+            self.read(line, first..first + len, &mut numbers[..len]);
+            // SAFETY: the caller promises room; groups have an even number of elements.
+            unsafe { pair_up(&numbers[..len], std::slice::from_raw_parts_mut(to, len / 2)) };
+            to = to.wrapping_add(len / 2);
+        }
+        room
+    }
+
+    unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
+        unreachable!("packed rows are read along");
+    }
+}
+
+per_isa! {
+    /// Rounds numbers to `bf16`, two to a word.
+    fn pair_up(numbers: &[f32], to: &mut [f32]) = pair_up_body;
+}
+
+#[inline(always)]
+fn pair_up_body<S: Isa>(numbers: &[f32], to: &mut [f32]) {
+    for (to, two) in to.iter_mut().zip(numbers.chunks_exact(2)) {
+        *to = pair(bf16::narrow(two[0]), bf16::narrow(two[1]));
+    }
+}
+
+/// Some of the lines of another side.
+struct Picked<'a, A> {
+    side: A,
+    /// Those on the left of each pair.
+    lines: &'a [(usize, usize)],
+}
+
+impl<A: Side> Side for Picked<'_, A> {
+    type Words = A::Words;
+
+    fn along(&self) -> bool {
+        true
+    }
+
+    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
+        // SAFETY: passed on to the caller.
+        unsafe { self.side.line(self.lines[line].0, terms, room) }
+    }
+
+    unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
+        unreachable!("picked lines are read along");
     }
 }
 
@@ -111,38 +226,27 @@ struct Job {
 }
 
 /// Where rows on the left come from and results go.
-struct Sides<'a, T> {
-    x: Cow<'a, [f32]>,
+struct Sides<'a, T: Clone> {
+    x: Cow<'a, [T]>,
     /// The length of a row on the left.
     inner: usize,
     out: Target<T>,
     /// The length of a row of the result.
     columns: usize,
-    transpose: bool,
 }
 
 impl<T: Number> Sides<'_, T> {
-    fn row(&self, row: usize) -> &[f32] {
+    fn row(&self, row: usize) -> &[T] {
         &self.x[row * self.inner..(row + 1) * self.inner]
     }
 
-    /// The rows of a job, one after the other.
-    fn rows(&self, job: &Job) -> Cow<'_, [f32]> {
-        let first = job.rows[0].0;
-        if job
-            .rows
-            .iter()
-            .enumerate()
-            .all(|(i, &(row, _))| row == first + i)
-        {
-            let rows = first * self.inner..(first + job.rows.len()) * self.inner;
-            return Cow::Borrowed(&self.x[rows]);
+    /// The rows of a job as `f32`, one after the other.
+    fn wide_rows(&self, job: &Job) -> Vec<f32> {
+        let mut wide = vec![0.0; job.rows.len() * self.inner];
+        for (to, &(row, _)) in wide.chunks_exact_mut(self.inner.max(1)).zip(&job.rows) {
+            T::widen_slice(self.row(row), to);
         }
-        job.rows
-            .iter()
-            .flat_map(|&(row, _)| self.row(row))
-            .copied()
-            .collect()
+        wide
     }
 }
 
@@ -247,35 +351,72 @@ fn products<T: Number, C: Codes>(
     }
     let columns = shape[shape.rank() - 1];
     let x = dense::<T>(call.input(0), op)?;
-    let x = if let Some(same) = T::as_wide(&x) {
-        Cow::Borrowed(same)
-    } else {
-        let mut wide = vec![0.0; x.len()];
-        T::widen_slice(&x, &mut wide);
-        Cow::Owned(wide)
-    };
     let inner = call.input(0).shape.last().copied().unwrap_or(0);
     let sides = Sides {
         x,
         inner,
         out: Target::new(out.ptr(), columns),
         columns,
-        transpose,
     };
     let packed = Packed::new(call, scheme, op)?;
     for job in jobs.iter().filter(|job| !job.rows.is_empty()) {
-        if transpose && job.rows.len() <= FEW {
-            few::<T, C>(&packed, job, &sides);
-        } else {
+        if !transpose {
+            panels::<T, C>(&packed, job, &sides);
+        } else if job.rows.len() > FEW {
             many::<T, C>(&packed, job, &sides);
+        } else if C::IN_WORDS {
+            few_in_words::<T, C>(&packed, job, &sides);
+        } else {
+            few::<T, C>(&packed, job, &sides);
         }
     }
     Ok(())
 }
 
+/// Products of a few rows with each packed row, whose codes are read word by word.
+fn few_in_words<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
+    let (inner, group) = (sides.inner, packed.scheme.group_size());
+    let first = job.matrix * packed.rows;
+    let wide = sides.wide_rows(job);
+    let vectors = Vectors::new::<C>(wide.chunks_exact(inner.max(1)), inner, group);
+    let (groups, words) = (inner / group, inner * C::BITS / 32);
+    parallel_for(sides.columns, inner * (1 + job.rows.len()) / 8, |range| {
+        let step = groups + few::SPARE;
+        let (mut scales, mut biases) = (vec![0.0; ROWS * step], vec![0.0; ROWS * step]);
+        for column in range.clone().step_by(ROWS) {
+            let tall = (range.end - column).min(ROWS);
+            for row in 0..tall {
+                let at = (first + column + row) * groups;
+                let (scales, biases) = (&mut scales[row * step..], &mut biases[row * step..]);
+                packed.scales(at..at + groups, scales, biases);
+            }
+            let rows = std::array::from_fn(|row| {
+                let row = row.min(tall - 1);
+                let biases = &biases[row * step..][..if C::BIASED { groups } else { 0 }];
+                Row {
+                    codes: &packed.codes[(first + column + row) * words..][..words],
+                    scales: &scales[row * step..][..step],
+                    biases,
+                }
+            });
+            for block in (0..job.rows.len()).step_by(4) {
+                let dots = few::dots::<C>(rows, &vectors, block);
+                let places = job.rows[block..].iter().take(4);
+                for (row, dots) in dots.iter().enumerate().take(tall) {
+                    for (&(_, to), &dot) in places.clone().zip(dots) {
+                        // SAFETY: within the output, in columns that are this thread's alone.
+                        unsafe { sides.out.at(to, column + row).write(T::narrow(dot)) };
+                    }
+                }
+            }
+        }
+    });
+}
+
 /// Products of a few rows with each packed row.
 fn few<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
     let inner = sides.inner;
+    let x = sides.wide_rows(job);
     let start = job.matrix * packed.rows;
     parallel_for(sides.columns, inner * (1 + job.rows.len() / 4), |range| {
         let (mut room, mut numbers) = (Room::default(), vec![0.0f32; 4 * CHUNK.min(inner)]);
@@ -291,7 +432,7 @@ fn few<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
                 for block in (0..job.rows.len()).step_by(4) {
                     let wide = (job.rows.len() - block).min(4);
                     let x = std::array::from_fn(|j| {
-                        sides.row(job.rows[block + j.min(wide - 1)].0)[first..].as_ptr()
+                        x[(block + j.min(wide - 1)) * inner + first..].as_ptr()
                     });
                     let dots = dots::<f32>(w, x, wide, len);
                     for (sums, dots) in sums.iter_mut().zip(dots) {
@@ -311,18 +452,68 @@ fn few<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
     });
 }
 
-/// Products of many rows with panels of the packed matrix.
+/// Products of many rows with all rows of a packed matrix.
 fn many<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
+    let sizes = Sizes {
+        m: job.rows.len(),
+        n: sides.columns,
+        k: sides.inner,
+    };
+    let first = job.rows[0].1;
+    let together = job
+        .rows
+        .iter()
+        .enumerate()
+        .all(|(i, &(_, row))| row == first + i);
+    let mut apart = Vec::new();
+    let out = if together {
+        sides.out.skip(first, 0)
+    } else {
+        apart = vec![T::zero(); sizes.m * sizes.n];
+        Target::new(apart.as_mut_ptr(), sizes.n)
+    };
+    let x = Matrix {
+        start: sides.x.as_ptr(),
+        rows: sides.inner as isize,
+        columns: 1,
+    };
+    let lines = &job.rows;
+    // SAFETY: the left side has these rows, the packed matrix as many as the result has columns,
+    // and the result is ours.
+    unsafe {
+        if T::DTYPE == Dtype::BFloat16 && pairs_are_fast() {
+            let lines_of = Matrix {
+                start: x.start.cast::<bf16>(),
+                rows: x.rows,
+                columns: 1,
+            };
+            let side = Paired {
+                lines: lines_of,
+                terms: sizes.k,
+            };
+            let right = Lines::<T, C, Pairs>::new(packed, job.matrix);
+            multiply_sides(sizes, &Picked { side, lines }, &right, out, true);
+        } else {
+            let side = Wide(x);
+            let right = Lines::<T, C, Singles>::new(packed, job.matrix);
+            multiply_sides(sizes, &Picked { side, lines }, &right, out, true);
+        }
+    }
+    for (from, &(_, row)) in apart.chunks_exact(sizes.n.max(1)).zip(&job.rows) {
+        // SAFETY: a row of the output.
+        let to = unsafe { std::slice::from_raw_parts_mut(sides.out.at(row, 0), sizes.n) };
+        to.copy_from_slice(from);
+    }
+}
+
+/// Products of rows with panels of a packed matrix that is not transposed.
+fn panels<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
     let (inner, group) = (sides.inner, packed.scheme.group_size());
     let start = job.matrix * packed.rows;
-    let x = sides.rows(job);
+    let x = sides.wide_rows(job);
     let wide = (PANEL / inner.max(1)).clamp(16, 256);
-    // Panels of a matrix that is not transposed are cut between groups.
-    let wide = if sides.transpose {
-        wide
-    } else {
-        (wide - wide % group).max(group)
-    };
+    // Panels are cut between groups.
+    let wide = (wide - wide % group).max(group);
     let tall = 512.min(job.rows.len());
     let cost = inner * wide * (4 + job.rows.len() / 8);
     parallel_for(sides.columns.div_ceil(wide), cost, |panels| {
@@ -331,29 +522,13 @@ fn many<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
         for panel in panels {
             let first = panel * wide;
             let width = (sides.columns - first).min(wide);
-            let start_of = |matrix: &Vec<f32>| matrix.as_ptr();
-            let right = if sides.transpose {
-                for (i, to) in numbers
-                    .chunks_exact_mut(inner.max(1))
-                    .enumerate()
-                    .take(width)
-                {
-                    packed.read::<C>(start + first + i, 0..inner, &mut room, to);
-                }
-                Matrix {
-                    start: start_of(&numbers),
-                    rows: 1,
-                    columns: inner as isize,
-                }
-            } else {
-                for (i, to) in numbers.chunks_exact_mut(width).enumerate().take(inner) {
-                    packed.read::<C>(start + i, first..first + width, &mut room, to);
-                }
-                Matrix {
-                    start: start_of(&numbers),
-                    rows: width as isize,
-                    columns: 1,
-                }
+            for (i, to) in numbers.chunks_exact_mut(width).enumerate().take(inner) {
+                packed.read::<C>(start + i, first..first + width, &mut room, to);
+            }
+            let right = Matrix {
+                start: numbers.as_ptr(),
+                rows: width as isize,
+                columns: 1,
             };
             for (at, rows) in job.rows.chunks(tall).enumerate() {
                 let left = x[at * tall * inner..].as_ptr();

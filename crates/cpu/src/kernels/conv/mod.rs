@@ -1,6 +1,10 @@
-//! Owns convolutions. What the weights see at each place becomes a row of a matrix, in blocks that
-//! stay in the cache, and the rows are multiplied with the weights; where channels do not mix at
-//! all, they are summed directly.
+//! Owns convolutions. Those with enough channels are summed in tiles; in others, what the weights see
+//! at each place becomes a row of a matrix, in blocks that stay in the cache, and the rows are
+//! multiplied with the weights; where channels do not mix at all, they are summed one by one.
+
+mod direct;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -25,7 +29,16 @@ const BLOCK: usize = 128 * 1024;
 
 /// Runs the kernel.
 pub(super) fn run(conv: &Conv, call: &mut Call) -> Result<()> {
-    dispatch!(float, call.dtype(0), T => convolve::<T>(conv, call), else Err(wrong_dtype(OP, call.dtype(0))))
+    let dtype = call.dtype(0);
+    dispatch!(narrow, dtype, T => convolve::<T>(conv, call, |task, weights, inner, out| {
+        let suits = direct::suits(task);
+        if suits {
+            direct::run(task, weights, inner, out);
+        }
+        suits
+    }), else dispatch!(float, dtype, T => convolve::<T>(conv, call, |_, _, _, _| false), else {
+        Err(wrong_dtype(OP, dtype))
+    }))
 }
 
 /// Where weights and input meet along one axis.
@@ -35,6 +48,13 @@ struct Axis {
     input: usize,
     output: usize,
     kernel: usize,
+    stride: usize,
+    dilation: usize,
+    flip: bool,
+    /// Padding before the first element, which may be negative.
+    padding: i64,
+    /// The distance of elements once zeros are put between them.
+    step: usize,
 }
 
 impl Axis {
@@ -44,25 +64,50 @@ impl Axis {
             input: 1,
             output: 1,
             kernel: 1,
+            stride: 1,
+            dilation: 1,
+            flip: false,
+            padding: 0,
+            step: 1,
         }
     }
 
     fn new(conv: &Conv, axis: usize, [input, output, kernel]: [usize; 3]) -> Self {
-        let place = |out: usize, tap: usize| {
-            let tap = if conv.flip { kernel - 1 - tap } else { tap };
-            let at = (out * conv.stride[axis] + tap * conv.kernel_dilation[axis]) as i64
-                - conv.padding[axis].0;
-            let step = conv.input_dilation[axis] as i64;
-            let inside = at >= 0 && at % step == 0 && at / step < input as i64;
-            inside.then(|| (at / step) as usize)
-        };
-        let places = (0..output).flat_map(|out| (0..kernel).map(move |tap| (out, tap)));
-        Axis {
-            places: places.map(|(out, tap)| place(out, tap)).collect(),
+        let mut axis = Axis {
+            places: Vec::with_capacity(output * kernel),
             input,
             output,
             kernel,
+            stride: conv.stride[axis],
+            dilation: conv.kernel_dilation[axis],
+            flip: conv.flip,
+            padding: conv.padding[axis].0,
+            step: conv.input_dilation[axis],
+        };
+        for out in 0..output {
+            for tap in 0..kernel {
+                let place = axis.element(out * axis.stride + axis.reach(tap));
+                axis.places.push(place);
+            }
         }
+        axis
+    }
+
+    /// How far a weight is from the first element that its place of the result meets.
+    fn reach(&self, tap: usize) -> usize {
+        let tap = if self.flip {
+            self.kernel - 1 - tap
+        } else {
+            tap
+        };
+        tap * self.dilation
+    }
+
+    /// The element of the input at a place that counts padding and zeros in between.
+    fn element(&self, place: usize) -> Option<usize> {
+        let (at, step) = (place as i64 - self.padding, self.step as i64);
+        let inside = at >= 0 && at % step == 0 && at / step < self.input as i64;
+        inside.then(|| (at / step) as usize)
     }
 
     /// The elements that meet the weights at one place of the result.
@@ -119,7 +164,13 @@ impl<T: RowElement> Task<'_, T> {
     }
 }
 
-fn convolve<T: RowElement>(conv: &Conv, call: &mut Call) -> Result<()>
+/// Convolves, in tiles if `tiles` can, which takes the weights of each channel of the result and
+/// their number.
+fn convolve<T: RowElement>(
+    conv: &Conv,
+    call: &mut Call,
+    tiles: impl FnOnce(&Task<T>, &[T::Wide], usize, &Output<T>) -> bool,
+) -> Result<()>
 where
     T::Wide: Product + Float,
 {
@@ -152,7 +203,7 @@ where
     let per_group = (task.channels / task.groups, task.out_channels / task.groups);
     if per_group == (1, 1) {
         channel_by_channel(&task, &weights, taps, rows, &out);
-    } else {
+    } else if !tiles(&task, &weights, taps * per_group.0, &out) {
         by_products(&task, &weights, taps * per_group.0, rows, &out);
     }
     Ok(())

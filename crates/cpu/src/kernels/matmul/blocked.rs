@@ -1,0 +1,492 @@
+//! Owns blocked products of matrices. Blocks of both operands are packed, so that the innermost loop
+//! reads memory in order and keeps a tile of the product in registers.
+//!
+//! The blocking is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix
+//! Multiplication" (2008).
+
+use std::{cell::Cell, ops::Range};
+
+use half::{bf16, f16};
+
+use super::{
+    Matrix, PER_COST, Sizes, Target,
+    sides::{Side, Wide, Words, pack},
+};
+use crate::{
+    isa::per_isa,
+    kernels::row::narrow,
+    pool::{num_threads, parallel_for},
+    simd::{Lanes, Narrow},
+};
+
+/// The most words summed before a tile goes back to memory: a panel of either operand with this
+/// many stays in the first two levels of cache.
+const DEPTH: usize = 512;
+
+/// Terms are cut at multiples of this, which every group of quantized numbers divides.
+const UNIT: usize = 128;
+
+/// The most rows of a packed block of the left operand, which fills half of a second-level cache.
+const ROWS: usize = 336;
+
+/// The most columns of the packed part of the right operand, which all threads share.
+const COLUMNS: usize = 4096;
+
+/// The most sums that wait for more terms, for products of so few rows: 16 MiB.
+const WAITING: usize = 4 << 20;
+
+/// A cache line, which the packed operands are aligned to.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "read through pointers to its elements")] [f32; 16]);
+
+type Scratch = Vec<Line>;
+
+thread_local! {
+    static LEFT: Cell<Scratch> = const { Cell::new(Vec::new()) };
+    static RIGHT: Cell<Scratch> = const { Cell::new(Vec::new()) };
+    /// Lines of a panel before they are interleaved.
+    static LINES: Cell<Scratch> = const { Cell::new(Vec::new()) };
+    /// Sums of products whose results are not `f32`.
+    static SUMS: Cell<Scratch> = const { Cell::new(Vec::new()) };
+}
+
+/// Room for `len` elements.
+fn room(scratch: &mut Scratch, len: usize) -> *mut f32 {
+    let lines = len.div_ceil(16);
+    if scratch.len() < lines {
+        scratch.resize(lines, Line([0.0; 16]));
+    }
+    scratch.as_mut_ptr().cast()
+}
+
+/// Cuts `len` into pieces as equal as possible, none longer than `most`, of a multiple of `unit`
+/// except the last. Returns the length of a piece.
+fn piece(len: usize, most: usize, unit: usize) -> usize {
+    let count = len.div_ceil(most).max(1);
+    len.div_ceil(count).next_multiple_of(unit).max(unit)
+}
+
+/// `out = a @ b`, or `out += a @ b` if `add`; rows of `out` are contiguous. Uses several threads if
+/// `parallel`.
+///
+/// # Safety
+/// The matrices must hold evaluated elements for the sizes, and `out` be ours alone.
+pub(in crate::kernels) unsafe fn multiply(
+    sizes: Sizes,
+    a: Matrix<f32>,
+    b: Matrix<f32>,
+    out: Target<f32>,
+    add: bool,
+    parallel: bool,
+) {
+    let out = Out::Sums(Sums { to: out, add });
+    // SAFETY: passed on to the caller.
+    unsafe { product(sizes, &Wide(a), &Wide(b.transposed()), out, parallel) }
+}
+
+/// Results that are narrower than the sums they are rounded from.
+pub(in crate::kernels) trait Rounded: Narrow {
+    /// # Safety
+    /// As many elements must be writable at `to`.
+    unsafe fn round(sums: &[f32], to: *mut u8);
+}
+
+macro_rules! rounded {
+    ($($ty:ty)*) => {$(
+        impl Rounded for $ty {
+            unsafe fn round(sums: &[f32], to: *mut u8) {
+                // SAFETY: passed on to the caller.
+                narrow(sums, unsafe { std::slice::from_raw_parts_mut(to.cast::<$ty>(), sums.len()) });
+            }
+        }
+    )*};
+}
+
+rounded!(f16 bf16 f32);
+
+/// `out = a @ b`, of the rows of `a` and the lines of `b`, which are columns. Each result is rounded
+/// once.
+///
+/// # Safety
+/// The sides must have the lines and terms of `sizes`, and `out` be ours alone, with contiguous
+/// rows.
+pub(in crate::kernels) unsafe fn multiply_sides<T: Rounded, A: Side, B: Side<Words = A::Words>>(
+    sizes: Sizes,
+    a: &A,
+    b: &B,
+    out: Target<T>,
+    parallel: bool,
+) {
+    let out = if T::DTYPE == olivine_core::Dtype::Float32 {
+        Out::Sums(Sums {
+            to: Target {
+                start: out.start.cast(),
+                row: out.row,
+                column: 1,
+            },
+            add: false,
+        })
+    } else {
+        Out::Results(Results {
+            to: Target {
+                start: out.start.cast(),
+                row: out.row * size_of::<T>(),
+                column: size_of::<T>(),
+            },
+            round: T::round,
+        })
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { product(sizes, a, b, out, parallel) };
+}
+
+/// What a product writes.
+#[derive(Clone, Copy)]
+enum Out {
+    Sums(Sums),
+    Results(Results),
+}
+
+/// Where sums are kept.
+#[derive(Clone, Copy)]
+struct Sums {
+    to: Target<f32>,
+    /// Whether they add to what is there.
+    add: bool,
+}
+
+/// Where results are rounded to, in bytes.
+#[derive(Clone, Copy)]
+struct Results {
+    to: Target<u8>,
+    round: unsafe fn(&[f32], *mut u8),
+}
+
+/// The product of two sides.
+///
+/// # Safety
+/// As for `multiply_sides`.
+unsafe fn product<A: Side, B: Side<Words = A::Words>>(
+    sizes: Sizes,
+    a: &A,
+    b: &B,
+    out: Out,
+    parallel: bool,
+) {
+    let Sizes { m, n, k } = sizes;
+    if k == 0 {
+        let zeros = vec![0.0; n];
+        for row in 0..m {
+            // SAFETY: a row of the output.
+            unsafe {
+                match out {
+                    Out::Sums(Sums { add: true, .. }) => {}
+                    Out::Sums(sums) => sums
+                        .to
+                        .at(row, 0)
+                        .copy_from_nonoverlapping(zeros.as_ptr(), n),
+                    Out::Results(results) => (results.round)(&zeros, results.to.at(row, 0)),
+                }
+            }
+        }
+    }
+    if m == 0 || n == 0 || k == 0 {
+        return;
+    }
+    let terms = A::Words::TERMS;
+    let (tall, wide) = tile_size();
+    let depth = if k <= DEPTH * terms {
+        k
+    } else {
+        piece(k, DEPTH * terms, UNIT)
+    };
+    let most_words = depth.div_ceil(terms);
+    // Sums that are not the results wait in memory for the next terms; there should not be many.
+    let waiting = depth < k && matches!(out, Out::Results(_));
+    let most = if waiting {
+        (WAITING / m).clamp(16 * wide, COLUMNS)
+    } else {
+        COLUMNS
+    };
+    let columns = piece(n, most, wide);
+    let threads = if parallel { num_threads() } else { 1 };
+    // At least four blocks for each thread, as long as they are worth packing.
+    let enough = m.div_ceil(4 * threads).next_multiple_of(tall);
+    let most = if threads == 1 {
+        ROWS
+    } else {
+        enough.clamp(4 * tall, ROWS)
+    };
+    let rows = piece(m, most, 1);
+    let blocks = m.div_ceil(rows);
+    // Where rows do not go round, columns are cut as well.
+    let cuts = (2 * threads)
+        .div_ceil(blocks)
+        .min(n.div_ceil(4 * wide))
+        .max(1);
+    let cuts = if threads == 1 { 1 } else { cuts };
+
+    let mut scratch = RIGHT.take();
+    // One row of panels, which threads write in parts and then only read.
+    let packed = Target::new(room(&mut scratch, most_words * columns), 0);
+    let mut waiting_sums = SUMS.take();
+    let len = if waiting { m * columns } else { 0 };
+    let waiting_at = Target::new(room(&mut waiting_sums, len), columns);
+    for column in (0..n).step_by(columns) {
+        let columns = columns.min(n - column);
+        let panels = columns.div_ceil(wide);
+        for first in (0..k).step_by(depth) {
+            let last = (first + depth).min(k);
+            let words = (last - first).div_ceil(terms);
+            let pack_right = |range: Range<usize>| {
+                let at = range.start * wide;
+                let lines = column + at..column + columns.min(range.end * wide);
+                let mut scratch = LINES.take();
+                let rooms = (room(&mut scratch, wide * words), packed.at(0, at * words));
+                // SAFETY: the lines and terms exist, and these panels are this thread's alone.
+                unsafe { pack(b, lines, first..last, wide, true, rooms) };
+                LINES.set(scratch);
+            };
+            let (sums, results) = match out {
+                Out::Sums(Sums { to, add }) => {
+                    let (to, add) = (to.skip(0, column), add || first > 0);
+                    (Sums { to, add }, None)
+                }
+                Out::Results(results) => {
+                    let to = results.to.skip(0, column);
+                    let results = (last == k).then_some(Results { to, ..results });
+                    let (to, add) = (waiting_at, first > 0);
+                    (Sums { to, add }, results)
+                }
+            };
+            let panels_of = |cut: usize| panels * cut / cuts..panels * (cut + 1) / cuts;
+            let compute = |range: Range<usize>| {
+                let mut scratch = LEFT.take();
+                let left = room(&mut scratch, rows * words);
+                let mut held = None;
+                for unit in range {
+                    let (block, cut) = (unit / cuts, unit % cuts);
+                    let row = block * rows;
+                    let rows = rows.min(m - row);
+                    let height = piece(rows, tall, 1);
+                    if held != Some(block) {
+                        let mut scratch = LINES.take();
+                        let rooms = (room(&mut scratch, height * words), left);
+                        // SAFETY: the lines and terms exist, and the block is this thread's.
+                        unsafe { pack(a, row..row + rows, first..last, height, false, rooms) };
+                        LINES.set(scratch);
+                        held = Some(block);
+                    }
+                    let range = panels_of(cut);
+                    let at = range.start * wide;
+                    let work = Block {
+                        left,
+                        right: packed.at(0, at * words),
+                        sums: Sums {
+                            to: sums.to.skip(row, at),
+                            ..sums
+                        },
+                        results: results.map(|results| Results {
+                            to: results.to.skip(row, at),
+                            ..results
+                        }),
+                        rows,
+                        height,
+                        columns: columns.min(range.end * wide) - at,
+                        words,
+                    };
+                    if A::Words::BF16 {
+                        multiply_pairs::<A::Words>(work);
+                    } else {
+                        multiply_block::<A::Words>(work);
+                    }
+                }
+                LEFT.set(scratch);
+            };
+            let units = blocks * cuts;
+            if threads > 1 {
+                parallel_for(panels, wide * words, pack_right);
+                parallel_for(
+                    units,
+                    (m * columns / units * words / PER_COST).max(1),
+                    compute,
+                );
+            } else {
+                pack_right(0..panels);
+                compute(0..units);
+            }
+        }
+    }
+    RIGHT.set(scratch);
+    SUMS.set(waiting_sums);
+}
+
+per_isa! {
+    /// The rows and columns of the largest tile.
+    pub(in crate::kernels) fn tile_size() -> (usize, usize) = tile_size_body;
+}
+
+#[inline(always)]
+fn tile_size_body<S: Lanes>() -> (usize, usize) {
+    (S::TILE.0, S::TILE.1 * S::N)
+}
+
+/// A product of packed operands.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Panels of `height` rows, the last of what is left.
+    left: *const f32,
+    /// Panels of the width of a tile.
+    right: *const f32,
+    sums: Sums,
+    /// Where the results go, if these words are the last and results are not the sums.
+    results: Option<Results>,
+    rows: usize,
+    height: usize,
+    columns: usize,
+    words: usize,
+}
+
+per_isa! {
+    /// Multiplies a block, tile by tile.
+    fn multiply_block<W: Words>(block: Block) = multiply_block_body;
+}
+
+/// Multiplies a block of pairs, with instructions for them where there are some.
+fn multiply_pairs<W: Words>(block: Block) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use crate::isa::{Level, V4Bf16, level};
+        #[target_feature(
+            enable = "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
+        )]
+        fn bf16<W: Words>(block: Block) {
+            multiply_block_body::<V4Bf16, W>(block);
+        }
+        if level() == Level::Bf16 {
+            // SAFETY: the level was detected, so the processor has these instructions.
+            return unsafe { bf16::<W>(block) };
+        }
+    }
+    multiply_block::<W>(block);
+}
+
+#[inline(always)]
+fn multiply_block_body<S: Lanes, W: Words>(block: Block) {
+    let wide = S::TILE.1 * S::N;
+    for column in (0..block.columns).step_by(wide) {
+        for row in (0..block.rows).step_by(block.height) {
+            let rows = block.height.min(block.rows - row);
+            let columns = wide.min(block.columns - column);
+            let tile = Tile {
+                left: block.left.wrapping_add(row * block.words),
+                right: block.right.wrapping_add(column * block.words),
+                sums: Sums {
+                    to: block.sums.to.skip(row, column),
+                    ..block.sums
+                },
+                results: block.results.map(|results| Results {
+                    to: results.to.skip(row, column),
+                    ..results
+                }),
+                columns,
+                words: block.words,
+            };
+            if S::TILE.1 == 1 || columns <= S::N {
+                tile_of_rows::<S, W, 1>(rows, tile);
+            } else {
+                tile_of_rows::<S, W, 2>(rows, tile);
+            }
+        }
+    }
+}
+
+/// A product of one panel of each operand.
+#[derive(Clone, Copy)]
+struct Tile {
+    left: *const f32,
+    right: *const f32,
+    sums: Sums,
+    results: Option<Results>,
+    columns: usize,
+    words: usize,
+}
+
+#[inline(always)]
+fn tile_of_rows<S: Lanes, W: Words, const V: usize>(rows: usize, tile: Tile) {
+    macro_rules! sizes {
+        ($($rows:literal)*) => {
+            match rows {
+                // SAFETY: the panels hold as many rows and columns as the tile needs.
+                $($rows if $rows <= S::TILE.0 => unsafe { multiply_tile::<S, W, $rows, V>(tile) },)*
+                _ => unreachable!("a tile has at most {} rows, not {rows}", S::TILE.0),
+            }
+        };
+    }
+    sizes!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+/// Multiplies panels of `R` rows and `V` vectors of columns.
+///
+/// # Safety
+/// The left panel must hold `R` lines of `words` words, the right one lines for the width of a tile,
+/// and the output `R` rows of `columns` elements.
+#[inline(always)]
+unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile: Tile) {
+    let wide = S::TILE.1 * S::N;
+    let (mut left, mut right) = (tile.left, tile.right);
+    let mut sums = [[S::splat(0.0); V]; R];
+    for _ in 0..tile.words {
+        // SAFETY: the caller promises panels of `words` words.
+        unsafe {
+            let b: [S::F; V] = std::array::from_fn(|j| S::load(right.add(j * S::N)));
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let a = S::splat(left.add(i).read());
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    *sum = W::mul_add::<S>(a, b, *sum);
+                }
+            }
+            left = left.add(R);
+            right = right.add(wide);
+        }
+    }
+    if tile.columns == V * S::N && tile.results.is_none() {
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (j, mut sum) in sums.into_iter().enumerate() {
+                let to = tile.sums.to.at(i, j * S::N);
+                // SAFETY: the caller promises `R` rows of `V * N` elements.
+                unsafe {
+                    if tile.sums.add {
+                        sum = S::mul_add(S::splat(1.0), sum, S::load(to));
+                    }
+                    S::store(sum, to);
+                }
+            }
+        }
+        return;
+    }
+    let mut row = [0.0f32; 32];
+    for (i, sums) in sums.into_iter().enumerate() {
+        for (j, sum) in sums.into_iter().enumerate() {
+            // SAFETY: two vectors have at most 32 elements.
+            unsafe { S::store(sum, row.as_mut_ptr().add(j * S::N)) };
+        }
+        let row = &mut row[..tile.columns];
+        let to = tile.sums.to.at(i, 0);
+        if tile.sums.add {
+            // SAFETY: the caller promises rows of `columns` sums.
+            let to = unsafe { std::slice::from_raw_parts(to, tile.columns) };
+            for (sum, &so_far) in row.iter_mut().zip(to) {
+                *sum += so_far;
+            }
+        }
+        // SAFETY: the caller promises rows of `columns` elements.
+        unsafe {
+            match tile.results {
+                Some(results) => (results.round)(row, results.to.at(i, 0)),
+                None => to.copy_from_nonoverlapping(row.as_ptr(), row.len()),
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Owns the operands of blocked products: how lines of them become the words of packed panels.
+//!
+//! A line is a row of the left operand or a column of the right one, and has a term for each
+//! product that is summed. A word is what one lane of a register holds: one term as `f32`, or two
+//! as `bf16`.
+
+use std::ops::Range;
+
+use half::bf16;
+
+use super::Matrix;
+use crate::{
+    isa::{Level, per_isa},
+    kernels::row,
+    simd::{Lanes, Narrow, transpose4},
+};
+
+/// How words are multiplied.
+pub(in crate::kernels) trait Words: Copy + Sync + 'static {
+    /// The terms in a word.
+    const TERMS: usize;
+    /// `a * b + c`, over all terms of the words.
+    fn mul_add<S: Lanes>(a: S::F, b: S::F, c: S::F) -> S::F;
+    /// True if only [`Level::Bf16`] is fast with them.
+    const BF16: bool;
+}
+
+/// One term as `f32`.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Singles;
+
+impl Words for Singles {
+    const TERMS: usize = 1;
+    const BF16: bool = false;
+    #[inline(always)]
+    fn mul_add<S: Lanes>(a: S::F, b: S::F, c: S::F) -> S::F {
+        S::mul_add(a, b, c)
+    }
+}
+
+/// Two terms as `bf16`, the first in the lower half.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Pairs;
+
+impl Words for Pairs {
+    const TERMS: usize = 2;
+    const BF16: bool = true;
+    #[inline(always)]
+    fn mul_add<S: Lanes>(a: S::F, b: S::F, c: S::F) -> S::F {
+        S::mul_add_pairs(a, b, c)
+    }
+}
+
+/// True if products of [`Pairs`] are faster than those of `f32` here.
+pub(in crate::kernels) fn pairs_are_fast() -> bool {
+    crate::isa::level() == Level::Bf16
+}
+
+/// Two terms as one word.
+#[inline(always)]
+pub(in crate::kernels) fn pair(first: bf16, second: bf16) -> f32 {
+    f32::from_bits(u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16)
+}
+
+/// An operand of a blocked product.
+pub(in crate::kernels) trait Side: Sync {
+    type Words: Words;
+
+    /// True if it is read line by line, and not term by term with neighbouring lines together.
+    fn along(&self) -> bool;
+
+    /// The words of some terms of a line: where they lie in memory, or in `room`. An odd last term
+    /// is paired with zero.
+    ///
+    /// # Safety
+    /// The line and the terms must exist, and `room` be ours and long enough for the words.
+    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32;
+
+    /// Writes the word at `term` of each of `count` lines from `first` on.
+    ///
+    /// # Safety
+    /// The lines and the term must exist, and `count` words be writable at `to`.
+    unsafe fn across(&self, first: usize, count: usize, term: usize, to: *mut f32);
+}
+
+/// The rows of a matrix as lines of `f32`; transpose it for the columns.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Wide<T>(pub(in crate::kernels) Matrix<T>);
+
+impl<T: Narrow> Side for Wide<T> {
+    type Words = Singles;
+
+    fn along(&self) -> bool {
+        self.0.columns == 1 || self.0.rows != 1
+    }
+
+    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
+        let from = self.0.at(line, terms.start);
+        if self.0.columns == 1 && T::DTYPE == olivine_core::Dtype::Float32 {
+            return from.cast();
+        }
+        // SAFETY: the caller promises the line and the room.
+        unsafe {
+            if self.0.columns == 1 {
+                let from = std::slice::from_raw_parts(from, terms.len());
+                row::widen(from, std::slice::from_raw_parts_mut(room, terms.len()));
+            } else {
+                for i in 0..terms.len() {
+                    let term = self.0.at(line, terms.start + i).read();
+                    room.add(i).write(term.widen());
+                }
+            }
+        }
+        room
+    }
+
+    #[inline(always)]
+    unsafe fn across(&self, first: usize, count: usize, term: usize, to: *mut f32) {
+        let from = self.0.at(first, term);
+        for i in 0..count {
+            // SAFETY: the caller promises the lines, which are neighbours.
+            unsafe { to.add(i).write(from.add(i).read().widen()) };
+        }
+    }
+}
+
+/// The rows of a matrix as lines of pairs; transpose it for the columns.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Paired {
+    pub(in crate::kernels) lines: Matrix<bf16>,
+    /// The terms of a line.
+    pub(in crate::kernels) terms: usize,
+}
+
+impl Side for Paired {
+    type Words = Pairs;
+
+    fn along(&self) -> bool {
+        self.lines.columns == 1 || self.lines.rows != 1
+    }
+
+    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
+        if self.lines.columns == 1 && terms.len().is_multiple_of(2) {
+            return self.lines.at(line, terms.start).cast();
+        }
+        for (word, term) in terms.clone().step_by(2).enumerate() {
+            // SAFETY: the caller promises the line and the room.
+            unsafe {
+                let first = self.lines.at(line, term).read();
+                let second = if term + 1 < terms.end {
+                    self.lines.at(line, term + 1).read()
+                } else {
+                    bf16::ZERO
+                };
+                room.add(word).write(pair(first, second));
+            }
+        }
+        room
+    }
+
+    #[inline(always)]
+    unsafe fn across(&self, first: usize, count: usize, term: usize, to: *mut f32) {
+        let from = self.lines.at(first, term);
+        if term + 1 < self.terms {
+            let next = self.lines.at(first, term + 1);
+            for i in 0..count {
+                // SAFETY: the caller promises the lines, which are neighbours.
+                unsafe {
+                    to.add(i)
+                        .write(pair(from.add(i).read(), next.add(i).read()))
+                };
+            }
+        } else {
+            for i in 0..count {
+                // SAFETY: as above.
+                unsafe { to.add(i).write(pair(from.add(i).read(), bf16::ZERO)) };
+            }
+        }
+    }
+}
+
+/// Packs lines in panels of `height`: of each, the first words of its lines come before the second
+/// ones. The panels lie one after the other; the last is of the lines that are left, or filled up
+/// with zeros if `fill`.
+///
+/// # Safety
+/// The lines and terms must exist, `to` have room for all panels, and `room` for the words of a
+/// panel.
+pub(in crate::kernels) unsafe fn pack<A: Side>(
+    side: &A,
+    lines: Range<usize>,
+    terms: Range<usize>,
+    height: usize,
+    fill: bool,
+    (room, to): (*mut f32, *mut f32),
+) {
+    let words = terms.len().div_ceil(A::Words::TERMS);
+    if fill && !lines.len().is_multiple_of(height) {
+        let whole = lines.len() - lines.len() % height;
+        // SAFETY: the last panel, which has room for `height` lines.
+        unsafe { std::slice::from_raw_parts_mut(to.add(whole * words), height * words) }.fill(0.0);
+    }
+    if !side.along() {
+        return pack_across(side, lines, terms, height, fill, to);
+    }
+    for first in (0..lines.len()).step_by(height) {
+        let count = height.min(lines.len() - first);
+        let step = if fill { height } else { count };
+        let panel = to.wrapping_add(first * words);
+        // SAFETY: the lines exist, and each has words in the room to itself; so has the panel.
+        unsafe {
+            for i in (0..count).step_by(4) {
+                let some = (count - i).min(4);
+                let from: [*const f32; 4] = std::array::from_fn(|j| {
+                    let line = i + j.min(some - 1);
+                    let room = room.add(line * words);
+                    side.line(lines.start + first + line, terms.clone(), room)
+                });
+                interleave(&from[..some], words, panel.add(i), step);
+            }
+        }
+    }
+}
+
+/// Writes the words of up to four lines so that neighbours come to lie `step` apart.
+///
+/// # Safety
+/// `words` words must be readable at each line, and as many be writable at the steps from `to` on.
+#[inline(always)]
+unsafe fn interleave(lines: &[*const f32], words: usize, to: *mut f32, step: usize) {
+    let mut done = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if let &[a, b, c, d] = lines {
+            done = words - words % 4;
+            for word in (0..done).step_by(4) {
+                let from = [a, b, c, d].map(|line| line.add(word));
+                transpose4(from, to.add(word * step), step);
+            }
+        }
+        for (i, line) in lines.iter().enumerate() {
+            for word in done..words {
+                to.add(word * step + i)
+                    .write(line.add(word).read_unaligned());
+            }
+        }
+    }
+}
+
+per_isa! {
+    /// As `pack`, for lines whose neighbours lie side by side: all panels take theirs from one run.
+    fn pack_across<A: Side>(
+        side: &A, lines: Range<usize>, terms: Range<usize>, height: usize, fill: bool, to: *mut f32,
+    ) = pack_across_body;
+}
+
+#[inline(always)]
+fn pack_across_body<S: Lanes, A: Side>(
+    side: &A,
+    lines: Range<usize>,
+    terms: Range<usize>,
+    height: usize,
+    fill: bool,
+    to: *mut f32,
+) {
+    let words = terms.len().div_ceil(A::Words::TERMS);
+    let wide = S::TILE.1 * S::N;
+    for (word, term) in terms.step_by(A::Words::TERMS).enumerate() {
+        for first in (0..lines.len()).step_by(height) {
+            let count = height.min(lines.len() - first);
+            let step = if fill { height } else { count };
+            let to = to.wrapping_add(first * words + word * step);
+            // SAFETY: the caller of `pack` promises the lines, the terms and the room.
+            unsafe {
+                if count == wide {
+                    // Of a length that the compiler knows.
+                    side.across(lines.start + first, wide, term, to);
+                } else {
+                    side.across(lines.start + first, count, term, to);
+                }
+            }
+        }
+    }
+}
