@@ -19,31 +19,31 @@ import mlx.optimizers as optim  # noqa: E402
 
 mx.set_default_device(mx.cpu)
 mx.random.seed(0)
-SIZE = 1 << 24
+VECTOR, MATRIX, ROW = (1 << 24,), (4096, 4096), (4096,)
 
 
-def normal(*shape):
+def normal(*shape, dtype=mx.float32):
     """Evaluated standard normal values."""
-    values = mx.random.normal(shape)
+    values = mx.random.normal(shape).astype(dtype)
     mx.eval(values)
     return values
 
 
-def matmul(n):
+def matmul(n, dtype=mx.float32):
     """Square product."""
 
     def setup():
-        a, b = normal(n, n), normal(n, n)
+        a, b = normal(n, n, dtype=dtype), normal(n, n, dtype=dtype)
         return lambda: mx.eval(a @ b)
 
     return setup
 
 
-def pointwise(function, inputs=1):
-    """A function of `inputs` large vectors."""
+def over(function, *shapes):
+    """A function of arrays of these shapes."""
 
     def setup():
-        values = [normal(SIZE) for _ in range(inputs)]
+        values = [normal(*shape) for shape in shapes]
         return lambda: mx.eval(function(*values))
 
     return setup
@@ -52,16 +52,6 @@ def pointwise(function, inputs=1):
 def gelu(x):
     """The tanh approximation, op by op."""
     return 0.5 * x * (1 + mx.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def softmax():
-    x = normal(4096, 4096)
-    return lambda: mx.eval(mx.softmax(x, -1))
-
-
-def rms_norm():
-    x, weight = normal(4096, 4096), normal(4096)
-    return lambda: mx.eval(mx.fast.rms_norm(x, weight, 1e-5))
 
 
 def sdpa(queries):
@@ -74,6 +64,24 @@ def sdpa(queries):
         return lambda: mx.eval(attend(q, k, v, scale=128**-0.5, mask=mask))
 
     return setup
+
+
+def quantized(rows, dtype=mx.float32):
+    """Rows times the transpose of a packed matrix."""
+
+    def setup():
+        x, w = normal(rows, 4096, dtype=dtype), normal(*MATRIX, dtype=dtype)
+        packed = mx.quantize(w, group_size=64, bits=4)
+        mx.eval(packed)
+        return lambda: mx.eval(mx.quantized_matmul(x, *packed, transpose=True, group_size=64, bits=4))
+
+    return setup
+
+
+def fft():
+    x = normal(256, 4096) + 1j * normal(256, 4096)
+    mx.eval(x)
+    return lambda: mx.eval(mx.fft.fft(x))
 
 
 def small_adds():
@@ -156,19 +164,32 @@ SETUPS = {
     "matmul_512": matmul(512),
     "matmul_1024": matmul(1024),
     "matmul_2048": matmul(2048),
-    "add_16m": pointwise(mx.add, 2),
-    "exp_16m": pointwise(mx.exp),
-    "gelu_16m": pointwise(gelu),
-    "gelu_fused_16m": pointwise(mx.compile(gelu)),
-    "squared_error_16m": pointwise(mx.compile(lambda x, y: mx.mean(mx.square(x - y))), 2),
-    "sum_16m": pointwise(mx.sum),
-    "softmax_4096": softmax,
-    "rms_norm_4096": rms_norm,
+    "matmul_1024_bf16": matmul(1024, mx.bfloat16),
+    "matmul_2048_bf16": matmul(2048, mx.bfloat16),
+    "matmul_1024_f16": matmul(1024, mx.float16),
+    "add_16m": over(mx.add, VECTOR, VECTOR),
+    "exp_16m": over(mx.exp, VECTOR),
+    "gelu_16m": over(gelu, VECTOR),
+    "gelu_fused_16m": over(mx.compile(gelu), VECTOR),
+    "squared_error_16m": over(mx.compile(lambda x, y: mx.mean(mx.square(x - y))), VECTOR, VECTOR),
+    "sum_16m": over(mx.sum, VECTOR),
+    "sum_axis0_4096": over(lambda x: mx.sum(x, 0), MATRIX),
+    "softmax_4096": over(lambda x: mx.softmax(x, -1), MATRIX),
+    "rms_norm_4096": over(lambda x, weight: mx.fast.rms_norm(x, weight, 1e-5), MATRIX, ROW),
+    "layer_norm_4096": over(lambda x, weight, bias: mx.fast.layer_norm(x, weight, bias, 1e-5), MATRIX, ROW, ROW),
+    "transpose_4096": over(lambda x: mx.contiguous(x.T), MATRIX),
+    "sort_1m": over(mx.sort, (1 << 20,)),
     "sdpa_decode": sdpa(1),
     "sdpa_prefill": sdpa(1024),
+    "q4_matvec_4096": quantized(1),
+    "q4_matvec_4096_bf16": quantized(1, mx.bfloat16),
+    "q4_matmul_4096": quantized(256),
+    "q4_matmul_4096_bf16": quantized(256, mx.bfloat16),
+    "conv2d_56": over(lambda x, w: mx.conv2d(x, w, padding=1), (8, 56, 56, 64), (64, 3, 3, 64)),
+    "fft_4096": fft,
     "small_adds_1000": small_adds,
     "train_step": train_step,
 }
 
 if __name__ == "__main__":
-    peer.main(SETUPS, f"Time MLX {mx.__version__} on {peer.THREADS} threads.")
+    peer.main(SETUPS, "MLX", mx.__version__)

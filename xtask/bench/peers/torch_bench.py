@@ -13,24 +13,24 @@ from torch import nn
 
 torch.set_num_threads(peer.THREADS)
 torch.manual_seed(0)
-SIZE = 1 << 24
+VECTOR, MATRIX, ROW = (1 << 24,), (4096, 4096), (4096,)
 
 
-def matmul(n):
+def matmul(n, dtype=torch.float32):
     """Square product."""
 
     def setup():
-        a, b = torch.randn(n, n), torch.randn(n, n)
+        a, b = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)
         return lambda: a @ b
 
     return setup
 
 
-def pointwise(function, inputs=1):
-    """A function of `inputs` large vectors."""
+def over(function, *shapes):
+    """A function of arrays of these shapes."""
 
     def setup():
-        values = [torch.randn(SIZE) for _ in range(inputs)]
+        values = [torch.randn(shape) for shape in shapes]
         return lambda: function(*values)
 
     return setup
@@ -39,16 +39,6 @@ def pointwise(function, inputs=1):
 def gelu(x):
     """The tanh approximation, op by op."""
     return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def softmax():
-    x = torch.randn(4096, 4096)
-    return lambda: torch.softmax(x, -1)
-
-
-def rms_norm():
-    x, weight = torch.randn(4096, 4096), torch.randn(4096)
-    return lambda: F.rms_norm(x, (4096,), weight, 1e-5)
 
 
 def sdpa(queries):
@@ -60,6 +50,17 @@ def sdpa(queries):
         return lambda: F.scaled_dot_product_attention(q, k, v, is_causal=queries > 1, enable_gqa=True)
 
     return setup
+
+
+def conv2d():
+    x = torch.randn(8, 64, 56, 56).to(memory_format=torch.channels_last)
+    w = torch.randn(64, 64, 3, 3).to(memory_format=torch.channels_last)
+    return lambda: F.conv2d(x, w, padding=1)
+
+
+def fft():
+    x = torch.randn(256, 4096, dtype=torch.complex64)
+    return lambda: torch.fft.fft(x)
 
 
 def small_adds():
@@ -159,19 +160,28 @@ SETUPS = {
     "matmul_512": matmul(512),
     "matmul_1024": matmul(1024),
     "matmul_2048": matmul(2048),
-    "add_16m": pointwise(torch.add, 2),
-    "exp_16m": pointwise(torch.exp),
-    "gelu_16m": pointwise(gelu),
-    "gelu_fused_16m": pointwise(lambda x: F.gelu(x, approximate="tanh")),
-    "squared_error_16m": pointwise(F.mse_loss, 2),
-    "sum_16m": pointwise(torch.sum),
-    "softmax_4096": softmax,
-    "rms_norm_4096": rms_norm,
+    "matmul_1024_bf16": matmul(1024, torch.bfloat16),
+    "matmul_2048_bf16": matmul(2048, torch.bfloat16),
+    "matmul_1024_f16": matmul(1024, torch.float16),
+    "add_16m": over(torch.add, VECTOR, VECTOR),
+    "exp_16m": over(torch.exp, VECTOR),
+    "gelu_16m": over(gelu, VECTOR),
+    "gelu_fused_16m": over(lambda x: F.gelu(x, approximate="tanh"), VECTOR),
+    "squared_error_16m": over(F.mse_loss, VECTOR, VECTOR),
+    "sum_16m": over(torch.sum, VECTOR),
+    "sum_axis0_4096": over(lambda x: torch.sum(x, 0), MATRIX),
+    "softmax_4096": over(lambda x: torch.softmax(x, -1), MATRIX),
+    "rms_norm_4096": over(lambda x, weight: F.rms_norm(x, ROW, weight, 1e-5), MATRIX, ROW),
+    "layer_norm_4096": over(lambda x, weight, bias: F.layer_norm(x, ROW, weight, bias, 1e-5), MATRIX, ROW, ROW),
+    "transpose_4096": over(lambda x: x.T.contiguous(), MATRIX),
+    "sort_1m": over(torch.sort, (1 << 20,)),
     "sdpa_decode": sdpa(1),
     "sdpa_prefill": sdpa(1024),
+    "conv2d_56": conv2d,
+    "fft_4096": fft,
     "small_adds_1000": small_adds,
 }
 SETUPS = {name: without_gradients(setup) for name, setup in SETUPS.items()} | {"train_step": train_step}
 
 if __name__ == "__main__":
-    peer.main(SETUPS, f"Time PyTorch {torch.__version__} on {peer.THREADS} threads.")
+    peer.main(SETUPS, "PyTorch", torch.__version__)

@@ -1,4 +1,4 @@
-//! Owns the peers' processes: their Python environments and the line protocol spoken with them.
+//! Owns the processes that time benchmarks when asked, and the line protocol spoken with them.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -6,91 +6,120 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use crate::Peer;
+use clap::ValueEnum;
+use serde::Deserialize;
 
-/// A running peer that times one benchmark at a time.
+use crate::setup;
+
+/// A library to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    /// PyTorch on the CPU, eager.
+    Torch,
+    /// MLX on the CPU.
+    Mlx,
+    /// llama.cpp: only products with 4-bit matrices, by calling its library ggml directly. Its
+    /// format is Q4_0, and it rounds the rows to 8 bits.
+    Llamacpp,
+}
+
+impl Peer {
+    /// The peer's name in options, results and files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Peer::Torch => "torch",
+            Peer::Mlx => "mlx",
+            Peer::Llamacpp => "llamacpp",
+        }
+    }
+
+    /// The program that times it.
+    pub(crate) fn script(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("peers")
+            .join(format!("{}_bench.py", self.name()))
+    }
+}
+
+/// What a process says when it starts.
+#[derive(Deserialize)]
+struct Greeting {
+    version: String,
+    benchmarks: Vec<String>,
+}
+
+/// A running process that times one benchmark at a time.
 pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
-/// The peer's Python: one given on the command line, or an environment made for it.
-fn python(peer: Peer, given: &[String]) -> Result<PathBuf, String> {
-    let prefix = format!("{}=", peer.name());
-    if let Some(path) = given.iter().find_map(|entry| entry.strip_prefix(&prefix)) {
-        return Ok(path.into());
-    }
-    let home = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../target/bench")
-        .join(peer.name());
-    let python = home.join("bin/python");
-    let ready = home.join("ready");
-    if ready.exists() {
-        return Ok(python);
-    }
-    eprintln!("setting up {} in {}", peer.name(), home.display());
-    step(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    let requirements = folder().join(format!("requirements-{}.txt", peer.name()));
-    step(
-        Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "-r"])
-            .arg(requirements),
-    )?;
-    std::fs::write(&ready, "").map_err(|error| format!("{}: {error}", ready.display()))?;
-    Ok(python)
-}
-
-fn step(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?} ended with {status}")),
-        Err(error) => Err(format!("{command:?} did not start: {error}")),
-    }
+    /// The version of its library.
+    pub(crate) version: String,
+    benchmarks: Vec<String>,
 }
 
 impl Process {
-    /// Starts a peer in interactive mode.
-    pub(crate) fn start(peer: Peer, given: &[String]) -> Result<Process, String> {
-        let script = folder().join(format!("{}_bench.py", peer.name()));
-        let mut child = Command::new(python(peer, given)?)
-            .arg(script)
+    /// Starts a peer.
+    pub(crate) fn peer(peer: Peer, given: &[String]) -> Result<Process, String> {
+        let mut command = Command::new(setup::python(peer, given)?);
+        command
+            .arg(peer.script())
             .arg("--interactive")
+            .env("BENCH_THREADS", olivine_cpu::num_threads().to_string());
+        Process::start(&mut command).map_err(|error| format!("{}: {error}", peer.name()))
+    }
+
+    /// Starts a process that speaks the protocol, and waits for its greeting.
+    pub(crate) fn start(command: &mut Command) -> Result<Process, String> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{} did not start: {error}", peer.name()))?;
+            .map_err(|error| format!("{command:?} did not start: {error}"))?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let (Some(input), Some(output)) = (input, output) else {
-            return Err(format!("{} has no pipes", peer.name()));
+            return Err(format!("{command:?} has no pipes"));
         };
-        Ok(Process {
+        let mut process = Process {
             child,
             input,
             output: BufReader::new(output),
-        })
+            version: String::new(),
+            benchmarks: Vec::new(),
+        };
+        let line = process.line()?;
+        let greeting: Greeting =
+            serde_json::from_str(&line).map_err(|error| format!("it said {line:?}: {error}"))?;
+        process.version = greeting.version;
+        process.benchmarks = greeting.benchmarks;
+        Ok(process)
     }
 
-    /// Milliseconds of one run of a benchmark.
-    pub(crate) fn run(&mut self, name: &str) -> Result<f64, String> {
-        let fail = |why: String| format!("{name}: the peer {why}");
-        writeln!(self.input, "{name}").map_err(|error| fail(format!("is gone: {error}")))?;
-        self.input
-            .flush()
-            .map_err(|error| fail(format!("is gone: {error}")))?;
+    fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
-        self.output
-            .read_line(&mut line)
-            .map_err(|error| fail(format!("is gone: {error}")))?;
+        match self.output.read_line(&mut line) {
+            Ok(0) => Err("its process has ended; its last words are above".to_owned()),
+            Ok(_) => Ok(line),
+            Err(error) => Err(format!("its process is gone: {error}")),
+        }
+    }
+
+    /// True if the library has a benchmark.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.benchmarks.iter().any(|own| own == name)
+    }
+
+    /// Milliseconds of one call of a benchmark.
+    pub(crate) fn run(&mut self, name: &str) -> Result<f64, String> {
+        writeln!(self.input, "{name}")
+            .and_then(|()| self.input.flush())
+            .map_err(|error| format!("its process is gone: {error}"))?;
+        let line = self.line()?;
         let reply: serde_json::Value =
-            serde_json::from_str(&line).map_err(|error| fail(format!("said {line:?}: {error}")))?;
+            serde_json::from_str(&line).map_err(|error| format!("it said {line:?}: {error}"))?;
         reply["ms"]
             .as_f64()
-            .ok_or_else(|| fail(format!("said {}", reply["error"])))
+            .ok_or_else(|| format!("it said {}", reply["error"]))
     }
 }
 
