@@ -306,6 +306,9 @@ impl Pool {
     /// New memory from the system, if necessary in place of what is cached.
     #[cold]
     fn fresh(&self, size: usize) -> Option<NonNull<u8>> {
+        if system::never_fits(size) {
+            return None;
+        }
         system::allocate(size).or_else(|| {
             self.clear_cache();
             system::allocate(size)

@@ -289,7 +289,7 @@ impl Lanes for Portable {
 mod x86 {
     use std::{
         arch::x86_64::{
-            __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_blendv_ps,
+            __m256, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128, _mm256_blendv_ps,
             _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
             _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_permutevar8x32_ps,
             _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32,
@@ -507,7 +507,7 @@ mod x86 {
         #[inline(always)]
         fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             // SAFETY: see the trait; all three types are 512 bits of anything.
-            unsafe { _mm512_dpbf16_ps(c, transmute(a), transmute(b)) }
+            unsafe { _mm512_dpbf16_ps(c, transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b)) }
         }
     });
 }

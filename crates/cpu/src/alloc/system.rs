@@ -105,3 +105,32 @@ pub(crate) fn total_memory() -> Option<usize> {
     }
     None
 }
+
+/// True if the machine cannot hold a block of `size` bytes. Systems that promise memory freely would
+/// grant it, and end the process when it is used.
+pub(super) fn never_fits(size: usize) -> bool {
+    /// Smaller blocks are not worth asking for.
+    const LARGE: usize = 1 << 30;
+    size >= LARGE && total_memory().is_some_and(|total| size > total.saturating_add(swap()))
+}
+
+/// The room in bytes for memory that is put aside.
+fn swap() -> usize {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        // SAFETY: all fields are numbers, for which zeros are values; the system fills them in.
+        let info = unsafe {
+            let mut info: libc::sysinfo = std::mem::zeroed();
+            if libc::sysinfo(&raw mut info) != 0 {
+                return 0;
+            }
+            info
+        };
+        (info.totalswap as usize).saturating_mul(info.mem_unit as usize)
+    }
+    // Elsewhere systems make room as they need it.
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    {
+        usize::MAX
+    }
+}

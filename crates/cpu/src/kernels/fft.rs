@@ -16,7 +16,7 @@ use super::{
     movement::{Source, Target},
 };
 use crate::{
-    isa::per_isa,
+    isa::{Isa, per_isa},
     pool::parallel_for,
     tensor::{Output, View},
 };
@@ -136,7 +136,7 @@ impl Parts for Complex64 {
 }
 
 #[inline(always)]
-fn are_finite_body<S>(numbers: &[f32]) -> bool {
+fn are_finite_body<S: Isa>(numbers: &[f32]) -> bool {
     const INFINITY: u32 = f32::INFINITY.to_bits();
     let strange = |x: &f32| u32::from(x.to_bits() & INFINITY == INFINITY);
     numbers.iter().fold(0, |any, x| any | strange(x)) == 0
@@ -300,7 +300,9 @@ fn transform_line<P: Plan>(
     if !known {
         parts.fill(f32::NAN);
     } else if scale != 1.0 {
-        parts.iter_mut().for_each(|x| *x *= scale);
+        for x in parts {
+            *x *= scale;
+        }
     }
 }
 
@@ -356,9 +358,9 @@ mod tests {
         for shape in [[3, 16, 5], [1, 7, 64], [40, 3, 9], [2, 13, 8], [5, 1, 1]] {
             let x = random(&mut numbers, &shape)?;
             let turned = random(&mut numbers, &[shape[2], shape[0], shape[1]])?;
-            for axis in 0..3 {
+            for (axis, size) in shape.into_iter().enumerate() {
                 for x in [&x, &turned.transpose([1, 2, 0])?] {
-                    let n = shape[axis] as f64;
+                    let n = size as f64;
                     let y = fft(x, None, axis as i64, Norm::Backward)?;
                     assert_near(&y, &naive(x, axis, -1.0)?, 1.0)?;
                     let y = ifft(x, None, axis as i64, Norm::Backward)?;

@@ -167,6 +167,10 @@ fn copy_sized<S: Squares, T: Copy, const SIZE: usize, const N: usize>(
     tiles: &Tiles,
     range: Range<usize>,
 ) {
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "every thread's stack has room for one tile"
+    )]
     let mut block = Block([const { MaybeUninit::uninit() }; BLOCK]);
     let block: *mut u8 = block.0.as_mut_ptr().cast();
     let (step, jump) = (tiles.rows.1, tiles.inner.1);

@@ -166,9 +166,9 @@ impl Side for Paired {
             for i in 0..count {
                 // SAFETY: the caller promises the lines, which are neighbours.
                 unsafe {
-                    to.add(i)
-                        .write(pair(from.add(i).read(), next.add(i).read()))
-                };
+                    let word = pair(from.add(i).read(), next.add(i).read());
+                    to.add(i).write(word);
+                }
             }
         } else {
             for i in 0..count {

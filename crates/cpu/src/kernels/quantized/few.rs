@@ -10,6 +10,9 @@ use crate::{isa::per_isa, simd::Lanes};
 /// The most numbers of a vector register.
 const WIDEST: usize = 16;
 
+/// Words of nothing.
+const NOTHING: [u32; WIDEST] = [0; WIDEST];
+
 /// Vectors in the order in which codes are taken from words: of each block of words, first the
 /// numbers that meet the first codes, then those that meet the second ones.
 pub(super) struct Vectors {
@@ -120,13 +123,41 @@ pub(super) fn dots<C: Codes>(
     }
     for (row, products) in rows.iter().zip(&mut products) {
         for (i, product) in products.iter_mut().enumerate().take(count) {
-            let sums = vectors.sums(first + i);
-            for ((bias, scale), sum) in row.biases.iter().zip(row.scales).zip(sums) {
-                *product += (bias + C::CENTRE * scale) * sum;
+            if C::BIASED {
+                *product += offset(row.biases, row.scales, vectors.sums(first + i), C::CENTRE);
             }
         }
     }
     products
+}
+
+per_isa! {
+    /// `Σ (b + s c) x` over groups.
+    fn offset(biases: &[f32], scales: &[f32], sums: &[f32], centre: f32) -> f32 = offset_body;
+}
+
+#[inline(always)]
+fn offset_body<S: Lanes>(biases: &[f32], scales: &[f32], sums: &[f32], centre: f32) -> f32 {
+    let len = sums.len();
+    let (biases, scales) = (&biases[..len], &scales[..len]);
+    let (mut parts, mut at) = (S::splat(0.0), 0);
+    while at + S::N <= len {
+        // SAFETY: the slices are equally long, and `at + N` is at most their length.
+        unsafe {
+            let (bias, scale) = (
+                S::load(biases.as_ptr().add(at)),
+                S::load(scales.as_ptr().add(at)),
+            );
+            let whole = S::mul_add(scale, S::splat(centre), bias);
+            parts = S::mul_add(whole, S::load(sums.as_ptr().add(at)), parts);
+        }
+        at += S::N;
+    }
+    let mut offset = S::sum(parts);
+    for i in at..len {
+        offset += (biases[i] + scales[i] * centre) * sums[i];
+    }
+    offset
 }
 
 per_isa! {
@@ -204,25 +235,27 @@ fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
         // SAFETY: rows have `words` words and scales with room to spare, and vectors are filled up
         // to whole registers.
         unsafe {
-            let blocks: [S::W; R] = std::array::from_fn(|row| {
-                let codes = rows[row].codes;
-                let block = if word + S::N <= words {
-                    S::load_words(codes.as_ptr().add(word))
+            // Loops, and not closures, which would be functions without these instructions.
+            let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
+            for (block, row) in blocks.iter_mut().zip(&rows) {
+                if word + S::N <= words {
+                    *block = S::load_words(row.codes.as_ptr().add(word));
                 } else {
-                    let mut last = [0; WIDEST];
-                    last[..words - word].copy_from_slice(&codes[word..words]);
-                    S::load_words(last.as_ptr())
-                };
-                if looks_up::<S, C>() {
-                    block
-                } else {
-                    S::flip(block, first_bits)
+                    let mut last = NOTHING;
+                    last[..words - word].copy_from_slice(&row.codes[word..words]);
+                    *block = S::load_words(last.as_ptr());
                 }
-            });
+                if !looks_up::<S, C>() {
+                    *block = S::flip(*block, first_bits);
+                }
+            }
             let mut sums = [[S::splat(0.0); M]; R];
             for code in 0..per_word {
                 let at = word * per_word + code * S::N;
-                let x: [S::F; M] = std::array::from_fn(|i| S::load(x[i].add(at)));
+                let mut numbers_of = [S::splat(0.0); M];
+                for (numbers, x) in numbers_of.iter_mut().zip(&x) {
+                    *numbers = S::load(x.add(at));
+                }
                 let shift = (code * C::BITS) as u32;
                 for (block, sums) in blocks.iter().zip(&mut sums) {
                     let numbers = if looks_up::<S, C>() {
@@ -230,7 +263,7 @@ fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
                     } else {
                         S::field(*block, shift, C::BITS as u32)
                     };
-                    for (sum, &x) in sums.iter_mut().zip(&x) {
+                    for (sum, &x) in sums.iter_mut().zip(&numbers_of) {
                         *sum = S::mul_add(numbers, x, *sum);
                     }
                 }
@@ -244,5 +277,11 @@ fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
         }
         word += S::N;
     }
-    totals.map(|totals| totals.map(S::sum))
+    let mut products = [[0.0; M]; R];
+    for (products, totals) in products.iter_mut().zip(totals) {
+        for (product, total) in products.iter_mut().zip(totals) {
+            *product = S::sum(total);
+        }
+    }
+    products
 }

@@ -28,9 +28,12 @@ const LONG: usize = 1 << 16;
 /// Parts of a long line have at least this many elements.
 const PART: usize = 1 << 14;
 
-/// Lines at least this long are sorted by the bytes of keys if those have one byte, and so on:
-/// counting takes its time for each byte, however short the line.
-const BY_BYTES: usize = 128;
+/// Lines are sorted by the bytes of keys if they have at least this many elements for each byte:
+/// counting takes its time, however short the line.
+const SORTED_BY_BYTES: usize = 64;
+
+/// The same where positions are sorted, for which comparisons are faster.
+const PLACED_BY_BYTES: usize = 4096;
 
 /// Roughly what sorting a line of `count` elements costs, for each element.
 fn cost(count: usize) -> usize {
@@ -42,15 +45,16 @@ fn is_long(lines: usize, count: usize) -> bool {
     count >= LONG && num_threads() > 1 && lines < num_threads()
 }
 
-/// How lines of `count` elements are sorted by bytes of keys, if they are, on one or all threads.
-fn parts<T: Ordered>(count: usize, long: bool) -> Option<Parts> {
+/// What lines of `count` elements are sorted with if bytes of keys are better than comparisons:
+/// on one thread, for at least `least` elements for each byte.
+fn parts<T: Ordered>(count: usize, least: usize, long: bool) -> Option<Parts> {
     let bytes = T::Key::BYTES;
-    let parts = if long {
-        (2 * num_threads()).min(count / PART)
-    } else {
-        1
-    };
-    (count >= BY_BYTES * bytes).then(|| Parts::new(count, bytes, parts))
+    if long {
+        let parts = (2 * num_threads()).min(count / PART);
+        return Some(Parts::new(count, bytes, parts));
+    }
+    // Eight passes take longer than comparing.
+    (bytes < 8 && count >= least * bytes).then(|| Parts::new(count, bytes, 1))
 }
 
 /// Runs [`Sort`](olivine_core::ops::sort::Sort).
@@ -96,12 +100,12 @@ fn sort<T: Ordered>(call: &mut Call) -> Result<()> {
         let room = call.scratch(count * size_of::<T>())?;
         work(
             0..lines,
-            parts::<T>(count, true),
+            parts::<T>(count, SORTED_BY_BYTES, true),
             room.host().as_ptr().cast(),
         );
     } else {
         parallel_for(lines, count * cost(count), |range| {
-            let parts = parts::<T>(count, false);
+            let parts = parts::<T>(count, SORTED_BY_BYTES, false);
             let mut room = Vec::with_capacity(if parts.is_some() { count } else { 0 });
             work(range, parts, room.as_mut_ptr());
         });
@@ -169,12 +173,12 @@ fn arg_sort<T: Ordered>(pivot: Option<usize>, call: &mut Call) -> Result<()> {
         let room = call.scratch(2 * count * size_of::<Item<T>>())?;
         work(
             0..lines,
-            parts::<T>(count, true),
+            parts::<T>(count, PLACED_BY_BYTES, true),
             room.host().as_ptr().cast(),
         );
     } else {
         parallel_for(lines, count * cost(count), |range| {
-            let parts = parts::<T>(count, false).filter(|_| pivot.is_none());
+            let parts = parts::<T>(count, PLACED_BY_BYTES, false).filter(|_| pivot.is_none());
             let rooms = if parts.is_some() { 2 } else { 1 };
             let mut room = Vec::with_capacity(rooms * count);
             work(range, parts, room.as_mut_ptr());

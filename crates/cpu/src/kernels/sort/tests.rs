@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use olivine_core::{Array, Complex64, Dtype, Element, Error, Result, bf16, dispatch, f16, grad};
 
-use super::{BY_BYTES, LONG};
+use super::{LONG, PLACED_BY_BYTES, SORTED_BY_BYTES};
 use crate::kernels::test_inputs::Random;
 
 #[test]
@@ -210,7 +210,7 @@ fn lines<T: Plain>(random: &mut Random, count: usize) -> Vec<Vec<T>> {
         .collect();
     let low: Vec<T> = (0..count).map(|_| T::from_random(word() % 200)).collect();
     let high: Vec<T> = (0..count)
-        .map(|_| T::from_random(word() << 56 >> word() % 60))
+        .map(|_| T::from_random(word() << 56 >> (word() % 60)))
         .collect();
     let mut sorted = any.clone();
     sorted.sort_by(T::order);
@@ -273,8 +273,9 @@ fn lines_of_every_dtype_and_length_are_sorted_as_by_comparisons() -> Result<()> 
         for count in [1, 2, 3, 20, 21, 100, 1000, 3001] {
             dispatch!(all, dtype, T => check::<T>(&mut random, count))?;
         }
-        for bytes in [1, 2, 4, 8] {
-            for count in [BY_BYTES * bytes - 1, BY_BYTES * bytes, BY_BYTES * bytes + 1] {
+        for least in [SORTED_BY_BYTES, PLACED_BY_BYTES] {
+            let bytes = dtype.size();
+            for count in [least * bytes - 1, least * bytes, least * bytes + 1] {
                 dispatch!(all, dtype, T => check::<T>(&mut random, count))?;
             }
         }
