@@ -61,6 +61,9 @@ struct Cli {
     /// Measure nothing: print, draw and write what an earlier run left in its JSON.
     #[arg(long)]
     again: bool,
+    /// Keep what the JSON has of other benchmarks, if the machine and the libraries are the same.
+    #[arg(long, conflicts_with = "again")]
+    add: bool,
     /// Print the names of the benchmarks and stop.
     #[arg(long)]
     list: bool,
@@ -137,11 +140,14 @@ fn compare(cli: &Cli, jobs: &[&Job], json: &Path) -> Result<Results, String> {
         versions,
         rows: Vec::new(),
     };
+    if cli.add {
+        results.add(report::read(json)?)?;
+    }
     for job in jobs {
         eprint!("{} ", job.name);
         let row = time(job, cli.runs, &mut peers, &results.machine)
             .map_err(|error| format!("{}: {error}", job.name))?;
-        results.rows.push(row);
+        results.put(row);
         eprintln!();
         report::write(&results, json)?;
     }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    jobs::{Job, Rate},
+    jobs::{self, Job, Rate},
     machine::Machine,
     peer::Peer,
     table::Table,
@@ -116,6 +116,36 @@ impl Row {
 }
 
 impl Results {
+    /// Takes over what an earlier run found, with the limits that its speeds were compared with.
+    pub(crate) fn add(&mut self, earlier: Results) -> Result<(), String> {
+        let place = |machine: &Machine| (machine.cpu.clone(), machine.isa.clone(), machine.threads);
+        if place(&earlier.machine) != place(&self.machine) {
+            return Err("the earlier run was on another machine: leave out --add".to_owned());
+        }
+        for (library, version) in &earlier.versions {
+            let now = self
+                .versions
+                .entry(library.clone())
+                .or_insert_with(|| version.clone());
+            if now != version {
+                return Err(format!(
+                    "the earlier run was with {library} {version}, this is {now}: leave out --add"
+                ));
+            }
+        }
+        self.machine = earlier.machine;
+        self.rows = earlier.rows;
+        Ok(())
+    }
+
+    /// Puts a row in its place among the others, or in that of an earlier one of its name.
+    pub(crate) fn put(&mut self, row: Row) {
+        self.rows.retain(|other| other.name != row.name);
+        self.rows.push(row);
+        self.rows
+            .sort_by_key(|row| jobs::ALL.iter().position(|job| job.name == row.name));
+    }
+
     /// The peers in the order of the tables.
     pub(crate) fn peers(&self) -> Vec<&str> {
         Peer::value_variants()
@@ -292,6 +322,39 @@ pub(crate) mod tests {
         let rows = results().conditions().rows;
         assert_eq!(rows[0], ["processor", "Some | processor, 4 cores"]);
         assert_eq!(rows[4][1], "Olivine 0.1.0, PyTorch 2.13.0, MLX 0.32.4");
+    }
+
+    #[test]
+    fn rows_are_added_to_those_of_the_same_machine_and_libraries_only() {
+        let mut now = results();
+        now.rows.truncate(1);
+        now.add(results()).unwrap();
+        assert_eq!(now, results());
+        let row = |name: &str| Row {
+            name: name.to_owned(),
+            ..results().rows.swap_remove(0)
+        };
+        for name in ["train_step", "matmul_512", "first"] {
+            now.put(row(name));
+        }
+        let names: Vec<_> = now.rows.iter().map(|row| &row.name[..]).collect();
+        assert_eq!(names, ["second", "first", "matmul_512", "train_step"]);
+
+        let mut other = results();
+        "0.2.0".clone_into(other.versions.get_mut("olivine").unwrap());
+        assert!(
+            other
+                .add(results())
+                .unwrap_err()
+                .contains("olivine 0.1.0, this is 0.2.0")
+        );
+        other.machine.threads = 2;
+        assert!(
+            other
+                .add(results())
+                .unwrap_err()
+                .contains("another machine")
+        );
     }
 
     #[test]
