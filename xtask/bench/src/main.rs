@@ -32,6 +32,10 @@ use scaling::Scaling;
 /// its time divided by Olivine's. Close other programs first.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 struct Cli {
     /// Only benchmarks (or kernels, with --scaling) whose name contains this.
     #[arg(default_value = "", hide_default_value = true)]
