@@ -151,7 +151,7 @@ fn rustup_nightly(arguments: &[&str]) -> Command {
 }
 
 fn each_isa(arguments: &[String]) -> Outcome {
-    for level in ["portable", "v3", "v4"] {
+    for level in ["portable", "v3", "v4", "bf16"] {
         let mut test = cargo(&["test", "--lib", "--tests"]);
         run(test.args(PORTED).args(arguments).env("OLIVINE_ISA", level))?;
     }

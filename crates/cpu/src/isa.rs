@@ -151,7 +151,7 @@ impl Isa for V4Bf16 {
 /// ```
 ///
 /// `[v3]` before the name leaves out the 512-bit version, which saves compile time where it gains
-/// nothing.
+/// nothing; `[bf16]` adds one for [`Level::Bf16`].
 macro_rules! per_isa {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?
         ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident;) => {
@@ -177,6 +177,29 @@ macro_rules! per_isa {
                 }
             }
             $body::<$crate::isa::Portable $($(, $g)+)?>($($arg),*)
+        }
+    };
+    ([bf16] $(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?
+        ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident;) => {
+        $(#[$meta])*
+        $vis fn $name $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+            $crate::isa::per_isa! {
+                fn others $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? = $body;
+            }
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(
+                    enable = "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
+                )]
+                fn bf16 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::V4Bf16 $($(, $g)+)?>($($arg),*)
+                }
+                if $crate::isa::level() == $crate::isa::Level::Bf16 {
+                    // SAFETY: the level was detected, so the processor has these instructions.
+                    return unsafe { bf16 $(::<$($g),+>)? ($($arg),*) };
+                }
+            }
+            others $(::<$($g),+>)? ($($arg),*)
         }
     };
     ([v3] $(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?

@@ -42,6 +42,21 @@ pub(crate) trait Lanes: Isa {
             Self::load(sums.as_ptr())
         }
     }
+    /// Pairs of `bf16`: the elements of `low` and of `high`, rounded.
+    #[inline(always)]
+    fn pair(low: Self::F, high: Self::F) -> Self::F {
+        let mut halves = [[0.0f32; 16]; 2];
+        // SAFETY: no vector has more than 16 elements.
+        unsafe {
+            Self::store(low, halves[0].as_mut_ptr());
+            Self::store(high, halves[1].as_mut_ptr());
+            for i in 0..Self::N {
+                let [low, high] = halves.map(|half| u32::from(bf16::narrow(half[i]).to_bits()));
+                halves[0][i] = f32::from_bits(low | high << 16);
+            }
+            Self::load(halves[0].as_ptr())
+        }
+    }
     /// The sum of the elements.
     fn sum(a: Self::F) -> f32;
     /// # Safety
@@ -289,16 +304,17 @@ impl Lanes for Portable {
 mod x86 {
     use std::{
         arch::x86_64::{
-            __m256, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128, _mm256_blendv_ps,
-            _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
-            _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_permutevar8x32_ps,
-            _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32,
-            _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32, _mm256_storeu_ps,
-            _mm256_xor_si256, _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
-            _mm512_cvtph_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-            _mm512_loadu_si512, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
-            _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32,
-            _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128,
+            _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
+            _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+            _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
+            _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32,
+            _mm256_storeu_ps, _mm256_xor_si256, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
+            _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps, _mm512_dpbf16_ps,
+            _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_or_si512,
+            _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
+            _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srav_epi32,
+            _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
         },
         mem::transmute,
     };
@@ -508,6 +524,16 @@ mod x86 {
         fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             // SAFETY: see the trait; all three types are 512 bits of anything.
             unsafe { _mm512_dpbf16_ps(c, transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b)) }
+        }
+        #[inline(always)]
+        fn pair(low: Self::F, high: Self::F) -> Self::F {
+            // SAFETY: see the trait; `bf16` registers are as many bits as those of whole numbers.
+            unsafe {
+                let low = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(low));
+                let high = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(high));
+                let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
+                _mm512_castsi512_ps(_mm512_or_si512(_mm512_cvtepu16_epi32(low), high))
+            }
         }
     });
 }

@@ -68,8 +68,23 @@ struct Machine {
     cost: usize,
 }
 
-/// Room for a block of any dtype.
-type Register = [u64; BLOCK];
+/// Room for a block of any dtype, and some more: if registers began a power of two apart, all would
+/// compete for the same places of the cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Register([u64; BLOCK + 40]);
+
+impl Register {
+    const EMPTY: Self = Register([0; BLOCK + 40]);
+
+    fn as_ptr(&self) -> *const u8 {
+        self.0.as_ptr().cast()
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+}
 
 fn half(dtype: Dtype) -> Option<Dtype> {
     matches!(dtype, Dtype::Float16 | Dtype::BFloat16).then_some(dtype)
@@ -293,7 +308,7 @@ impl Machine {
 
     /// Registers for blocks of up to `count` elements, with the inputs of one element in theirs.
     fn registers(&self, count: usize) -> Vec<Register> {
-        let mut registers = vec![[0u64; BLOCK]; self.registers];
+        let mut registers = vec![Register::EMPTY; self.registers];
         for load in &self.loads {
             let Source::One(ptr) = &self.sources[load.input] else {
                 continue;
@@ -307,7 +322,7 @@ impl Machine {
                 one = (&raw const wide).cast();
                 size = 4;
             }
-            let target = registers[load.register].as_mut_ptr().cast();
+            let target = registers[load.register].as_mut_ptr();
             // SAFETY: the register has room for a block of any size.
             unsafe { fill(one, target, size, count.min(BLOCK)) };
         }
@@ -316,16 +331,16 @@ impl Machine {
 
     /// Runs all steps for `len` elements from `position` on.
     fn block(&self, registers: &mut [Register], position: usize, len: usize) {
-        let mut narrow: Register = [0; BLOCK];
+        let mut narrow = Register::EMPTY;
         for load in &self.loads {
             let size = self.sizes[load.input];
-            let target: *mut u8 = registers[load.register].as_mut_ptr().cast();
+            let target = registers[load.register].as_mut_ptr();
             let mut from = match &self.sources[load.input] {
                 Source::One(_) => continue,
                 Source::Same(ptr) => ptr.wrapping_add(position * size),
                 Source::Strided(ptr, loops) => {
                     let block = if load.widen.is_some() {
-                        narrow.as_mut_ptr().cast()
+                        narrow.as_mut_ptr()
                     } else {
                         target
                     };
@@ -345,7 +360,7 @@ impl Machine {
             let mut inputs = [std::ptr::null(); 3];
             for (input, place) in inputs.iter_mut().zip(&instruction.inputs) {
                 *input = match *place {
-                    Place::Register(register) => registers[register].as_ptr().cast(),
+                    Place::Register(register) => registers[register].as_ptr(),
                     Place::Input(i) => match &self.sources[i] {
                         Source::Same(ptr) => ptr.wrapping_add(position * self.sizes[i]),
                         Source::One(_) | Source::Strided(..) => {
@@ -354,11 +369,11 @@ impl Machine {
                     },
                 };
             }
-            let output: *mut u8 = registers[instruction.register].as_mut_ptr().cast();
+            let output = registers[instruction.register].as_mut_ptr();
             // SAFETY: every input has `len` elements and the register room for them; it is no input's.
             unsafe { (instruction.body)(inputs, output, len) };
             if let Some(dtype) = instruction.round {
-                let block: *mut u8 = narrow.as_mut_ptr().cast();
+                let block = narrow.as_mut_ptr();
                 // SAFETY: `len` floats become as many halves, and floats again.
                 unsafe {
                     halves::narrow(dtype, output.cast(), block.cast(), len);
@@ -433,7 +448,7 @@ impl Machine {
             while filled < RUN && done < range.end {
                 let len = (range.end - done).min(BLOCK);
                 self.block(registers, done, len);
-                let from: *const u8 = registers[register].as_ptr().cast();
+                let from = registers[register].as_ptr();
                 let to = run.as_mut_ptr().cast::<u8>().wrapping_add(filled * size);
                 // SAFETY: a block of results moves to its place in the run, which has room for it.
                 unsafe {
@@ -454,7 +469,7 @@ impl Machine {
 
 impl Store {
     fn run(&self, registers: &[Register], position: usize, len: usize) {
-        let from: *const u8 = registers[self.register].as_ptr().cast();
+        let from = registers[self.register].as_ptr();
         let to = self.output.get().wrapping_add(position * self.size);
         // SAFETY: the output has `len` elements from `position` on, which are this thread's alone.
         unsafe {

@@ -353,23 +353,10 @@ per_isa! {
     fn multiply_block<W: Words>(block: Block) = multiply_block_body;
 }
 
-/// Multiplies a block of pairs, with instructions for them where there are some.
-fn multiply_pairs<W: Words>(block: Block) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use crate::isa::{Level, V4Bf16, level};
-        #[target_feature(
-            enable = "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
-        )]
-        fn bf16<W: Words>(block: Block) {
-            multiply_block_body::<V4Bf16, W>(block);
-        }
-        if level() == Level::Bf16 {
-            // SAFETY: the level was detected, so the processor has these instructions.
-            return unsafe { bf16::<W>(block) };
-        }
-    }
-    multiply_block::<W>(block);
+per_isa! {
+    [bf16]
+    /// Multiplies a block of pairs, with instructions for them where there are some.
+    fn multiply_pairs<W: Words>(block: Block) = multiply_block_body;
 }
 
 #[inline(always)]

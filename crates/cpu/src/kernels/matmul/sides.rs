@@ -76,6 +76,22 @@ pub(in crate::kernels) trait Side: Sync {
     /// The line and the terms must exist, and `room` be ours and long enough for the words.
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32;
 
+    /// Packs the panel of some lines, whose neighbours come to lie `step` words apart, up to the end
+    /// of the step; or does nothing and returns false.
+    ///
+    /// # Safety
+    /// The lines and the terms must exist, and `room` and `to` have room for the words of `step`
+    /// lines.
+    unsafe fn panel(
+        &self,
+        _lines: Range<usize>,
+        _terms: Range<usize>,
+        _step: usize,
+        (_room, _to): (*mut f32, *mut f32),
+    ) -> bool {
+        false
+    }
+
     /// Writes the word at `term` of each of `count` lines from `first` on.
     ///
     /// # Safety
@@ -207,6 +223,11 @@ pub(in crate::kernels) unsafe fn pack<A: Side>(
         let count = height.min(lines.len() - first);
         let step = if fill { height } else { count };
         let panel = to.wrapping_add(first * words);
+        let from = lines.start + first;
+        // SAFETY: passed on to the caller.
+        if unsafe { side.panel(from..from + count, terms.clone(), step, (room, panel)) } {
+            continue;
+        }
         // SAFETY: the lines exist, and each has words in the room to itself; so has the panel.
         unsafe {
             for i in (0..count).step_by(4) {
@@ -227,7 +248,12 @@ pub(in crate::kernels) unsafe fn pack<A: Side>(
 /// # Safety
 /// `words` words must be readable at each line, and as many be writable at the steps from `to` on.
 #[inline(always)]
-unsafe fn interleave(lines: &[*const f32], words: usize, to: *mut f32, step: usize) {
+pub(in crate::kernels) unsafe fn interleave(
+    lines: &[*const f32],
+    words: usize,
+    to: *mut f32,
+    step: usize,
+) {
     let mut done = 0;
     // SAFETY: the caller's promise.
     unsafe {

@@ -161,7 +161,8 @@ fn offset_body<S: Lanes>(biases: &[f32], scales: &[f32], sums: &[f32], centre: f
 }
 
 per_isa! {
-    fn lanes() -> usize = lanes_body;
+    /// The lanes of a register.
+    pub(super) fn lanes() -> usize = lanes_body;
 }
 
 #[inline(always)]
@@ -169,10 +170,57 @@ fn lanes_body<S: Lanes>() -> usize {
     S::N
 }
 
-/// True if codes are looked up in a table.
-#[inline(always)]
-fn looks_up<S: Lanes, C: Codes>() -> bool {
-    C::BITS == 4 && (S::LOOKS_UP || !C::BIASED)
+/// How words become the numbers of their codes, less the centre of all.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<S: Lanes> {
+    table: S::Table,
+    first_bits: u32,
+}
+
+impl<S: Lanes> Numbers<S> {
+    #[inline(always)]
+    pub(super) fn new<C: Codes>() -> Self {
+        let mut table = C::TABLE;
+        for number in &mut table {
+            *number -= C::CENTRE;
+        }
+        // With its first bit flipped, what is left of a code is its distance from the centre.
+        let mut first_bits = 0;
+        for code in 0..32 / C::BITS {
+            first_bits |= 1 << (code * C::BITS + C::BITS - 1);
+        }
+        Numbers {
+            table: S::table(&table),
+            first_bits,
+        }
+    }
+
+    /// True if codes are looked up in a table.
+    #[inline(always)]
+    fn looks_up<C: Codes>() -> bool {
+        C::BITS == 4 && (S::LOOKS_UP || !C::BIASED)
+    }
+
+    /// Words as `at` takes them.
+    #[inline(always)]
+    pub(super) fn prepared<C: Codes>(&self, words: S::W) -> S::W {
+        if Self::looks_up::<C>() {
+            words
+        } else {
+            S::flip(words, self.first_bits)
+        }
+    }
+
+    /// The numbers of one code of each word.
+    #[inline(always)]
+    pub(super) fn at<C: Codes>(&self, words: S::W, code: usize) -> S::F {
+        let shift = (code * C::BITS) as u32;
+        if Self::looks_up::<C>() {
+            S::look_up(self.table, words, shift)
+        } else {
+            S::field(words, shift, C::BITS as u32)
+        }
+    }
 }
 
 per_isa! {
@@ -225,9 +273,7 @@ fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
     let words = vectors.len / per_word;
     // The words of a group, as a power of two.
     let steps = (vectors.group / per_word).trailing_zeros();
-    let table = S::table(&C::TABLE.map(|number| number - C::CENTRE));
-    // With its first bit flipped, what is left of a code is its distance from the centre.
-    let first_bits = (0..per_word).fold(0, |bits, code| bits | 1 << (code * C::BITS + C::BITS - 1));
+    let numbers = Numbers::<S>::new::<C>();
     let x = places.map(|place| vectors.ordered[place * vectors.step..].as_ptr());
     let mut totals = [[S::splat(0.0); M]; R];
     let mut word = 0;
@@ -245,25 +291,18 @@ fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
                     last[..words - word].copy_from_slice(&row.codes[word..words]);
                     *block = S::load_words(last.as_ptr());
                 }
-                if !looks_up::<S, C>() {
-                    *block = S::flip(*block, first_bits);
-                }
+                *block = numbers.prepared::<C>(*block);
             }
             let mut sums = [[S::splat(0.0); M]; R];
             for code in 0..per_word {
                 let at = word * per_word + code * S::N;
-                let mut numbers_of = [S::splat(0.0); M];
-                for (numbers, x) in numbers_of.iter_mut().zip(&x) {
-                    *numbers = S::load(x.add(at));
+                let mut vectors_at = [S::splat(0.0); M];
+                for (vector, x) in vectors_at.iter_mut().zip(&x) {
+                    *vector = S::load(x.add(at));
                 }
-                let shift = (code * C::BITS) as u32;
                 for (block, sums) in blocks.iter().zip(&mut sums) {
-                    let numbers = if looks_up::<S, C>() {
-                        S::look_up(table, *block, shift)
-                    } else {
-                        S::field(*block, shift, C::BITS as u32)
-                    };
-                    for (sum, &x) in sums.iter_mut().zip(&numbers_of) {
+                    let numbers = numbers.at::<C>(*block, code);
+                    for (sum, &x) in sums.iter_mut().zip(&vectors_at) {
                         *sum = S::mul_add(numbers, x, *sum);
                     }
                 }

@@ -20,13 +20,13 @@ use crate::{
     kernels::{
         indices::Positions,
         matmul::{
-            Matrix, Paired, Pairs, Rounded, Side, Singles, Sizes, Target, Wide, dots, multiply,
-            multiply_sides, pair, pairs_are_fast,
+            Matrix, Paired, Pairs, Rounded, Side, Singles, Sizes, Target, Wide, Words, dots,
+            interleave, multiply, multiply_sides, pair, pairs_are_fast,
         },
         row::{RowElement, narrow},
     },
     pool::parallel_for,
-    simd::Narrow,
+    simd::{Lanes, Narrow},
     tensor::{Output, wrong_dtype},
 };
 
@@ -139,6 +139,125 @@ impl<'a, T: Number, C: Codes, W> Lines<'a, T, C, W> {
     }
 }
 
+impl<T: Number, C: Codes, W: Words> Lines<'_, T, C, W> {
+    /// As [`Side::panel`], for codes that fill words: these are interleaved as they are, so that a
+    /// register has a word of each line, and unpacked to where their numbers belong.
+    ///
+    /// # Safety
+    /// As for [`Side::panel`].
+    unsafe fn unpack_panel(
+        &self,
+        lines: Range<usize>,
+        terms: Range<usize>,
+        step: usize,
+        (room, to): (*mut f32, *mut f32),
+    ) -> bool {
+        if !C::IN_WORDS || !step.is_multiple_of(few::lanes()) {
+            return false;
+        }
+        let (packed, group) = (self.packed, self.packed.scheme.group_size());
+        let per_word = 32 / C::BITS;
+        let (in_line, words) = (packed.columns / per_word, terms.len() / per_word);
+        let groups = terms.len() / group;
+        let mut factors = vec![0.0; 2 * groups * step];
+        let (scales, biases) = factors.split_at_mut(groups * step);
+        let mut line_scales = vec![0.0; groups];
+        let mut line_biases = vec![0.0; groups];
+        for (i, line) in lines.clone().enumerate() {
+            let first = (self.first + line) * (packed.columns / group) + terms.start / group;
+            packed.scales(first..first + groups, &mut line_scales, &mut line_biases);
+            for (at, (&scale, &bias)) in line_scales.iter().zip(&line_biases).enumerate() {
+                scales[at * step + i] = scale;
+                if C::BIASED {
+                    biases[at * step + i] = bias + C::CENTRE * scale;
+                }
+            }
+        }
+        for i in (0..lines.len()).step_by(4) {
+            let some = (lines.len() - i).min(4);
+            let from: [*const f32; 4] = std::array::from_fn(|j| {
+                let line = self.first + lines.start + i + j.min(some - 1);
+                packed.codes[line * in_line + terms.start / per_word..]
+                    .as_ptr()
+                    .cast()
+            });
+            // SAFETY: the lines have these words, and the room is for those of `step` lines.
+            unsafe { interleave(&from[..some], words, room.add(i), step) };
+        }
+        // What was left in the room for lines that there are not meets scales of zero.
+        let work = Unpacking {
+            words,
+            step,
+            group: group / per_word,
+            room: room.cast(),
+            scales: scales.as_ptr(),
+            biases: biases.as_ptr(),
+            to,
+        };
+        if W::BF16 {
+            unpack_pairs::<C, W>(work);
+        } else {
+            unpack_words::<C, W>(work);
+        }
+        true
+    }
+}
+
+/// Interleaved words and where their numbers go.
+#[derive(Clone, Copy)]
+struct Unpacking {
+    words: usize,
+    /// The lines that are interleaved.
+    step: usize,
+    /// The words of a group.
+    group: usize,
+    room: *const u32,
+    scales: *const f32,
+    biases: *const f32,
+    to: *mut f32,
+}
+
+per_isa! {
+    fn unpack_words<C: Codes, W: Words>(work: Unpacking) = unpack_body;
+}
+
+per_isa! {
+    [bf16]
+    fn unpack_pairs<C: Codes, W: Words>(work: Unpacking) = unpack_body;
+}
+
+#[inline(always)]
+fn unpack_body<S: Lanes, C: Codes, W: Words>(work: Unpacking) {
+    let per_word = 32 / C::BITS;
+    let numbers = few::Numbers::<S>::new::<C>();
+    for word in 0..work.words {
+        let factors_of_group = word / work.group * work.step;
+        for lane in (0..work.step).step_by(S::N) {
+            let factors = factors_of_group + lane;
+            // SAFETY: there are `step` words, a multiple of `N`, for each line's word, and as many
+            // scales and biases for each group; the panel has room for as many of each code.
+            unsafe {
+                let words = S::load_words(work.room.add(word * work.step + lane));
+                let words = numbers.prepared::<C>(words);
+                let (scales, biases) = (
+                    S::load(work.scales.add(factors)),
+                    S::load(work.biases.add(factors)),
+                );
+                for code in (0..per_word).step_by(W::TERMS) {
+                    let first = numbers.at::<C>(words, code);
+                    let mut found = S::mul_add(first, scales, biases);
+                    if W::TERMS == 2 {
+                        let second = numbers.at::<C>(words, code + 1);
+                        found = S::pair(found, S::mul_add(second, scales, biases));
+                    }
+                    let place = (word * per_word + code) / W::TERMS * work.step + lane;
+                    S::store(found, work.to.add(place));
+                }
+            }
+        }
+    }
+}
+
 impl<T: Number, C: Codes> Side for Lines<'_, T, C, Singles> {
     type Words = Singles;
 
@@ -151,6 +270,17 @@ impl<T: Number, C: Codes> Side for Lines<'_, T, C, Singles> {
         let to = unsafe { std::slice::from_raw_parts_mut(room, terms.len()) };
         self.read(line, terms, to);
         room
+    }
+
+    unsafe fn panel(
+        &self,
+        lines: Range<usize>,
+        terms: Range<usize>,
+        step: usize,
+        rooms: (*mut f32, *mut f32),
+    ) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe { self.unpack_panel(lines, terms, step, rooms) }
     }
 
     unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
@@ -176,6 +306,17 @@ impl<T: Number, C: Codes> Side for Lines<'_, T, C, Pairs> {
             to = to.wrapping_add(len / 2);
         }
         room
+    }
+
+    unsafe fn panel(
+        &self,
+        lines: Range<usize>,
+        terms: Range<usize>,
+        step: usize,
+        rooms: (*mut f32, *mut f32),
+    ) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe { self.unpack_panel(lines, terms, step, rooms) }
     }
 
     unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
