@@ -101,6 +101,13 @@ impl<'a, T: Number> Packed<'a, T> {
         }
     }
 
+    /// The dot product of a row with as many numbers, term by term.
+    fn dot<C: Codes>(&self, row: usize, x: &[f32]) -> f32 {
+        let mut numbers = vec![0.0; x.len()];
+        self.read::<C>(row, 0..x.len(), &mut Room::default(), &mut numbers);
+        numbers.iter().zip(x).map(|(number, x)| number * x).sum()
+    }
+
     /// Reads part of a row, which begins and ends with groups; rows are counted over all matrices.
     fn read<C: Codes>(&self, row: usize, columns: Range<usize>, room: &mut Room, to: &mut [f32]) {
         let group = self.scheme.group_size();
@@ -173,6 +180,11 @@ impl<T: Number, C: Codes, W: Words> Lines<'_, T, C, W> {
                 }
             }
         }
+        // Infinite scales and biases have to meet the codes as they stand.
+        if factors.iter().any(|factor| !factor.is_finite()) {
+            return false;
+        }
+        let (scales, biases) = factors.split_at(groups * step);
         for i in (0..lines.len()).step_by(4) {
             let some = (lines.len() - i).min(4);
             let from: [*const f32; 4] = std::array::from_fn(|j| {
@@ -544,7 +556,14 @@ fn few_in_words<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Side
                 let dots = few::dots::<C>(rows, &vectors, block);
                 let places = job.rows[block..].iter().take(4);
                 for (row, dots) in dots.iter().enumerate().take(tall) {
-                    for (&(_, to), &dot) in places.clone().zip(dots) {
+                    for (i, (&(_, to), &dot)) in places.clone().zip(dots).enumerate() {
+                        // Infinities have to meet the numbers that codes stand for.
+                        let dot = if dot.is_finite() {
+                            dot
+                        } else {
+                            let x = &wide[(block + i) * inner..][..inner];
+                            packed.dot::<C>(first + column + row, x)
+                        };
                         // SAFETY: within the output, in columns that are this thread's alone.
                         unsafe { sides.out.at(to, column + row).write(T::narrow(dot)) };
                     }
