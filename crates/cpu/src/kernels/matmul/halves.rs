@@ -1,8 +1,6 @@
 //! Owns large products of halves. They are multiplied as `f32`, or in pairs where the processor has
 //! instructions for `bf16`, and each result is rounded once.
 
-use half::{bf16, f16};
-
 use super::{
     Matrix, Sizes, Target,
     blocked::{Rounded, multiply_sides},
@@ -10,45 +8,24 @@ use super::{
 };
 use crate::{kernels::row::widen as widen_slice, simd::Narrow};
 
-/// Large products of halves.
-pub(super) trait Half: Rounded {
-    /// # Safety
-    /// As for `Product::product`.
-    unsafe fn product(
-        sizes: Sizes,
-        a: Matrix<Self>,
-        b: Matrix<Self>,
-        out: *mut Self,
-        parallel: bool,
-    ) {
-        let out = Target::new(out, sizes.n);
-        // SAFETY: passed on to the caller.
-        unsafe { multiply_sides(sizes, &Wide(a), &Wide(b.transposed()), out, parallel) }
-    }
-}
-
-impl Half for f16 {}
-
-impl Half for bf16 {
-    unsafe fn product(
-        sizes: Sizes,
-        a: Matrix<Self>,
-        b: Matrix<Self>,
-        out: *mut Self,
-        parallel: bool,
-    ) {
-        let out = Target::new(out, sizes.n);
-        // SAFETY: passed on to the caller.
-        unsafe {
-            if pairs_are_fast() {
-                let [a, b] = [a, b.transposed()].map(|lines| Paired {
-                    lines,
-                    terms: sizes.k,
-                });
-                multiply_sides(sizes, &a, &b, out, parallel);
-            } else {
-                multiply_sides(sizes, &Wide(a), &Wide(b.transposed()), out, parallel);
-            }
+/// # Safety
+/// As for `Product::product`.
+pub(super) unsafe fn product<T: Rounded>(
+    sizes: Sizes,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    out: *mut T,
+    parallel: bool,
+) {
+    let (lines, out) = ([a, b.transposed()], Target::new(out, sizes.n));
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if pairs_are_fast::<T>() {
+            let [a, b] = lines.map(|lines| Paired::new(lines, sizes.k));
+            multiply_sides(sizes, &a, &b, out, parallel);
+        } else {
+            let [a, b] = lines.map(Wide);
+            multiply_sides(sizes, &a, &b, out, parallel);
         }
     }
 }

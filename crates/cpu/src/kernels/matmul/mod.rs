@@ -231,7 +231,7 @@ macro_rules! through_halves {
                 // SAFETY: passed on to the caller.
                 unsafe {
                     if !vector::product(sizes, a, b, out, 64) {
-                        <$ty as halves::Half>::product(sizes, a, b, out, parallel);
+                        halves::product(sizes, a, b, out, parallel);
                     }
                 }
             }

@@ -7,10 +7,11 @@
 use std::ops::Range;
 
 use half::bf16;
+use olivine_core::Dtype;
 
 use super::Matrix;
 use crate::{
-    isa::{Level, per_isa},
+    isa::{Level, level, per_isa},
     kernels::row,
     simd::{Lanes, Narrow, transpose4},
 };
@@ -51,9 +52,9 @@ impl Words for Pairs {
     }
 }
 
-/// True if products of [`Pairs`] are faster than those of `f32` here.
-pub(in crate::kernels) fn pairs_are_fast() -> bool {
-    crate::isa::level() == Level::Bf16
+/// True if products of `T` are faster in [`Pairs`] than as `f32` here.
+pub(in crate::kernels) fn pairs_are_fast<T: Narrow>() -> bool {
+    T::DTYPE == Dtype::BFloat16 && level() == Level::Bf16
 }
 
 /// Two terms as one word.
@@ -67,7 +68,9 @@ pub(in crate::kernels) trait Side: Sync {
     type Words: Words;
 
     /// True if it is read line by line, and not term by term with neighbouring lines together.
-    fn along(&self) -> bool;
+    fn along(&self) -> bool {
+        true
+    }
 
     /// The words of some terms of a line: where they lie in memory, or in `room`. An odd last term
     /// is paired with zero.
@@ -96,7 +99,9 @@ pub(in crate::kernels) trait Side: Sync {
     ///
     /// # Safety
     /// The lines and the term must exist, and `count` words be writable at `to`.
-    unsafe fn across(&self, first: usize, count: usize, term: usize, to: *mut f32);
+    unsafe fn across(&self, _first: usize, _count: usize, _term: usize, _to: *mut f32) {
+        unreachable!("this side is read along");
+    }
 }
 
 /// The rows of a matrix as lines of `f32`; transpose it for the columns.
@@ -112,7 +117,7 @@ impl<T: Narrow> Side for Wide<T> {
 
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
         let from = self.0.at(line, terms.start);
-        if self.0.columns == 1 && T::DTYPE == olivine_core::Dtype::Float32 {
+        if self.0.columns == 1 && T::DTYPE == Dtype::Float32 {
             return from.cast();
         }
         // SAFETY: the caller promises the line and the room.
@@ -143,9 +148,22 @@ impl<T: Narrow> Side for Wide<T> {
 /// The rows of a matrix as lines of pairs; transpose it for the columns.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Paired {
-    pub(in crate::kernels) lines: Matrix<bf16>,
+    lines: Matrix<bf16>,
     /// The terms of a line.
-    pub(in crate::kernels) terms: usize,
+    terms: usize,
+}
+
+impl Paired {
+    /// The rows of a matrix of `bf16`, which `T` has to be, with `terms` terms in each.
+    pub(in crate::kernels) fn new<T: Narrow>(rows: Matrix<T>, terms: usize) -> Self {
+        debug_assert_eq!(T::DTYPE, Dtype::BFloat16, "only these are read in pairs");
+        let lines = Matrix {
+            start: rows.start.cast(),
+            rows: rows.rows,
+            columns: rows.columns,
+        };
+        Paired { lines, terms }
+    }
 }
 
 impl Side for Paired {

@@ -160,7 +160,7 @@ fn in_pairs<T: Rounded>(a: &[bf16], b: &[bf16], sizes: Sizes, turned: [bool; 2])
         matrix(a, m, k, turned[0]),
         matrix(b, k, n, turned[1]).transposed(),
     ];
-    let [a, b] = lines.map(|lines| Paired { lines, terms: k });
+    let [a, b] = lines.map(|lines| Paired::new(lines, k));
     let mut out = vec![T::narrow(0.0); m * n];
     // SAFETY: the matrices have these sizes, and the output is ours.
     unsafe { multiply_sides(sizes, &a, &b, Target::new(out.as_mut_ptr(), n), true) };

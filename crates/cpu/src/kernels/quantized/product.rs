@@ -5,7 +5,7 @@ use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range};
 
 use num_traits::Zero;
 use olivine_core::{
-    Call, Dtype, Error, Result, bf16, dispatch, f16,
+    Call, Error, Result, bf16, dispatch, f16,
     quantized::{GatherQmm, Quantization, QuantizedMatmul},
 };
 
@@ -270,52 +270,22 @@ fn unpack_body<S: Lanes, C: Codes, W: Words>(work: Unpacking) {
     }
 }
 
-impl<T: Number, C: Codes> Side for Lines<'_, T, C, Singles> {
-    type Words = Singles;
-
-    fn along(&self) -> bool {
-        true
-    }
+impl<T: Number, C: Codes, W: Words> Side for Lines<'_, T, C, W> {
+    type Words = W;
 
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
-        // SAFETY: the caller promises room.
-        let to = unsafe { std::slice::from_raw_parts_mut(room, terms.len()) };
-        self.read(line, terms, to);
-        room
-    }
-
-    unsafe fn panel(
-        &self,
-        lines: Range<usize>,
-        terms: Range<usize>,
-        step: usize,
-        rooms: (*mut f32, *mut f32),
-    ) -> bool {
-        // SAFETY: passed on to the caller.
-        unsafe { self.unpack_panel(lines, terms, step, rooms) }
-    }
-
-    unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
-        unreachable!("packed rows are read along");
-    }
-}
-
-impl<T: Number, C: Codes> Side for Lines<'_, T, C, Pairs> {
-    type Words = Pairs;
-
-    fn along(&self) -> bool {
-        true
-    }
-
-    unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
+        let words = terms.len() / W::TERMS;
+        // SAFETY: the caller promises room; groups have an even number of elements.
+        let to = unsafe { std::slice::from_raw_parts_mut(room, words) };
+        if W::TERMS == 1 {
+            self.read(line, terms, to);
+            return room;
+        }
         let mut numbers = [0.0; CHUNK];
-        let mut to = room;
-        for first in terms.clone().step_by(CHUNK) {
-            let len = (terms.end - first).min(CHUNK);
-            self.read(line, first..first + len, &mut numbers[..len]);
-            // SAFETY: the caller promises room; groups have an even number of elements.
-            unsafe { pair_up(&numbers[..len], std::slice::from_raw_parts_mut(to, len / 2)) };
-            to = to.wrapping_add(len / 2);
+        for (to, first) in to.chunks_mut(CHUNK / 2).zip(terms.step_by(CHUNK)) {
+            let numbers = &mut numbers[..2 * to.len()];
+            self.read(line, first..first + numbers.len(), numbers);
+            pair_up(numbers, to);
         }
         room
     }
@@ -329,10 +299,6 @@ impl<T: Number, C: Codes> Side for Lines<'_, T, C, Pairs> {
     ) -> bool {
         // SAFETY: passed on to the caller.
         unsafe { self.unpack_panel(lines, terms, step, rooms) }
-    }
-
-    unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
-        unreachable!("packed rows are read along");
     }
 }
 
@@ -358,17 +324,9 @@ struct Picked<'a, A> {
 impl<A: Side> Side for Picked<'_, A> {
     type Words = A::Words;
 
-    fn along(&self) -> bool {
-        true
-    }
-
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
         // SAFETY: passed on to the caller.
         unsafe { self.side.line(self.lines[line].0, terms, room) }
-    }
-
-    unsafe fn across(&self, _: usize, _: usize, _: usize, _: *mut f32) {
-        unreachable!("picked lines are read along");
     }
 }
 
@@ -641,16 +599,8 @@ fn many<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
     // SAFETY: the left side has these rows, the packed matrix as many as the result has columns,
     // and the result is ours.
     unsafe {
-        if T::DTYPE == Dtype::BFloat16 && pairs_are_fast() {
-            let lines_of = Matrix {
-                start: x.start.cast::<bf16>(),
-                rows: x.rows,
-                columns: 1,
-            };
-            let side = Paired {
-                lines: lines_of,
-                terms: sizes.k,
-            };
+        if pairs_are_fast::<T>() {
+            let side = Paired::new(x, sizes.k);
             let right = Lines::<T, C, Pairs>::new(packed, job.matrix);
             multiply_sides(sizes, &Picked { side, lines }, &right, out, true);
         } else {

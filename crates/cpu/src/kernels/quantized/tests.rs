@@ -2,7 +2,7 @@
 
 use olivine_core::{
     Array, Dtype, Result,
-    quantized::{Quantization, QuantizationMode},
+    quantized::{Quantization, QuantizationMode, Quantized},
 };
 
 use crate::kernels::test_inputs::{Random, assert_close, rounding, values};
@@ -21,6 +21,12 @@ fn schemes() -> Result<Vec<Quantization>> {
     Ok(schemes)
 }
 
+/// The product of rows with the numbers that were packed.
+fn product(x: &Array, w: &Quantized) -> Result<Array> {
+    let wide = w.dequantize(Some(Dtype::Float32))?.astype(Dtype::Float64)?;
+    x.astype(Dtype::Float64)?.matmul(wide.transpose(..)?)
+}
+
 #[test]
 fn products_of_few_and_of_many_rows_are_those_of_the_numbers_packed() -> Result<()> {
     let mut random = Random(11);
@@ -34,8 +40,7 @@ fn products_of_few_and_of_many_rows_are_those_of_the_numbers_packed() -> Result<
                     .array(&[columns, inner], dtype)?
                     .quantize(scheme, None)?;
                 let x = random.array(&[rows, inner], dtype)?;
-                let wide = w.dequantize(Some(Dtype::Float32))?.astype(Dtype::Float64)?;
-                let expected = x.astype(Dtype::Float64)?.matmul(wide.transpose(..)?)?;
+                let expected = product(&x, &w)?;
                 let found = x.quantized_matmul(&w, true)?;
                 // Weights are rounded to the dtype as well where products of it are faster.
                 let scale = (inner as f64).sqrt();
@@ -58,8 +63,7 @@ fn rows_over_several_depths_are_summed_whole() -> Result<()> {
             .array(&[columns, inner], dtype)?
             .quantize(scheme, None)?;
         let x = random.array(&[rows, inner], dtype)?;
-        let wide = w.dequantize(Some(Dtype::Float32))?.astype(Dtype::Float64)?;
-        let expected = x.astype(Dtype::Float64)?.matmul(wide.transpose(..)?)?;
+        let expected = product(&x, &w)?;
         let found = x.quantized_matmul(&w, true)?;
         let tolerance = (rounding(dtype) + 1e-6) * 46.0;
         assert_close(&values(&found)?, &values(&expected)?, tolerance, "deep");
