@@ -7,7 +7,8 @@ macro_rules! cube {
         #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
         struct Cube;
 
-        #[typetag::serde]
+        olivine_core::stored!(Cube);
+
         impl olivine_core::graph::Primitive for Cube {
             fn name(&self) -> &'static str {
                 "cube"

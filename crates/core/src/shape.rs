@@ -311,7 +311,12 @@ impl From<&Shape> for Shape {
 
 impl FromIterator<usize> for Shape {
     fn from_iter<I: IntoIterator<Item = usize>>(iter: I) -> Self {
-        Shape(iter.into_iter().collect())
+        // Short lists need no more, and this is compiled for many iterators.
+        let mut sizes = SmallVec::new();
+        for size in iter {
+            sizes.push(size);
+        }
+        Shape(sizes)
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use olivine_core::{Array, Dtype, Shape, graph::Program};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     Error, FileProblem, Metadata, Result, SafeTensors, load_safetensors, save_safetensors,
@@ -242,11 +243,10 @@ impl Traces {
                 program,
             });
         }
-        let text = serde_json::to_string(&Stored {
-            version: VERSION,
-            traces,
-        })
-        .map_err(|error| malformed(path, error.to_string()))?;
+        let version = VERSION;
+        let stored = serde_json::to_value(Stored { version, traces })
+            .map_err(|error| malformed(path, error.to_string()))?;
+        let text = stored.to_string();
         let mut metadata = Metadata::from([(KEY.to_owned(), text)]);
         if !self.note.is_empty() {
             metadata.insert(NOTE.to_owned(), self.note.clone());
@@ -521,19 +521,16 @@ fn read(path: &Path, file: &SafeTensors) -> Result<ImportedFunction> {
             "no functions: the metadata lacks `{KEY}`; write it with export_function"
         ))
     })?;
-    // The version is read alone, since another version's traces may look different.
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let version: Version = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
-    if version.version != VERSION {
-        let version = version.version;
+    let stored: Value = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+    // The version is read first, since another version's traces may look different.
+    let version = stored.get("version").and_then(Value::as_u64);
+    let version = version.ok_or_else(|| fail("functions without a version".to_owned()))?;
+    if version != u64::from(VERSION) {
         return Err(fail(format!(
             "functions of version {version}, and this is version {VERSION}; export them again"
         )));
     }
-    let stored: Stored = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+    let stored: Stored = serde_json::from_value(stored).map_err(|error| fail(error.to_string()))?;
     let mut traces = Vec::new();
     for StoredTrace {
         keywords,

@@ -137,7 +137,8 @@ impl<'a> Deserialize<'a> for Probe {
     }
 }
 
-#[typetag::serde]
+olivine_core::stored!(Probe);
+
 impl Primitive for Probe {
     fn name(&self) -> &'static str {
         "probe"

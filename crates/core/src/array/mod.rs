@@ -234,15 +234,14 @@ impl Array {
         primitive: impl graph::Primitive,
         inputs: impl IntoIterator<Item = Array>,
     ) -> Result<SmallVec<[Array; 1]>> {
-        Self::apply_shared(Arc::new(primitive), inputs)
+        Self::apply_shared(Arc::new(primitive), inputs.into_iter().collect())
     }
 
     /// Records a primitive that is recorded elsewhere too.
     pub(crate) fn apply_shared(
         primitive: Arc<dyn graph::Primitive>,
-        inputs: impl IntoIterator<Item = Array>,
+        inputs: Inputs,
     ) -> Result<SmallVec<[Array; 1]>> {
-        let inputs: Inputs = inputs.into_iter().collect();
         let specs = primitive.infer(&inputs)?;
         for spec in &specs {
             spec.shape

@@ -7,6 +7,8 @@ pub(crate) mod number;
 mod program;
 mod replay;
 mod rules;
+#[doc(hidden)]
+pub mod stored;
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -21,6 +23,7 @@ pub use program::{Program, Slot, Step};
 pub use replay::decomposed;
 pub(crate) use replay::outputs_of;
 pub use rules::{Batched, Gradients, Jvp, Tangents, Vjp, Vmap};
+pub use stored::Stored;
 
 use crate::{
     Array, Dtype, Error, Result, Shape,
@@ -111,7 +114,7 @@ pub enum Op {
     #[serde(skip)]
     Placeholder(Tracer),
     /// Anything structured.
-    Primitive(#[serde(with = "shared")] Arc<dyn Primitive>),
+    Primitive(#[serde(with = "stored")] Arc<dyn Primitive>),
 }
 
 impl Op {
@@ -135,26 +138,6 @@ impl Op {
             Op::Placeholder(transform) => transform.0,
             Op::Primitive(primitive) => primitive.name(),
         }
-    }
-}
-
-/// How a shared primitive is written and read: as one that is not shared.
-mod shared {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Arc, Primitive};
-
-    pub(super) fn serialize<S: Serializer>(
-        primitive: &Arc<dyn Primitive>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        (**primitive).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(
-        deserializer: D,
-    ) -> Result<Arc<dyn Primitive>, D::Error> {
-        Box::<dyn Primitive>::deserialize(deserializer).map(Arc::from)
     }
 }
 
@@ -183,7 +166,7 @@ impl fmt::Debug for Op {
 /// use olivine_core::graph::{Batched, Gradients, Specs, Tangents};
 /// #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 /// struct Cube;
-/// #[typetag::serde(name = "CubeOfTheExample")]
+/// olivine_core::stored!(Cube, "CubeOfTheExample");
 /// impl Primitive for Cube {
 ///     fn name(&self) -> &'static str {
 ///         "cube"
@@ -211,8 +194,7 @@ impl fmt::Debug for Op {
 /// assert_eq!(slope.item::<f32>()?, 12.0);
 /// # Ok::<(), olivine_core::Error>(())
 /// ```
-#[typetag::serde]
-pub trait Primitive: Any + Send + Sync + fmt::Debug {
+pub trait Primitive: Stored + Any + Send + Sync + fmt::Debug {
     /// The operation's name, as users know it.
     ///
     /// ```

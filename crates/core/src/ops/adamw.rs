@@ -110,7 +110,8 @@ impl AdamW {
     }
 }
 
-#[typetag::serde]
+crate::stored!(AdamW);
+
 impl Primitive for AdamW {
     fn name(&self) -> &'static str {
         "adamw"

@@ -60,7 +60,8 @@ pub struct Arange {
     pub dtype: Dtype,
 }
 
-#[typetag::serde]
+crate::stored!(Arange);
+
 impl Primitive for Arange {
     fn name(&self) -> &'static str {
         "arange"

@@ -27,7 +27,8 @@ pub struct ArgReduce {
     pub axis: usize,
 }
 
-#[typetag::serde]
+crate::stored!(ArgReduce);
+
 impl Primitive for ArgReduce {
     fn name(&self) -> &'static str {
         if self.greatest { "argmax" } else { "argmin" }

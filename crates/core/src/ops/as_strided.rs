@@ -61,7 +61,8 @@ impl AsStrided {
     }
 }
 
-#[typetag::serde]
+crate::stored!(AsStrided);
+
 impl Primitive for AsStrided {
     fn name(&self) -> &'static str {
         "as_strided"

@@ -30,7 +30,8 @@ pub struct Concatenate {
     pub axis: usize,
 }
 
-#[typetag::serde]
+crate::stored!(Concatenate);
+
 impl Primitive for Concatenate {
     fn name(&self) -> &'static str {
         "concatenate"

@@ -127,7 +127,8 @@ macro_rules! walk_from {
 
 walk_from!(i32, i64, usize);
 
-#[typetag::serde]
+crate::stored!(Cumulate);
+
 impl Primitive for Cumulate {
     fn name(&self) -> &'static str {
         match self.running {

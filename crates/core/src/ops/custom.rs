@@ -139,7 +139,8 @@ impl Custom {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Custom);
+
 impl Primitive for Custom {
     fn name(&self) -> &'static str {
         "custom_function"
@@ -344,7 +345,8 @@ pub struct Depends {
     pub arrays: usize,
 }
 
-#[typetag::serde]
+crate::stored!(Depends);
+
 impl Primitive for Depends {
     fn name(&self) -> &'static str {
         "depends"

@@ -85,7 +85,8 @@ impl fmt::Debug for Deferred {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Deferred);
+
 impl Primitive for Deferred {
     fn name(&self) -> &'static str {
         "load"

@@ -107,7 +107,8 @@ fn places(
     Ok(((0..x.ndim()).collect(), places))
 }
 
-#[typetag::serde]
+crate::stored!(DynamicSlice);
+
 impl Primitive for DynamicSlice {
     fn name(&self) -> &'static str {
         "slice"
@@ -165,7 +166,8 @@ impl Primitive for DynamicSlice {
     }
 }
 
-#[typetag::serde]
+crate::stored!(DynamicSliceUpdate);
+
 impl Primitive for DynamicSliceUpdate {
     fn name(&self) -> &'static str {
         "slice_update"

@@ -181,7 +181,8 @@ impl Fused {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Fused);
+
 impl Primitive for Fused {
     fn name(&self) -> &'static str {
         "fused"

@@ -104,7 +104,8 @@ pub(crate) fn check_lines(
     Err(Error::Shape { op, reason })
 }
 
-#[typetag::serde]
+crate::stored!(Gather);
+
 impl Primitive for Gather {
     fn name(&self) -> &'static str {
         "take"
@@ -157,7 +158,8 @@ impl Primitive for Gather {
     }
 }
 
-#[typetag::serde]
+crate::stored!(GatherAxis);
+
 impl Primitive for GatherAxis {
     fn name(&self) -> &'static str {
         "take_along_axis"

@@ -38,7 +38,8 @@ pub(super) fn check_factors(op: &'static str, a: &Array, b: &Array) -> Result<()
     Err(Error::Dtype { op, dtype: b.dtype(), reason })
 }
 
-#[typetag::serde]
+crate::stored!(GatherMm);
+
 impl Primitive for GatherMm {
     fn name(&self) -> &'static str {
         OP

@@ -176,7 +176,10 @@ impl Sample {
         inputs: impl Into<Vec<Input>>,
         call: impl Fn(&[Array]) -> Result<Array> + Send + Sync + 'static,
     ) -> Self {
-        Self::many(label, inputs, move |inputs| Ok(vec![call(inputs)?]))
+        fn listed(result: Result<Array>) -> Result<Vec<Array>> {
+            Ok(vec![result?])
+        }
+        Self::many(label, inputs, move |inputs| listed(call(inputs)))
     }
 
     /// A sample with several results.
@@ -197,10 +200,11 @@ impl Sample {
         inputs: impl Into<Vec<Input>>,
         call: impl Fn(&[Array]) -> Result<Vec<Array>> + Send + Sync + 'static,
     ) -> Self {
+        let (label, inputs, call) = (label.into(), inputs.into(), Arc::new(call));
         Sample {
-            label: label.into(),
-            inputs: inputs.into(),
-            call: Arc::new(call),
+            label,
+            inputs,
+            call,
         }
     }
 }

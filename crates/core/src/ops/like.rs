@@ -13,7 +13,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct FilledLike;
 
-#[typetag::serde]
+crate::stored!(FilledLike);
+
 impl Primitive for FilledLike {
     fn name(&self) -> &'static str {
         "full_like"
@@ -65,7 +66,8 @@ pub(super) struct Extent {
     pub(super) axes: SmallVec<[usize; 4]>,
 }
 
-#[typetag::serde]
+crate::stored!(Extent);
+
 impl Primitive for Extent {
     fn name(&self) -> &'static str {
         "number_of_elements"

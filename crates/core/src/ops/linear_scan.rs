@@ -31,7 +31,8 @@ pub struct LinearScan {
     pub reverse: bool,
 }
 
-#[typetag::serde]
+crate::stored!(LinearScan);
+
 impl Primitive for LinearScan {
     fn name(&self) -> &'static str {
         "linear_scan"

@@ -22,7 +22,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LogSumExp;
 
-#[typetag::serde]
+crate::stored!(LogSumExp);
+
 impl Primitive for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"

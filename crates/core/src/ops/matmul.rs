@@ -24,7 +24,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Matmul;
 
-#[typetag::serde]
+crate::stored!(Matmul);
+
 impl Primitive for Matmul {
     fn name(&self) -> &'static str {
         "matmul"

@@ -78,7 +78,8 @@ pub(crate) fn accumulated(dtype: Dtype) -> Dtype {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Reduce);
+
 impl Primitive for Reduce {
     fn name(&self) -> &'static str {
         match self.reduction {

@@ -29,7 +29,8 @@ pub struct Reinterpret {
     pub dtype: Dtype,
 }
 
-#[typetag::serde]
+crate::stored!(Reinterpret);
+
 impl Primitive for Reinterpret {
     fn name(&self) -> &'static str {
         OP

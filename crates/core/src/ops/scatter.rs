@@ -148,7 +148,8 @@ fn gradients(
     })
 }
 
-#[typetag::serde]
+crate::stored!(Scatter);
+
 impl Primitive for Scatter {
     fn name(&self) -> &'static str {
         self.combine.name()
@@ -230,7 +231,8 @@ impl Primitive for Scatter {
     }
 }
 
-#[typetag::serde]
+crate::stored!(ScatterAxis);
+
 impl Primitive for ScatterAxis {
     fn name(&self) -> &'static str {
         match self.combine {

@@ -46,7 +46,8 @@ pub struct SearchSorted {
     pub side: Side,
 }
 
-#[typetag::serde]
+crate::stored!(SearchSorted);
+
 impl Primitive for SearchSorted {
     fn name(&self) -> &'static str {
         "searchsorted"

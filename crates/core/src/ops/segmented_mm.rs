@@ -25,7 +25,8 @@ const OP: &str = "segmented_mm";
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SegmentedMm;
 
-#[typetag::serde]
+crate::stored!(SegmentedMm);
+
 impl Primitive for SegmentedMm {
     fn name(&self) -> &'static str {
         OP

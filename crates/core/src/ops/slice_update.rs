@@ -32,7 +32,8 @@ pub struct SliceUpdate {
     pub steps: Strides,
 }
 
-#[typetag::serde]
+crate::stored!(SliceUpdate);
+
 impl Primitive for SliceUpdate {
     fn name(&self) -> &'static str {
         "slice_update"

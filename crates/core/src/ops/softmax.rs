@@ -22,7 +22,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Softmax;
 
-#[typetag::serde]
+crate::stored!(Softmax);
+
 impl Primitive for Softmax {
     fn name(&self) -> &'static str {
         "softmax"

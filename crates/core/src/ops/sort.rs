@@ -40,7 +40,8 @@ pub struct ArgSort {
     pub pivot: Option<usize>,
 }
 
-#[typetag::serde]
+crate::stored!(Sort);
+
 impl Primitive for Sort {
     fn name(&self) -> &'static str {
         "sort"
@@ -75,7 +76,8 @@ impl Primitive for Sort {
     }
 }
 
-#[typetag::serde]
+crate::stored!(ArgSort);
+
 impl Primitive for ArgSort {
     fn name(&self) -> &'static str {
         if self.pivot.is_some() { "argpartition" } else { "argsort" }

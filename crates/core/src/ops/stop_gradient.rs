@@ -22,7 +22,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct StopGradient;
 
-#[typetag::serde]
+crate::stored!(StopGradient);
+
 impl Primitive for StopGradient {
     fn name(&self) -> &'static str {
         "stop_gradient"

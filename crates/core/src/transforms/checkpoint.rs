@@ -53,7 +53,8 @@ impl Checkpoint {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Checkpoint);
+
 impl Primitive for Checkpoint {
     fn name(&self) -> &'static str {
         "checkpoint"

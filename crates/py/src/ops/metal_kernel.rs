@@ -48,7 +48,8 @@ struct Launch {
     init_value: Option<f32>,
 }
 
-#[typetag::serde(name = "MetalKernel")]
+olivine_core::stored!(Launch, "MetalKernel");
+
 impl Primitive for Launch {
     fn name(&self) -> &'static str {
         OP

@@ -20,7 +20,10 @@ impl Step {
             let x = &inputs[0];
             let one = match &self.op {
                 Op::Primitive(primitive) => {
-                    return Array::apply_shared(primitive.clone(), inputs.iter().cloned());
+                    return Array::apply_shared(
+                        primitive.clone(),
+                        inputs.iter().cloned().collect(),
+                    );
                 }
                 Op::View(View::Alias) | Op::Placeholder(_) => x.clone(),
                 Op::View(View::Reshape(meaning)) => {

@@ -184,7 +184,8 @@ fn merged(x: &Array, axis: usize) -> Array {
     x.reshape_to(x.shape().without_axis(axis).with_axis(axis, size))
 }
 
-#[typetag::serde]
+crate::stored!(Conv);
+
 impl Primitive for Conv {
     fn name(&self) -> &'static str {
         "conv_general"

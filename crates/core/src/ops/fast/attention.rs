@@ -218,7 +218,8 @@ fn grouped(q: &[usize], k: &[usize]) -> (Shape, Shape) {
     (queries, Shape::from([q[0], k[1], group, q[2], k[2]]))
 }
 
-#[typetag::serde]
+crate::stored!(ScaledDotProductAttention);
+
 impl Primitive for ScaledDotProductAttention {
     fn name(&self) -> &'static str {
         OP
@@ -296,7 +297,8 @@ impl Primitive for ScaledDotProductAttention {
     }
 }
 
-#[typetag::serde]
+crate::stored!(ScaledDotProductAttentionVjp);
+
 impl Primitive for ScaledDotProductAttentionVjp {
     fn name(&self) -> &'static str {
         "scaled_dot_product_attention_vjp"

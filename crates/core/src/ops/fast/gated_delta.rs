@@ -36,7 +36,8 @@ pub struct GatedDeltaUpdate {
     pub mask: bool,
 }
 
-#[typetag::serde]
+crate::stored!(GatedDeltaUpdate);
+
 impl Primitive for GatedDeltaUpdate {
     fn name(&self) -> &'static str {
         OP

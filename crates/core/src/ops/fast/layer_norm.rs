@@ -71,7 +71,8 @@ impl LayerNorm {
     }
 }
 
-#[typetag::serde]
+crate::stored!(LayerNorm);
+
 impl Primitive for LayerNorm {
     fn name(&self) -> &'static str {
         "layer_norm"
@@ -122,7 +123,8 @@ impl Primitive for LayerNorm {
     }
 }
 
-#[typetag::serde]
+crate::stored!(LayerNormVjp);
+
 impl Primitive for LayerNormVjp {
     fn name(&self) -> &'static str {
         "layer_norm_vjp"

@@ -48,7 +48,8 @@ pub struct RmsNormVjp {
     pub eps: f32,
 }
 
-#[typetag::serde]
+crate::stored!(RmsNorm);
+
 impl Primitive for RmsNorm {
     fn name(&self) -> &'static str {
         "rms_norm"
@@ -96,7 +97,8 @@ fn normalised(x: &Array, eps: f32) -> Result<(Array, Array)> {
     Ok((x.multiply(&inverse)?, inverse))
 }
 
-#[typetag::serde]
+crate::stored!(RmsNormVjp);
+
 impl Primitive for RmsNormVjp {
     fn name(&self) -> &'static str {
         "rms_norm_vjp"

@@ -182,7 +182,8 @@ impl Rope {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Rope);
+
 impl Primitive for Rope {
     fn name(&self) -> &'static str {
         OP

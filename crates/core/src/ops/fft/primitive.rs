@@ -72,7 +72,8 @@ fn multiplicities(size: usize, dtype: Dtype) -> Result<Array> {
     Array::from_slice(&counts, [counts.len()])?.astype(dtype)
 }
 
-#[typetag::serde]
+crate::stored!(Fft);
+
 impl Primitive for Fft {
     fn name(&self) -> &'static str {
         "fft"

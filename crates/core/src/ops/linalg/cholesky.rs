@@ -37,7 +37,8 @@ fn half_diagonal(a: &Array) -> Result<Array> {
     a.tril(0)?.add(a.tril(-1)?)?.multiply(0.5)
 }
 
-#[typetag::serde]
+crate::stored!(Cholesky);
+
 impl Primitive for Cholesky {
     fn name(&self) -> &'static str {
         "linalg.cholesky"

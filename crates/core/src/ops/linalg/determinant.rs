@@ -61,7 +61,8 @@ fn inner(a: &Array, b: &Array) -> Result<Array> {
     a.multiply(b)?.sum([-2, -1])
 }
 
-#[typetag::serde]
+crate::stored!(Determinant);
+
 impl Primitive for Determinant {
     fn name(&self) -> &'static str {
         "linalg.det"
@@ -105,7 +106,8 @@ impl Cofactors {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Cofactors);
+
 impl Primitive for Cofactors {
     fn name(&self) -> &'static str {
         "linalg.det"
@@ -143,7 +145,8 @@ impl SignedLogDeterminant {
     }
 }
 
-#[typetag::serde]
+crate::stored!(SignedLogDeterminant);
+
 impl Primitive for SignedLogDeterminant {
     fn name(&self) -> &'static str {
         "linalg.slogdet"

@@ -70,7 +70,8 @@ impl Eig {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Eig);
+
 impl Primitive for Eig {
     fn name(&self) -> &'static str {
         OP

@@ -84,7 +84,8 @@ impl Eigh {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Eigh);
+
 impl Primitive for Eigh {
     fn name(&self) -> &'static str {
         OP

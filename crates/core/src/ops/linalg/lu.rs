@@ -57,7 +57,8 @@ impl Lu {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Lu);
+
 impl Primitive for Lu {
     fn name(&self) -> &'static str {
         OP

@@ -47,7 +47,8 @@ impl Pinv {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Pinv);
+
 impl Primitive for Pinv {
     fn name(&self) -> &'static str {
         OP

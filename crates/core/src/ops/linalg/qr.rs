@@ -54,7 +54,8 @@ impl Qr {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Qr);
+
 impl Primitive for Qr {
     fn name(&self) -> &'static str {
         "linalg.qr"

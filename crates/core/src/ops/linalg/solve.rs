@@ -25,7 +25,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Inverse;
 
-#[typetag::serde]
+crate::stored!(Inverse);
+
 impl Primitive for Inverse {
     fn name(&self) -> &'static str {
         "linalg.inv"
@@ -144,7 +145,8 @@ impl System for SolveTriangular {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Solve);
+
 impl Primitive for Solve {
     fn name(&self) -> &'static str {
         "linalg.solve"
@@ -172,7 +174,8 @@ impl Primitive for Solve {
     }
 }
 
-#[typetag::serde]
+crate::stored!(SolveTriangular);
+
 impl Primitive for SolveTriangular {
     fn name(&self) -> &'static str {
         "linalg.solve_triangular"

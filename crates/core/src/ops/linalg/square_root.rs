@@ -35,7 +35,8 @@ impl SquareRoot {
     }
 }
 
-#[typetag::serde]
+crate::stored!(SquareRoot);
+
 impl Primitive for SquareRoot {
     fn name(&self) -> &'static str {
         "linalg.square_root"

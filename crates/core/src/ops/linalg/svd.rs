@@ -105,7 +105,8 @@ impl Svd {
     }
 }
 
-#[typetag::serde]
+crate::stored!(Svd);
+
 impl Primitive for Svd {
     fn name(&self) -> &'static str {
         OP

@@ -37,7 +37,8 @@ pub struct FromFp8 {
     pub dtype: Dtype,
 }
 
-#[typetag::serde]
+crate::stored!(ToFp8);
+
 impl Primitive for ToFp8 {
     fn name(&self) -> &'static str {
         "to_fp8"
@@ -66,7 +67,8 @@ impl Primitive for ToFp8 {
     }
 }
 
-#[typetag::serde]
+crate::stored!(FromFp8);
+
 impl Primitive for FromFp8 {
     fn name(&self) -> &'static str {
         "from_fp8"

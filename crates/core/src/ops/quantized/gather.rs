@@ -109,7 +109,8 @@ pub(in crate::ops) fn check_chosen(
     Ok(count)
 }
 
-#[typetag::serde]
+crate::stored!(GatherQmm);
+
 impl Primitive for GatherQmm {
     fn name(&self) -> &'static str {
         "gather_qmm"

@@ -41,7 +41,8 @@ impl QuantizedMatmul {
     }
 }
 
-#[typetag::serde]
+crate::stored!(QuantizedMatmul);
+
 impl Primitive for QuantizedMatmul {
     fn name(&self) -> &'static str {
         "quantized_matmul"

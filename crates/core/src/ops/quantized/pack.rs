@@ -50,7 +50,8 @@ pub struct Dequantize {
     pub dtype: Dtype,
 }
 
-#[typetag::serde]
+crate::stored!(Quantize);
+
 impl Primitive for Quantize {
     fn name(&self) -> &'static str {
         "quantize"
@@ -153,7 +154,8 @@ pub(super) fn plain_codes(codes: &Array, scales: &Array, scheme: Quantization) -
 
 pub(super) const PACKED: &str = "packed codes are whole numbers";
 
-#[typetag::serde]
+crate::stored!(Dequantize);
+
 impl Primitive for Dequantize {
     fn name(&self) -> &'static str {
         "dequantize"

@@ -31,7 +31,8 @@ pub struct RoundTo {
     pub scheme: Quantization,
 }
 
-#[typetag::serde]
+crate::stored!(RoundTo);
+
 impl Primitive for RoundTo {
     fn name(&self) -> &'static str {
         "qqmm"

@@ -29,7 +29,8 @@ pub struct RandomBits {
     pub dtype: Dtype,
 }
 
-#[typetag::serde]
+crate::stored!(RandomBits);
+
 impl Primitive for RandomBits {
     fn name(&self) -> &'static str {
         "random.bits"
