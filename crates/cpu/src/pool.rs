@@ -293,7 +293,13 @@ fn at_work(work: impl FnOnce()) {
 
 /// Calls `body` with ranges that together cover `0..len`, on several threads if the work, `len`
 /// times `cost` scalar operations, is worth it. The caller takes part.
+#[inline]
 pub(crate) fn parallel_for(len: usize, cost: usize, body: impl Fn(Range<usize>) + Sync) {
+    spread(len, cost, &body);
+}
+
+/// [`parallel_for`], compiled once for all bodies.
+fn spread(len: usize, cost: usize, body: &(dyn Fn(Range<usize>) + Sync)) {
     let work = len.saturating_mul(cost.max(1));
     if work < SERIAL || len < 2 || AT_WORK.get() {
         return body(0..len);

@@ -204,47 +204,109 @@ impl<const N: usize> Loops<N> {
         range: Range<usize>,
         mut body: impl FnMut([isize; N], usize),
     ) {
-        let (mut left, inner) = (range.len(), self.sizes.len() - 1);
-        if left == 0 {
+        let mut runs = Runs::new(self, range);
+        while runs.count > 0 {
+            let mut offsets = runs.offsets;
+            for _ in 0..runs.count {
+                body(offsets, runs.len);
+                for (offset, step) in offsets.iter_mut().zip(runs.step) {
+                    *offset += step;
+                }
+            }
+            runs.advance();
+        }
+    }
+}
+
+/// Where a walk over loops is: at some runs of equal length. Its steps are compiled once, whatever
+/// is done with the runs.
+struct Runs<'a, const N: usize> {
+    loops: &'a Loops<N>,
+    index: SmallVec<[usize; 6]>,
+    /// The operands' offsets at the start of the first of these runs.
+    offsets: [isize; N],
+    /// From run to run.
+    step: [isize; N],
+    /// The length of each run.
+    len: usize,
+    /// The number of runs.
+    count: usize,
+    /// The elements of these runs and those after them.
+    left: usize,
+}
+
+impl<'a, const N: usize> Runs<'a, N> {
+    #[inline(never)]
+    fn new(loops: &'a Loops<N>, range: Range<usize>) -> Self {
+        debug_assert!(range.is_empty() || range.end <= loops.elements);
+        let inner = loops.sizes.len() - 1;
+        let mut runs = Runs {
+            loops,
+            index: SmallVec::from_elem(0, loops.sizes.len()),
+            offsets: [0; N],
+            step: inner.checked_sub(1).map_or([0; N], |i| loops.strides[i]),
+            len: 0,
+            count: 0,
+            left: range.len(),
+        };
+        if runs.left == 0 {
+            return runs;
+        }
+        let mut rest = range.start;
+        for (axis, (size, steps)) in loops.sizes.iter().zip(&loops.strides).enumerate().rev() {
+            runs.index[axis] = rest % size;
+            rest /= size;
+            for (offset, step) in runs.offsets.iter_mut().zip(steps) {
+                *offset += step * runs.index[axis] as isize;
+            }
+        }
+        runs.measure();
+        runs
+    }
+
+    /// Finds out how long the run from here on is, and how many like it follow.
+    fn measure(&mut self) {
+        let sizes = &self.loops.sizes;
+        let inner = sizes.len() - 1;
+        self.len = (sizes[inner] - self.index[inner]).min(self.left);
+        self.count = 1;
+        if inner > 0 && self.len == sizes[inner] {
+            let rest = sizes[inner - 1] - self.index[inner - 1];
+            self.count = rest.min(self.left / self.len);
+        }
+    }
+
+    /// Goes on to the runs that follow these.
+    #[inline(never)]
+    fn advance(&mut self) {
+        self.left -= self.count * self.len;
+        if self.left == 0 {
+            self.count = 0;
             return;
         }
-        debug_assert!(range.end <= self.elements);
-        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.sizes.len());
-        let mut offsets = [0isize; N];
-        let mut rest = range.start;
-        for axis in (0..=inner).rev() {
-            index[axis] = rest % self.sizes[axis];
-            rest /= self.sizes[axis];
-            for (offset, step) in offsets.iter_mut().zip(self.strides[axis]) {
-                *offset += step * index[axis] as isize;
-            }
+        let Loops { sizes, strides, .. } = self.loops;
+        let inner = sizes.len() - 1;
+        // The last run ended at the end of the inner axis: back to its start, and carry outwards.
+        for (offset, step) in self.offsets.iter_mut().zip(strides[inner]) {
+            *offset -= step * self.index[inner] as isize;
         }
-        loop {
-            let run = (self.sizes[inner] - index[inner]).min(left);
-            body(offsets, run);
-            left -= run;
-            if left == 0 {
-                return;
+        self.index[inner] = 0;
+        let mut taken = self.count;
+        for axis in (0..inner).rev() {
+            self.index[axis] += taken;
+            for (offset, step) in self.offsets.iter_mut().zip(strides[axis]) {
+                *offset += step * taken as isize;
             }
-            // The run ended at the end of the inner axis: back to its start, and carry outwards.
-            for (offset, step) in offsets.iter_mut().zip(self.strides[inner]) {
-                *offset -= step * index[inner] as isize;
+            if self.index[axis] < sizes[axis] {
+                break;
             }
-            index[inner] = 0;
-            for axis in (0..inner).rev() {
-                index[axis] += 1;
-                if index[axis] < self.sizes[axis] {
-                    for (offset, step) in offsets.iter_mut().zip(self.strides[axis]) {
-                        *offset += step;
-                    }
-                    break;
-                }
-                for (offset, step) in offsets.iter_mut().zip(self.strides[axis]) {
-                    *offset -= step * (self.sizes[axis] as isize - 1);
-                }
-                index[axis] = 0;
+            for (offset, step) in self.offsets.iter_mut().zip(strides[axis]) {
+                *offset -= step * sizes[axis] as isize;
             }
+            self.index[axis] = 0;
+            taken = 1;
         }
+        self.measure();
     }
 }
 

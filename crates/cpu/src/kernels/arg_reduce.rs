@@ -1,12 +1,12 @@
 //! Owns the positions of extrema.
 
-use olivine_core::{Call, Result, dispatch, ops::arg_reduce::ArgReduce};
+use olivine_core::{Call, Complex64, Dtype, Result, bf16, f16, ops::arg_reduce::ArgReduce};
 
-use super::reduce::Ordered;
+use super::{movement::Source, reduce::Ordered};
 use crate::{
     isa::{Isa, per_isa},
     pool::parallel_for,
-    tensor::{Output, View},
+    tensor::Output,
 };
 
 /// Columns that are compared side by side.
@@ -14,26 +14,56 @@ const BLOCK: usize = 256;
 
 /// Runs the kernel.
 pub(super) fn run(arg: &ArgReduce, call: &mut Call) -> Result<()> {
-    dispatch!(all, call.input(0).dtype, T => positions::<T>(arg, call))
+    // Truth values are in the order of the numbers 0 and 1.
+    macro_rules! find {
+        ($T:ty) => {
+            if arg.greatest {
+                greatest::<$T>
+            } else {
+                least::<$T>
+            }
+        };
+    }
+    let find = match call.input(0).dtype {
+        Dtype::Bool | Dtype::Uint8 => find!(u8),
+        Dtype::Uint16 => find!(u16),
+        Dtype::Uint32 => find!(u32),
+        Dtype::Uint64 => find!(u64),
+        Dtype::Int8 => find!(i8),
+        Dtype::Int16 => find!(i16),
+        Dtype::Int32 => find!(i32),
+        Dtype::Int64 => find!(i64),
+        Dtype::Float16 => find!(f16),
+        Dtype::BFloat16 => find!(bf16),
+        Dtype::Float32 => find!(f32),
+        Dtype::Float64 => find!(f64),
+        Dtype::Complex64 => find!(Complex64),
+    };
+    positions(arg, find, call)
 }
 
-fn positions<T: Ordered>(arg: &ArgReduce, call: &mut Call) -> Result<()> {
+/// Writes the positions that are looked for, one for each of some lines.
+type Find = fn(Lines, &mut [u32]);
+
+fn positions(arg: &ArgReduce, find: Find, call: &mut Call) -> Result<()> {
     let op = olivine_core::graph::Primitive::name(arg);
     let out = Output::<u32>::allocate(call, 0, op)?;
     if out.len() == 0 {
         return Ok(());
     }
-    let view = View::<T>::new(call.input(0), op)?;
-    let (shape, strides) = (&view.shape[..], view.strides);
+    let input = call.input(0);
+    let (start, bytes) = (Source::new(input.ptr()), input.dtype.size() as isize);
+    let (shape, strides) = (&input.shape[..], &input.data.strides[..]);
     let (size, step) = (shape[arg.axis], strides[arg.axis]);
     let inner: usize = shape[arg.axis + 1..].iter().product();
     let inner_shape = &shape[arg.axis + 1..];
     let inner_strides = &strides[arg.axis + 1..];
     let even = olivine_core::shape::is_contiguous(inner_shape, inner_strides);
-    let lines = |offset| Lines {
-        start: { view }.ptr.wrapping_offset(offset),
+    let lines = |offset: isize, across: isize| Lines {
+        start: start.get().wrapping_offset(offset * bytes),
         size,
         step,
+        across,
     };
     parallel_for(out.len(), size, |range| {
         // SAFETY: ranges are disjoint.
@@ -41,41 +71,21 @@ fn positions<T: Ordered>(arg: &ArgReduce, call: &mut Call) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
             let (outer, column) = (at / inner, at % inner);
-            if inner == 1
+            let offset = locate(&shape[..arg.axis], &strides[..arg.axis], outer);
+            let (lines, some) = if inner == 1
                 && step == 1
                 && let Some(axis) = arg.axis.checked_sub(1)
             {
                 // Rows along the axis before: many short ones are taken in one go.
                 let first = outer % shape[axis];
-                let some = (shape[axis] - first).min(range.end - at);
-                let offset = locate(&shape[..arg.axis], &strides[..arg.axis], outer);
-                let to = &mut to[at - range.start..][..some];
-                let lines = Lines {
-                    step: strides[axis],
-                    ..lines(offset)
-                };
-                if arg.greatest {
-                    greatest_rows(lines, to);
-                } else {
-                    least_rows(lines, to);
-                }
-                at += some;
-                continue;
-            }
-            let mut offset = locate(&shape[..arg.axis], &strides[..arg.axis], outer);
-            offset += locate(inner_shape, inner_strides, column);
-            let some = if even {
-                (inner - column).min(range.end - at).min(BLOCK)
+                (lines(offset, strides[axis]), shape[axis] - first)
             } else {
-                1
+                let offset = offset + locate(inner_shape, inner_strides, column);
+                let some = if even { (inner - column).min(BLOCK) } else { 1 };
+                (lines(offset, 1), some)
             };
-            let to = &mut to[at - range.start..][..some];
-            let lines = lines(offset);
-            if arg.greatest {
-                greatest(lines, to);
-            } else {
-                least(lines, to);
-            }
+            let some = some.min(range.end - at);
+            find(lines, &mut to[at - range.start..][..some]);
             at += some;
         }
     });
@@ -91,79 +101,57 @@ fn locate(shape: &[usize], strides: &[isize], mut position: usize) -> isize {
     offset
 }
 
-/// Neighbouring lines of `size` elements that are `step` apart, within a view.
+/// Lines of `size` elements that are `step` apart, within a view. The lines are `across` apart:
+/// neighbours, and at most [`BLOCK`], unless their elements are neighbours.
 #[derive(Clone, Copy)]
-struct Lines<T> {
-    start: *const T,
+struct Lines {
+    start: *const u8,
     size: usize,
     step: isize,
-}
-
-per_isa! {
-    /// The position in each of several rows of neighbours, `step` apart, of its first greatest
-    /// element, or first NaN.
-    fn greatest_rows<T: Ordered>(rows: Lines<T>, to: &mut [u32]) = greatest_rows_body;
-}
-
-#[inline(always)]
-fn greatest_rows_body<S: Isa, T: Ordered>(rows: Lines<T>, to: &mut [u32]) {
-    first_of_rows(rows, to, T::over);
-}
-
-per_isa! {
-    /// As `greatest_rows`, for the smallest.
-    fn least_rows<T: Ordered>(rows: Lines<T>, to: &mut [u32]) = least_rows_body;
-}
-
-#[inline(always)]
-fn least_rows_body<S: Isa, T: Ordered>(rows: Lines<T>, to: &mut [u32]) {
-    first_of_rows(rows, to, T::under);
-}
-
-#[inline(always)]
-fn first_of_rows<T: Ordered>(rows: Lines<T>, to: &mut [u32], beats: impl Fn(T, T) -> bool + Copy) {
-    for (i, to) in to.iter_mut().enumerate() {
-        let start = rows.start.wrapping_offset(i as isize * rows.step);
-        // SAFETY: a row of neighbours within the view.
-        let row = unsafe { std::slice::from_raw_parts(start, rows.size) };
-        *to = first_in(row, beats);
-    }
+    across: isize,
 }
 
 per_isa! {
     /// The position in each line of its first greatest element, or first NaN.
-    fn greatest<T: Ordered>(lines: Lines<T>, to: &mut [u32]) = greatest_body;
+    fn greatest<T: Ordered>(lines: Lines, to: &mut [u32]) = greatest_body;
 }
 
 #[inline(always)]
-fn greatest_body<S: Isa, T: Ordered>(lines: Lines<T>, to: &mut [u32]) {
+fn greatest_body<S: Isa, T: Ordered>(lines: Lines, to: &mut [u32]) {
     first(lines, to, T::over);
 }
 
 per_isa! {
     /// The position in each line of its first smallest element, or first NaN.
-    fn least<T: Ordered>(lines: Lines<T>, to: &mut [u32]) = least_body;
+    fn least<T: Ordered>(lines: Lines, to: &mut [u32]) = least_body;
 }
 
 #[inline(always)]
-fn least_body<S: Isa, T: Ordered>(lines: Lines<T>, to: &mut [u32]) {
+fn least_body<S: Isa, T: Ordered>(lines: Lines, to: &mut [u32]) {
     first(lines, to, T::under);
 }
 
 #[inline(always)]
-fn first<T: Ordered>(lines: Lines<T>, to: &mut [u32], beats: impl Fn(T, T) -> bool + Copy) {
-    let Lines { start, size, step } = lines;
+fn first<T: Ordered>(lines: Lines, to: &mut [u32], beats: impl Fn(T, T) -> bool + Copy) {
+    let Lines {
+        size, step, across, ..
+    } = lines;
+    let start = lines.start.cast::<T>();
+    if step == 1 {
+        for (i, to) in to.iter_mut().enumerate() {
+            let start = start.wrapping_offset(i as isize * across);
+            // SAFETY: a line of neighbours within the view.
+            let line = unsafe { std::slice::from_raw_parts(start, size) };
+            *to = first_in(line, beats);
+        }
+        return;
+    }
     to.fill(0);
     if let [position] = to {
         let at = |i: usize| {
             // SAFETY: `i` is less than the line's size.
             unsafe { start.wrapping_offset(i as isize * step).read() }
         };
-        if step == 1 {
-            // SAFETY: the line's elements are neighbours.
-            *position = first_in(unsafe { std::slice::from_raw_parts(start, size) }, beats);
-            return;
-        }
         let mut best = at(0);
         for i in 1..size {
             // The first NaN stands: nothing beats it but another NaN.

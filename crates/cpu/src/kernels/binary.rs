@@ -69,7 +69,8 @@ fn boolean(op: Binary) -> Option<Plan> {
     }
 }
 
-macro_rules! integer_functions {
+/// Functions of integers of one width that are the same with and without a sign.
+macro_rules! signless_functions {
     ($($name:ident $ty:ty),*) => {$(
         fn $name(op: Binary) -> Option<Plan> {
             match op {
@@ -78,20 +79,55 @@ macro_rules! integer_functions {
                 Binary::BitwiseOr => map2!(loop2_v3, 1, $ty => $ty, |a, b| a | b),
                 Binary::BitwiseXor => map2!(loop2_v3, 1, $ty => $ty, |a, b| a ^ b),
                 Binary::Equal => map2!(loop2_v3, 1, $ty => u8, |a, b| (a == b) as u8),
+                Binary::LeftShift => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.shift_left(b)),
+                Binary::Multiply => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.wrapping_mul(b)),
+                Binary::NotEqual => map2!(loop2_v3, 1, $ty => u8, |a, b| (a != b) as u8),
+                Binary::Subtract => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.wrapping_sub(b)),
+                Binary::ArcTan2
+                | Binary::Divide
+                | Binary::FloorDivide
+                | Binary::Greater
+                | Binary::GreaterEqual
+                | Binary::Less
+                | Binary::LessEqual
+                | Binary::LogAddExp
+                | Binary::LogicalAnd
+                | Binary::LogicalOr
+                | Binary::Maximum
+                | Binary::Minimum
+                | Binary::Power
+                | Binary::Remainder
+                | Binary::RightShift => None,
+            }
+        }
+    )*};
+}
+
+signless_functions! { bits8 u8, bits16 u16, bits32 u32, bits64 u64 }
+
+macro_rules! integer_functions {
+    ($($name:ident $ty:ty, $signless:ident;)*) => {$(
+        fn $name(op: Binary) -> Option<Plan> {
+            match op {
+                Binary::Add
+                | Binary::BitwiseAnd
+                | Binary::BitwiseOr
+                | Binary::BitwiseXor
+                | Binary::Equal
+                | Binary::LeftShift
+                | Binary::Multiply
+                | Binary::NotEqual
+                | Binary::Subtract => $signless(op),
                 Binary::FloorDivide => map2!(loop2_v3, 10, $ty => $ty, |a, b| a.floor_divide(b)),
                 Binary::Greater => map2!(loop2_v3, 1, $ty => u8, |a, b| (a > b) as u8),
                 Binary::GreaterEqual => map2!(loop2_v3, 1, $ty => u8, |a, b| (a >= b) as u8),
-                Binary::LeftShift => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.shift_left(b)),
                 Binary::Less => map2!(loop2_v3, 1, $ty => u8, |a, b| (a < b) as u8),
                 Binary::LessEqual => map2!(loop2_v3, 1, $ty => u8, |a, b| (a <= b) as u8),
                 Binary::Maximum => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.max(b)),
                 Binary::Minimum => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.min(b)),
-                Binary::Multiply => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.wrapping_mul(b)),
-                Binary::NotEqual => map2!(loop2_v3, 1, $ty => u8, |a, b| (a != b) as u8),
                 Binary::Power => map2!(loop2_v3, 20, $ty => $ty, |a, b| a.power(b)),
                 Binary::Remainder => map2!(loop2_v3, 10, $ty => $ty, |a, b| a.floor_remainder(b)),
                 Binary::RightShift => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.shift_right(b)),
-                Binary::Subtract => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.wrapping_sub(b)),
                 Binary::ArcTan2
                 | Binary::Divide
                 | Binary::LogAddExp
@@ -103,7 +139,8 @@ macro_rules! integer_functions {
 }
 
 integer_functions! {
-    uint8 u8, uint16 u16, uint32 u32, uint64 u64, int8 i8, int16 i16, int32 i32, int64 i64
+    uint8 u8, bits8; uint16 u16, bits16; uint32 u32, bits32; uint64 u64, bits64;
+    int8 i8, bits8; int16 i16, bits16; int32 i32, bits32; int64 i64, bits64;
 }
 
 macro_rules! float_functions {

@@ -38,6 +38,21 @@ pub(crate) fn run(cumulate: &Cumulate, call: &mut Call) -> Result<()> {
     })
 }
 
+/// Lines of `count` elements, walked side by side. Steps are counted in elements.
+struct Lines {
+    source: *const u8,
+    target: *mut u8,
+    /// Where the first element of the first line is.
+    first: (isize, isize),
+    /// From line to line, in the source and in the target.
+    jumps: (isize, isize),
+    /// From element to element.
+    steps: (isize, isize),
+    len: usize,
+    count: usize,
+    inclusive: bool,
+}
+
 fn walk<I: Element, O: Cumulated>(
     cumulate: &Cumulate,
     call: &mut Call,
@@ -45,6 +60,39 @@ fn walk<I: Element, O: Cumulated>(
     nothing: O::Wide,
     combine: impl Fn(O::Wide, O::Wide) -> O::Wide + Sync,
 ) -> Result<()> {
+    walk_lines(cumulate, call, &|lines: Lines| {
+        // Only lines whose elements are neighbours gain from being walked together.
+        let together = if lines.jumps.1 == 1 { LANES } else { 1 };
+        let (source, target) = (lines.source.cast::<I>(), lines.target.cast::<O>());
+        let source = source.wrapping_offset(lines.first.0);
+        let target = target.wrapping_offset(lines.first.1);
+        let (from_line, to_line) = lines.jumps;
+        for start in (0..lines.len).step_by(together) {
+            let mut state = [nothing; LANES];
+            let state = &mut state[..together.min(lines.len - start)];
+            let mut source = source.wrapping_offset(start as isize * from_line);
+            let mut target = target.wrapping_offset(start as isize * to_line);
+            for _ in 0..lines.count {
+                for (lane, state) in state.iter_mut().enumerate() {
+                    let (read, write) = (lane as isize * from_line, lane as isize * to_line);
+                    // SAFETY: both walks stay inside their arrays: `count` elements along the
+                    // axis of each line; threads write different lines of fresh memory.
+                    unsafe {
+                        let before = *state;
+                        *state = combine(before, widen(source.wrapping_offset(read).read()));
+                        let value = if lines.inclusive { *state } else { before };
+                        target.wrapping_offset(write).write(O::narrow(value));
+                    }
+                }
+                source = source.wrapping_offset(lines.steps.0);
+                target = target.wrapping_offset(lines.steps.1);
+            }
+        }
+    })
+}
+
+/// Hands all lines to `body`, on several threads.
+fn walk_lines(cumulate: &Cumulate, call: &mut Call, body: &(dyn Fn(Lines) + Sync)) -> Result<()> {
     let target = Target::new(call.allocate(0)?);
     let (x, axis) = (call.input(0), cumulate.axis);
     let (source, count) = (Source::new(x.ptr()), x.shape[axis]);
@@ -67,39 +115,18 @@ fn walk<I: Element, O: Cumulated>(
         [&without_axis(&x.data.strides), &without_axis(&strides)],
     );
     let [from_line, to_line] = lines.inner_strides();
-    // Only lines whose elements are neighbours gain from being walked together.
-    let together = if to_line == 1 { LANES } else { 1 };
     parallel_for(lines.elements(), 2 * count, |range| {
         lines.for_each_run(range, |[source_at, target_at], len| {
-            let source = source
-                .get()
-                .cast::<I>()
-                .wrapping_offset(source_at + first_from);
-            let target = target
-                .get()
-                .cast::<O>()
-                .wrapping_offset(target_at + first_to);
-            for start in (0..len).step_by(together) {
-                let mut state = [nothing; LANES];
-                let state = &mut state[..together.min(len - start)];
-                let mut source = source.wrapping_offset(start as isize * from_line);
-                let mut target = target.wrapping_offset(start as isize * to_line);
-                for _ in 0..count {
-                    for (lane, state) in state.iter_mut().enumerate() {
-                        let (read, write) = (lane as isize * from_line, lane as isize * to_line);
-                        // SAFETY: both walks stay inside their arrays: `count` elements along the
-                        // axis of each line; threads write different lines of fresh memory.
-                        unsafe {
-                            let before = *state;
-                            *state = combine(before, widen(source.wrapping_offset(read).read()));
-                            let value = if cumulate.inclusive { *state } else { before };
-                            target.wrapping_offset(write).write(O::narrow(value));
-                        }
-                    }
-                    source = source.wrapping_offset(from);
-                    target = target.wrapping_offset(to);
-                }
-            }
+            body(Lines {
+                source: source.get(),
+                target: target.get(),
+                first: (source_at + first_from, target_at + first_to),
+                jumps: (from_line, to_line),
+                steps: (from, to),
+                len,
+                count,
+                inclusive: cumulate.inclusive,
+            });
         });
     });
     Ok(())

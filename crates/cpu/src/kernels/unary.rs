@@ -82,7 +82,8 @@ fn boolean(op: Unary) -> Option<Plan> {
     }
 }
 
-macro_rules! integer_functions {
+/// Functions of integers of one width that are the same with and without a sign.
+macro_rules! signless_functions {
     ($($name:ident $ty:ty),*) => {$(
         fn $name(op: Unary) -> Option<Plan> {
             match op {
@@ -92,14 +93,65 @@ macro_rules! integer_functions {
                 | Unary::Real
                 | Unary::Round
                 | Unary::Trunc => map1!(loop1_v3, 1, $ty => $ty, |x| x),
-                Unary::Abs => map1!(loop1_v3, 1, $ty => $ty, |x| x.magnitude()),
-                Unary::Sign => map1!(loop1_v3, 1, $ty => $ty, |x| x.sign()),
                 Unary::Square => map1!(loop1_v3, 1, $ty => $ty, |x| x.wrapping_mul(x)),
                 Unary::Negative => map1!(loop1_v3, 1, $ty => $ty, |x| x.wrapping_neg()),
                 Unary::BitwiseInvert => map1!(loop1_v3, 1, $ty => $ty, |x| !x),
                 Unary::IsFinite => map1!(loop1_v3, 1, $ty => u8, |_| 1),
                 Unary::IsInf | Unary::IsNan => map1!(loop1_v3, 1, $ty => u8, |_| 0),
                 Unary::Imag => map1!(loop1_v3, 1, $ty => $ty, |_| 0),
+                Unary::Abs
+                | Unary::ArcCos
+                | Unary::ArcCosh
+                | Unary::ArcSin
+                | Unary::ArcSinh
+                | Unary::ArcTan
+                | Unary::ArcTanh
+                | Unary::Cos
+                | Unary::Cosh
+                | Unary::Erf
+                | Unary::ErfInv
+                | Unary::Exp
+                | Unary::Expm1
+                | Unary::Log
+                | Unary::Log10
+                | Unary::Log1p
+                | Unary::Log2
+                | Unary::LogicalNot
+                | Unary::Reciprocal
+                | Unary::Rsqrt
+                | Unary::Sigmoid
+                | Unary::Sign
+                | Unary::Sin
+                | Unary::Sinh
+                | Unary::Sqrt
+                | Unary::Tan
+                | Unary::Tanh => None,
+            }
+        }
+    )*};
+}
+
+signless_functions! { bits8 u8, bits16 u16, bits32 u32, bits64 u64 }
+
+macro_rules! integer_functions {
+    ($($name:ident $ty:ty, $signless:ident;)*) => {$(
+        fn $name(op: Unary) -> Option<Plan> {
+            match op {
+                Unary::BitwiseInvert
+                | Unary::Ceil
+                | Unary::Conjugate
+                | Unary::Floor
+                | Unary::Imag
+                | Unary::IsFinite
+                | Unary::IsInf
+                | Unary::IsNan
+                | Unary::Negative
+                | Unary::Real
+                | Unary::Round
+                | Unary::Square
+                | Unary::Trunc => $signless(op),
+                Unary::Abs => map1!(loop1_v3, 1, $ty => $ty, |x| x.magnitude()),
+                Unary::Sign => map1!(loop1_v3, 1, $ty => $ty, |x| x.sign()),
                 Unary::ArcCos
                 | Unary::ArcCosh
                 | Unary::ArcSin
@@ -131,7 +183,8 @@ macro_rules! integer_functions {
 }
 
 integer_functions! {
-    uint8 u8, uint16 u16, uint32 u32, uint64 u64, int8 i8, int16 i16, int32 i32, int64 i64
+    uint8 u8, bits8; uint16 u16, bits16; uint32 u32, bits32; uint64 u64, bits64;
+    int8 i8, bits8; int16 i16, bits16; int32 i32, bits32; int64 i64, bits64;
 }
 
 macro_rules! float_functions {

@@ -8,7 +8,7 @@ use super::{Axis, Task};
 use crate::{
     isa::per_isa,
     kernels::{
-        matmul::{Matrix, Rounded, Wide, pack_lines, tile_size},
+        matmul::{Matrix, Panels, Rounded, Wide, pack_lines, tile_size},
         row::RowElement,
     },
     pool::{num_threads, parallel_for},
@@ -119,8 +119,14 @@ pub(super) fn run<T: RowElement<Wide = f32> + Rounded>(
             columns: 1,
         };
         let rooms = (room.as_mut_ptr(), to.as_mut_ptr());
+        let panels = Panels {
+            lines: 0..columns,
+            terms: 0..inner,
+            height: wide,
+            fill: true,
+        };
         // SAFETY: a group has `columns` lines of weights, and there is room for whole panels.
-        unsafe { pack_lines(&Wide(lines), 0..columns, 0..inner, wide, true, rooms) };
+        unsafe { pack_lines(&Wide(lines), panels, rooms) };
     }
     let [a, b, c] = &task.axes;
     let places = a.output * b.output * c.output;
@@ -276,7 +282,7 @@ fn multiply_tile_body<S: Lanes>(
             match places {
                 // SAFETY: the band reaches as far as the weights do from all places, and panels hold
                 // weights for the width of a tile.
-                $($places if $places <= S::TILE.0 => unsafe {
+                $($places if const { $places <= S::TILE.0 } => unsafe {
                     if S::TILE.1 == 1 || width <= S::N {
                         sums_of::<S, $places, 1>(tile, sums);
                     } else {

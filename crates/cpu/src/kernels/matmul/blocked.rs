@@ -7,10 +7,11 @@
 use std::{cell::Cell, ops::Range};
 
 use half::{bf16, f16};
+use olivine_core::Dtype;
 
 use super::{
     Matrix, PER_COST, Sizes, Target,
-    sides::{Side, Wide, Words, pack},
+    sides::{Panels, Side, Wide, Words, pack},
 };
 use crate::{
     isa::per_isa,
@@ -105,37 +106,88 @@ macro_rules! rounded {
 
 rounded!(f16 bf16 f32);
 
+/// Where results go, in bytes, and how sums become results.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Results {
+    to: Target<u8>,
+    round: unsafe fn(&[f32], *mut u8),
+    /// True if results are sums as they are.
+    exact: bool,
+}
+
+impl Results {
+    /// Results at a place for them, with contiguous rows.
+    pub(in crate::kernels) fn new<T: Rounded>(to: Target<T>) -> Self {
+        Results {
+            to: Target {
+                start: to.start.cast(),
+                row: to.row * size_of::<T>(),
+                column: size_of::<T>(),
+            },
+            round: T::round,
+            exact: T::DTYPE == Dtype::Float32,
+        }
+    }
+
+    /// The part from a row and column on.
+    pub(in crate::kernels) fn skip(self, row: usize, column: usize) -> Self {
+        Results {
+            to: self.to.skip(row, column),
+            ..self
+        }
+    }
+
+    /// The address of a result.
+    pub(in crate::kernels) fn at(self, row: usize, column: usize) -> *mut u8 {
+        self.to.at(row, column)
+    }
+
+    /// The bytes of a result.
+    pub(in crate::kernels) fn size(self) -> usize {
+        self.to.column
+    }
+
+    /// The same results elsewhere: in rows of `columns` at an address.
+    pub(in crate::kernels) fn elsewhere(self, start: *mut u8, columns: usize) -> Self {
+        let to = Target {
+            start,
+            row: columns * self.size(),
+            column: self.size(),
+        };
+        Results { to, ..self }
+    }
+
+    /// Rounds sums to results in one row.
+    ///
+    /// # Safety
+    /// As many results must be there from `row` and `column` on.
+    pub(in crate::kernels) unsafe fn write(self, sums: &[f32], row: usize, column: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe { (self.round)(sums, self.at(row, column)) };
+    }
+}
+
 /// `out = a @ b`, of the rows of `a` and the lines of `b`, which are columns. Each result is rounded
 /// once.
 ///
 /// # Safety
-/// The sides must have the lines and terms of `sizes`, and `out` be ours alone, with contiguous
-/// rows.
-pub(in crate::kernels) unsafe fn multiply_sides<T: Rounded, A: Side, B: Side<Words = A::Words>>(
+/// The sides must have the lines and terms of `sizes`, and `out` be ours alone.
+pub(in crate::kernels) unsafe fn multiply_sides<W: Words>(
     sizes: Sizes,
-    a: &A,
-    b: &B,
-    out: Target<T>,
+    a: &dyn Side<Words = W>,
+    b: &dyn Side<Words = W>,
+    out: Results,
     parallel: bool,
 ) {
-    let out = if T::DTYPE == olivine_core::Dtype::Float32 {
-        Out::Sums(Sums {
-            to: Target {
-                start: out.start.cast(),
-                row: out.row,
-                column: 1,
-            },
-            add: false,
-        })
+    let out = if out.exact {
+        let to = Target {
+            start: out.to.start.cast(),
+            row: out.to.row / size_of::<f32>(),
+            column: 1,
+        };
+        Out::Sums(Sums { to, add: false })
     } else {
-        Out::Results(Results {
-            to: Target {
-                start: out.start.cast(),
-                row: out.row * size_of::<T>(),
-                column: size_of::<T>(),
-            },
-            round: T::round,
-        })
+        Out::Results(out)
     };
     // SAFETY: passed on to the caller.
     unsafe { product(sizes, a, b, out, parallel) };
@@ -156,21 +208,14 @@ struct Sums {
     add: bool,
 }
 
-/// Where results are rounded to, in bytes.
-#[derive(Clone, Copy)]
-struct Results {
-    to: Target<u8>,
-    round: unsafe fn(&[f32], *mut u8),
-}
-
 /// The product of two sides.
 ///
 /// # Safety
 /// As for `multiply_sides`.
-unsafe fn product<A: Side, B: Side<Words = A::Words>>(
+unsafe fn product<W: Words>(
     sizes: Sizes,
-    a: &A,
-    b: &B,
+    a: &dyn Side<Words = W>,
+    b: &dyn Side<Words = W>,
     out: Out,
     parallel: bool,
 ) {
@@ -186,7 +231,7 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
                         .to
                         .at(row, 0)
                         .copy_from_nonoverlapping(zeros.as_ptr(), n),
-                    Out::Results(results) => (results.round)(&zeros, results.to.at(row, 0)),
+                    Out::Results(results) => results.write(&zeros, row, 0),
                 }
             }
         }
@@ -194,8 +239,12 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
     if m == 0 || n == 0 || k == 0 {
         return;
     }
-    let terms = A::Words::TERMS;
-    let (tall, wide) = tile_size();
+    let terms = W::TERMS;
+    let (tall, wide) = if W::BF16 {
+        pairs_tile_size()
+    } else {
+        tile_size()
+    };
     let depth = if k <= DEPTH * terms {
         k
     } else {
@@ -241,11 +290,16 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
             let words = (last - first).div_ceil(terms);
             let pack_right = |range: Range<usize>| {
                 let at = range.start * wide;
-                let lines = column + at..column + columns.min(range.end * wide);
+                let panels = Panels {
+                    lines: column + at..column + columns.min(range.end * wide),
+                    terms: first..last,
+                    height: wide,
+                    fill: true,
+                };
                 let mut scratch = LINES.take();
                 let rooms = (room(&mut scratch, wide * words), packed.at(0, at * words));
                 // SAFETY: the lines and terms exist, and these panels are this thread's alone.
-                unsafe { pack(b, lines, first..last, wide, true, rooms) };
+                unsafe { pack(b, panels, rooms) };
                 LINES.set(scratch);
             };
             let (sums, results) = match out {
@@ -254,8 +308,7 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
                     (Sums { to, add }, None)
                 }
                 Out::Results(results) => {
-                    let to = results.to.skip(0, column);
-                    let results = (last == k).then_some(Results { to, ..results });
+                    let results = (last == k).then_some(results.skip(0, column));
                     let (to, add) = (waiting_at, first > 0);
                     (Sums { to, add }, results)
                 }
@@ -273,8 +326,14 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
                     if held != Some(block) {
                         let mut scratch = LINES.take();
                         let rooms = (room(&mut scratch, height * words), left);
+                        let panels = Panels {
+                            lines: row..row + rows,
+                            terms: first..last,
+                            height,
+                            fill: false,
+                        };
                         // SAFETY: the lines and terms exist, and the block is this thread's.
-                        unsafe { pack(a, row..row + rows, first..last, height, false, rooms) };
+                        unsafe { pack(a, panels, rooms) };
                         LINES.set(scratch);
                         held = Some(block);
                     }
@@ -287,19 +346,16 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
                             to: sums.to.skip(row, at),
                             ..sums
                         },
-                        results: results.map(|results| Results {
-                            to: results.to.skip(row, at),
-                            ..results
-                        }),
+                        results: results.map(|results| results.skip(row, at)),
                         rows,
                         height,
                         columns: columns.min(range.end * wide) - at,
                         words,
                     };
-                    if A::Words::BF16 {
-                        multiply_pairs::<A::Words>(work);
+                    if W::BF16 {
+                        multiply_pairs::<W>(work);
                     } else {
-                        multiply_block::<A::Words>(work);
+                        multiply_block::<W>(work);
                     }
                 }
                 LEFT.set(scratch);
@@ -325,6 +381,12 @@ unsafe fn product<A: Side, B: Side<Words = A::Words>>(
 per_isa! {
     /// The rows and columns of the largest tile.
     pub(in crate::kernels) fn tile_size() -> (usize, usize) = tile_size_body;
+}
+
+per_isa! {
+    [bf16]
+    /// The rows and columns of the largest tile of pairs.
+    fn pairs_tile_size() -> (usize, usize) = tile_size_body;
 }
 
 #[inline(always)]
@@ -373,10 +435,7 @@ fn multiply_block_body<S: Lanes, W: Words>(block: Block) {
                     to: block.sums.to.skip(row, column),
                     ..block.sums
                 },
-                results: block.results.map(|results| Results {
-                    to: results.to.skip(row, column),
-                    ..results
-                }),
+                results: block.results.map(|results| results.skip(row, column)),
                 columns,
                 words: block.words,
             };
@@ -406,7 +465,7 @@ fn tile_of_rows<S: Lanes, W: Words, const V: usize>(rows: usize, tile: Tile) {
         ($($rows:literal)*) => {
             match rows {
                 // SAFETY: the panels hold as many rows and columns as the tile needs.
-                $($rows if $rows <= S::TILE.0 => unsafe { multiply_tile::<S, W, $rows, V>(tile) },)*
+                $($rows if const { $rows <= S::TILE.0 } => unsafe { multiply_tile::<S, W, $rows, V>(tile) },)*
                 _ => unreachable!("a tile has at most {} rows, not {rows}", S::TILE.0),
             }
         };
@@ -471,7 +530,7 @@ unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile
         // SAFETY: the caller promises rows of `columns` elements.
         unsafe {
             match tile.results {
-                Some(results) => (results.round)(row, results.to.at(i, 0)),
+                Some(results) => results.write(row, i, 0),
                 None => to.copy_from_nonoverlapping(row.as_ptr(), row.len()),
             }
         }

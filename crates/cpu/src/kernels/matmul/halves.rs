@@ -3,7 +3,7 @@
 
 use super::{
     Matrix, Sizes, Target,
-    blocked::{Rounded, multiply_sides},
+    blocked::{Results, Rounded, multiply_sides},
     sides::{Paired, Wide, pairs_are_fast},
 };
 use crate::{kernels::row::widen as widen_slice, simd::Narrow};
@@ -17,7 +17,8 @@ pub(super) unsafe fn product<T: Rounded>(
     out: *mut T,
     parallel: bool,
 ) {
-    let (lines, out) = ([a, b.transposed()], Target::new(out, sizes.n));
+    let lines = [a, b.transposed()];
+    let out = Results::new(Target::new(out, sizes.n));
     // SAFETY: passed on to the caller.
     unsafe {
         if pairs_are_fast::<T>() {

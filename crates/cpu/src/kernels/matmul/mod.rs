@@ -7,10 +7,11 @@ mod sides;
 mod tests;
 mod vector;
 
-pub(super) use blocked::{Rounded, multiply, multiply_sides, tile_size};
+pub(super) use blocked::{Results, Rounded, multiply, multiply_sides, tile_size};
 pub(super) use halves::widen;
 pub(super) use sides::{
-    Paired, Pairs, Side, Singles, Wide, Words, interleave, pack as pack_lines, pair, pairs_are_fast,
+    Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, pack as pack_lines, pair,
+    pairs_are_fast,
 };
 pub(super) use vector::dots;
 

@@ -63,14 +63,10 @@ pub(in crate::kernels) fn pair(first: bf16, second: bf16) -> f32 {
     f32::from_bits(u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16)
 }
 
-/// An operand of a blocked product.
+/// An operand of a blocked product. Products take it as an object: it is asked once for a line or a
+/// panel, and they are compiled once for all sides.
 pub(in crate::kernels) trait Side: Sync {
     type Words: Words;
-
-    /// True if it is read line by line, and not term by term with neighbouring lines together.
-    fn along(&self) -> bool {
-        true
-    }
 
     /// The words of some terms of a line: where they lie in memory, or in `room`. An odd last term
     /// is paired with zero.
@@ -95,13 +91,32 @@ pub(in crate::kernels) trait Side: Sync {
         false
     }
 
+    /// Packs all panels as [`pack`] does, term by term with neighbouring lines together; or does
+    /// nothing and returns false, if it is read line by line.
+    ///
+    /// # Safety
+    /// The lines and the terms must exist, and `to` have room for all panels.
+    unsafe fn across(&self, _panels: Panels, _to: *mut f32) -> bool {
+        false
+    }
+}
+
+/// Which lines and terms are packed, and how: see [`pack`].
+#[derive(Clone)]
+pub(in crate::kernels) struct Panels {
+    pub(in crate::kernels) lines: Range<usize>,
+    pub(in crate::kernels) terms: Range<usize>,
+    pub(in crate::kernels) height: usize,
+    pub(in crate::kernels) fill: bool,
+}
+
+/// A side whose lines may lie side by side.
+trait Across: Side {
     /// Writes the word at `term` of each of `count` lines from `first` on.
     ///
     /// # Safety
     /// The lines and the term must exist, and `count` words be writable at `to`.
-    unsafe fn across(&self, _first: usize, _count: usize, _term: usize, _to: *mut f32) {
-        unreachable!("this side is read along");
-    }
+    unsafe fn words(&self, first: usize, count: usize, term: usize, to: *mut f32);
 }
 
 /// The rows of a matrix as lines of `f32`; transpose it for the columns.
@@ -110,10 +125,6 @@ pub(in crate::kernels) struct Wide<T>(pub(in crate::kernels) Matrix<T>);
 
 impl<T: Narrow> Side for Wide<T> {
     type Words = Singles;
-
-    fn along(&self) -> bool {
-        self.0.columns == 1 || self.0.rows != 1
-    }
 
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
         let from = self.0.at(line, terms.start);
@@ -135,8 +146,18 @@ impl<T: Narrow> Side for Wide<T> {
         room
     }
 
+    unsafe fn across(&self, panels: Panels, to: *mut f32) -> bool {
+        let across = self.0.columns != 1 && self.0.rows == 1;
+        if across {
+            pack_across(self, panels, to);
+        }
+        across
+    }
+}
+
+impl<T: Narrow> Across for Wide<T> {
     #[inline(always)]
-    unsafe fn across(&self, first: usize, count: usize, term: usize, to: *mut f32) {
+    unsafe fn words(&self, first: usize, count: usize, term: usize, to: *mut f32) {
         let from = self.0.at(first, term);
         for i in 0..count {
             // SAFETY: the caller promises the lines, which are neighbours.
@@ -169,10 +190,6 @@ impl Paired {
 impl Side for Paired {
     type Words = Pairs;
 
-    fn along(&self) -> bool {
-        self.lines.columns == 1 || self.lines.rows != 1
-    }
-
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
         if self.lines.columns == 1 && terms.len().is_multiple_of(2) {
             return self.lines.at(line, terms.start).cast();
@@ -192,8 +209,18 @@ impl Side for Paired {
         room
     }
 
+    unsafe fn across(&self, panels: Panels, to: *mut f32) -> bool {
+        let across = self.lines.columns != 1 && self.lines.rows == 1;
+        if across {
+            pack_pairs_across(self, panels, to);
+        }
+        across
+    }
+}
+
+impl Across for Paired {
     #[inline(always)]
-    unsafe fn across(&self, first: usize, count: usize, term: usize, to: *mut f32) {
+    unsafe fn words(&self, first: usize, count: usize, term: usize, to: *mut f32) {
         let from = self.lines.at(first, term);
         if term + 1 < self.terms {
             let next = self.lines.at(first, term + 1);
@@ -220,23 +247,23 @@ impl Side for Paired {
 /// # Safety
 /// The lines and terms must exist, `to` have room for all panels, and `room` for the words of a
 /// panel.
-pub(in crate::kernels) unsafe fn pack<A: Side>(
-    side: &A,
-    lines: Range<usize>,
-    terms: Range<usize>,
-    height: usize,
-    fill: bool,
+pub(in crate::kernels) unsafe fn pack<W: Words>(
+    side: &dyn Side<Words = W>,
+    panels: Panels,
     (room, to): (*mut f32, *mut f32),
 ) {
-    let words = terms.len().div_ceil(A::Words::TERMS);
+    let words = panels.terms.len().div_ceil(W::TERMS);
+    let (height, fill, lines) = (panels.height, panels.fill, panels.lines.clone());
     if fill && !lines.len().is_multiple_of(height) {
         let whole = lines.len() - lines.len() % height;
         // SAFETY: the last panel, which has room for `height` lines.
         unsafe { std::slice::from_raw_parts_mut(to.add(whole * words), height * words) }.fill(0.0);
     }
-    if !side.along() {
-        return pack_across(side, lines, terms, height, fill, to);
+    // SAFETY: passed on to the caller.
+    if unsafe { side.across(panels.clone(), to) } {
+        return;
     }
+    let terms = panels.terms;
     for first in (0..lines.len()).step_by(height) {
         let count = height.min(lines.len() - first);
         let step = if fill { height } else { count };
@@ -293,20 +320,28 @@ pub(in crate::kernels) unsafe fn interleave(
 
 per_isa! {
     /// As `pack`, for lines whose neighbours lie side by side: all panels take theirs from one run.
-    fn pack_across<A: Side>(
-        side: &A, lines: Range<usize>, terms: Range<usize>, height: usize, fill: bool, to: *mut f32,
-    ) = pack_across_body;
+    fn pack_across<A: Across>(side: &A, panels: Panels, to: *mut f32) = pack_across_body;
+}
+
+per_isa! {
+    [bf16]
+    /// As `pack_across`, of pairs.
+    fn pack_pairs_across(side: &Paired, panels: Panels, to: *mut f32) = pack_pairs_across_body;
 }
 
 #[inline(always)]
-fn pack_across_body<S: Lanes, A: Side>(
-    side: &A,
-    lines: Range<usize>,
-    terms: Range<usize>,
-    height: usize,
-    fill: bool,
-    to: *mut f32,
-) {
+fn pack_pairs_across_body<S: Lanes>(side: &Paired, panels: Panels, to: *mut f32) {
+    pack_across_body::<S, Paired>(side, panels, to);
+}
+
+#[inline(always)]
+fn pack_across_body<S: Lanes, A: Across>(side: &A, panels: Panels, to: *mut f32) {
+    let Panels {
+        lines,
+        terms,
+        height,
+        fill,
+    } = panels;
     let words = terms.len().div_ceil(A::Words::TERMS);
     let wide = S::TILE.1 * S::N;
     for (word, term) in terms.step_by(A::Words::TERMS).enumerate() {
@@ -318,9 +353,9 @@ fn pack_across_body<S: Lanes, A: Side>(
             unsafe {
                 if count == wide {
                     // Of a length that the compiler knows.
-                    side.across(lines.start + first, wide, term, to);
+                    side.words(lines.start + first, wide, term, to);
                 } else {
-                    side.across(lines.start + first, count, term, to);
+                    side.words(lines.start + first, count, term, to);
                 }
             }
         }

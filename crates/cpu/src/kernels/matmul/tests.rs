@@ -3,7 +3,7 @@
 use half::bf16;
 use olivine_core::{Array, Complex64, Dtype, Result};
 
-use super::{Matrix, Paired, Rounded, Sizes, Target, multiply_sides};
+use super::{Matrix, Paired, Results, Rounded, Sizes, Target, multiply_sides};
 use crate::kernels::test_inputs::{Random, assert_close, rounding, values};
 
 fn naive(a: &Array, b: &Array) -> Result<Vec<f64>> {
@@ -162,8 +162,9 @@ fn in_pairs<T: Rounded>(a: &[bf16], b: &[bf16], sizes: Sizes, turned: [bool; 2])
     ];
     let [a, b] = lines.map(|lines| Paired::new(lines, k));
     let mut out = vec![T::narrow(0.0); m * n];
+    let results = Results::new(Target::new(out.as_mut_ptr(), n));
     // SAFETY: the matrices have these sizes, and the output is ours.
-    unsafe { multiply_sides(sizes, &a, &b, Target::new(out.as_mut_ptr(), n), true) };
+    unsafe { multiply_sides(sizes, &a, &b, results, true) };
     out
 }
 

@@ -2,7 +2,7 @@
 
 use num_traits::{Float, ToPrimitive, Zero};
 use olivine_core::{
-    Call, Dtype, Element, Error, Result, bf16, dispatch, f16,
+    Call, Dtype, Element, Error, Operand, Result, bf16, dispatch, f16,
     quantized::{Dequantize, FromFp8, Quantization, QuantizationMode, Quantize, RoundTo},
 };
 
@@ -11,7 +11,7 @@ use super::{
         Codes, E2m1, E4m3, Packer, power, scale_of, to_e2m1_down, to_e2m1_even, to_e4m3, unpack,
         unpack_each, with_codes,
     },
-    dense,
+    dense, results,
 };
 use crate::{
     pool::parallel_for,
@@ -282,11 +282,10 @@ fn rounded<T: Real>(scheme: Quantization, call: &mut Call) -> Result<()> {
 
 /// Runs [`Dequantize`].
 pub(in crate::kernels) fn dequantize(primitive: &Dequantize, call: &mut Call) -> Result<()> {
-    let (op, scheme) = ("dequantize", primitive.scheme);
-    let dtype = call.dtype(0);
-    with_codes!(scheme, C => match dtype {
+    let scheme = primitive.scheme;
+    with_codes!(scheme, C => match call.dtype(0) {
         Dtype::Float64 => read_each::<C>(scheme, call),
-        _ => dispatch!(narrow, dtype, T => read::<T, C>(scheme, call), else Err(wrong_dtype(op, dtype))),
+        _ => read::<C>(scheme, call),
     }, else Err(no_such(scheme)))
 }
 
@@ -296,49 +295,35 @@ pub(super) fn bytes(words: &[u32]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * 4) }
 }
 
-/// The scales, and biases if there are, of groups as `f32`.
-pub(super) fn parameters<T: Narrow, C: Codes>(
-    call: &Call,
-    first: usize,
-    scheme: Quantization,
-    op: &'static str,
-) -> Result<(Vec<f32>, Vec<f32>)> {
-    let wide = |i: usize| -> Result<Vec<f32>> {
-        Ok(dense::<T>(call.input(i), op)?
-            .iter()
-            .map(|x| x.widen())
-            .collect())
-    };
-    if C::BIASED {
-        return Ok((wide(first)?, wide(first + 1)?));
-    }
-    let scales = dense::<u8>(call.input(first), op)?;
-    Ok((
-        scales
-            .iter()
-            .map(|&byte| scale_of(byte, scheme.mode()))
-            .collect(),
-        Vec::new(),
-    ))
+/// Some floats as `f32`.
+fn singles(operand: &Operand, op: &'static str) -> Result<Vec<f32>> {
+    let dtype = operand.dtype;
+    dispatch!(narrow, dtype, T => {
+        Ok(dense::<T>(operand, op)?.iter().map(|x| x.widen()).collect())
+    }, else Err(wrong_dtype(op, dtype)))
 }
 
-fn read<T: Narrow, C: Codes>(scheme: Quantization, call: &mut Call) -> Result<()> {
+fn read<C: Codes>(scheme: Quantization, call: &mut Call) -> Result<()> {
     let (op, group) = ("dequantize", scheme.group_size());
-    let out = Output::<T>::allocate(call, 0, op)?;
-    let (scales, biases) = parameters::<T, C>(call, 1, scheme, op)?;
+    let out = results(call, op)?;
+    let groups = call.shape(0).elements() / group;
+    let (scales, biases) = if C::BIASED {
+        (singles(call.input(1), op)?, singles(call.input(2), op)?)
+    } else {
+        let scales = dense::<u8>(call.input(1), op)?;
+        let of = |&byte: &u8| scale_of(byte, scheme.mode());
+        (scales.iter().map(of).collect(), Vec::new())
+    };
     let words = dense::<u32>(call.input(0), op)?;
     let (codes, per_group) = (bytes(&words), group / 8 * C::BITS);
-    parallel_for(out.len() / group, group, |groups| {
+    parallel_for(groups, group, |groups| {
         let mut room = [0.0f32; 128];
         for i in groups {
-            // SAFETY: each group has its own part of the output.
-            let out = unsafe { out.part(i * group..(i + 1) * group) };
             let biases = if C::BIASED { &biases[i..=i] } else { &[] };
             let codes = &codes[i * per_group..(i + 1) * per_group];
             unpack::<C>(codes, group, &scales[i..=i], biases, &mut room[..group]);
-            for (to, &value) in out.iter_mut().zip(&room) {
-                *to = T::narrow(value);
-            }
+            // SAFETY: each group has its own part of the output.
+            unsafe { out.write(&room[..group], 0, i * group) };
         }
     });
     Ok(())

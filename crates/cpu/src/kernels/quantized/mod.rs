@@ -12,9 +12,10 @@ pub(super) use product::{gather_qmm, places_of, quantized_matmul};
 
 use std::borrow::Cow;
 
-use olivine_core::{Element, Operand, Result};
+use olivine_core::{Call, Element, Operand, Result, dispatch};
 
-use crate::tensor::{Loops, View};
+use super::matmul::{Results, Target};
+use crate::tensor::{Loops, Output, View, wrong_dtype};
 
 /// The elements of an operand in row-major order: in place if they lie so, else copied.
 pub(super) fn dense<'a, T: Element>(
@@ -37,4 +38,14 @@ pub(super) fn dense<'a, T: Element>(
         copy.extend((0..run as isize).map(|i| unsafe { view.ptr.offset(start + i * step).read() }));
     });
     Ok(Cow::Owned(copy))
+}
+
+/// Where the results of a call go, as rows along the last axis.
+fn results(call: &mut Call, op: &'static str) -> Result<Results> {
+    let (shape, dtype) = (call.shape(0), call.dtype(0));
+    let columns = shape[shape.rank() - 1];
+    dispatch!(narrow, dtype, T => {
+        let out = Output::<T>::allocate(call, 0, op)?;
+        Ok(Results::new(Target::new(out.ptr(), columns)))
+    }, else Err(wrong_dtype(op, dtype)))
 }

@@ -3,7 +3,6 @@
 
 use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range};
 
-use num_traits::Zero;
 use olivine_core::{
     Call, Error, Result, bf16, dispatch, f16,
     quantized::{GatherQmm, Quantization, QuantizedMatmul},
@@ -14,20 +13,21 @@ use super::{
     convert::bytes,
     dense,
     few::{self, ROWS, Row, Vectors},
+    results,
 };
 use crate::{
     isa::{Isa, per_isa},
     kernels::{
         indices::Positions,
         matmul::{
-            Matrix, Paired, Pairs, Rounded, Side, Singles, Sizes, Target, Wide, Words, dots,
-            interleave, multiply, multiply_sides, pair, pairs_are_fast,
+            Matrix, Paired, Pairs, Results, Rounded, Side, Singles, Sizes, Target, Wide, Words,
+            dots, interleave, multiply, multiply_sides, pair, pairs_are_fast,
         },
-        row::{RowElement, narrow},
+        row::RowElement,
     },
     pool::parallel_for,
     simd::{Lanes, Narrow},
-    tensor::{Output, wrong_dtype},
+    tensor::wrong_dtype,
 };
 
 /// The most rows on the left for which dot products are taken row by row.
@@ -40,23 +40,64 @@ const CHUNK: usize = 1024;
 const PANEL: usize = 512 * 1024;
 
 /// What products read besides their left sides, and what they write.
-trait Number: Rounded + RowElement<Wide = f32> + Zero {}
+trait Number: Rounded + RowElement<Wide = f32> {}
 impl Number for f32 {}
 impl Number for f16 {}
 impl Number for bf16 {}
 
+/// The elements of an operand in row-major order. What is done with their type is done behind this
+/// trait, so that products are compiled for each sort of code only.
+trait Floats: Sync {
+    /// Widens a range of them.
+    fn widen(&self, range: Range<usize>, to: &mut [f32]);
+    /// Rows of `len` as a side of a product.
+    fn rows(&self, len: usize) -> Box<dyn Side<Words = Singles>>;
+    /// The same in pairs, if pairs are fast with their type.
+    fn pairs(&self, len: usize) -> Option<Paired>;
+}
+
+impl<T: Number> Floats for Cow<'_, [T]> {
+    fn widen(&self, range: Range<usize>, to: &mut [f32]) {
+        T::widen_slice(&self[range], to);
+    }
+
+    fn rows(&self, len: usize) -> Box<dyn Side<Words = Singles>> {
+        Box::new(Wide(rows_of(self, len)))
+    }
+
+    fn pairs(&self, len: usize) -> Option<Paired> {
+        pairs_are_fast::<T>().then(|| Paired::new(rows_of(self, len), len))
+    }
+}
+
+fn rows_of<T>(elements: &[T], len: usize) -> Matrix<T> {
+    Matrix {
+        start: elements.as_ptr(),
+        rows: len as isize,
+        columns: 1,
+    }
+}
+
+/// Reads an operand of the dtype of the call's output.
+fn floats<'a>(call: &'a Call, i: usize, op: &'static str) -> Result<Box<dyn Floats + 'a>> {
+    let dtype = call.dtype(0);
+    dispatch!(narrow, dtype, T => Ok(Box::new(dense::<T>(call.input(i), op)?)), else {
+        Err(wrong_dtype(op, dtype))
+    })
+}
+
 /// Scales as they are stored.
-enum Scales<'a, T: Clone> {
+enum Scales<'a> {
     /// With biases.
-    Floats(Cow<'a, [T]>, Cow<'a, [T]>),
+    Floats(Box<dyn Floats + 'a>, Box<dyn Floats + 'a>),
     Bytes(Cow<'a, [u8]>),
 }
 
 /// Packed matrices, one after the other.
-struct Packed<'a, T: Clone> {
+struct Packed<'a> {
     scheme: Quantization,
     codes: Cow<'a, [u32]>,
-    scales: Scales<'a, T>,
+    scales: Scales<'a>,
     /// The rows of one matrix, and the codes in a row.
     rows: usize,
     columns: usize,
@@ -69,11 +110,11 @@ struct Room {
     biases: Vec<f32>,
 }
 
-impl<'a, T: Number> Packed<'a, T> {
+impl<'a> Packed<'a> {
     fn new(call: &'a Call, scheme: Quantization, op: &'static str) -> Result<Self> {
         let shape = &call.input(1).shape;
         let scales = if scheme.mode() == olivine_core::quantized::QuantizationMode::Affine {
-            Scales::Floats(dense(call.input(2), op)?, dense(call.input(3), op)?)
+            Scales::Floats(floats(call, 2, op)?, floats(call, 3, op)?)
         } else {
             Scales::Bytes(dense(call.input(2), op)?)
         };
@@ -90,8 +131,8 @@ impl<'a, T: Number> Packed<'a, T> {
     fn scales(&self, groups: Range<usize>, to_scales: &mut [f32], to_biases: &mut [f32]) {
         match &self.scales {
             Scales::Floats(scales, biases) => {
-                T::widen_slice(&scales[groups.clone()], to_scales);
-                T::widen_slice(&biases[groups], to_biases);
+                scales.widen(groups.clone(), to_scales);
+                biases.widen(groups, to_biases);
             }
             Scales::Bytes(scales) => {
                 for (to, &byte) in to_scales.iter_mut().zip(&scales[groups]) {
@@ -123,14 +164,14 @@ impl<'a, T: Number> Packed<'a, T> {
 }
 
 /// The rows of one packed matrix as lines of a blocked product.
-struct Lines<'a, T: Clone, C, W> {
-    packed: &'a Packed<'a, T>,
+struct Lines<'a, C, W> {
+    packed: &'a Packed<'a>,
     first: usize,
     kind: PhantomData<fn() -> (C, W)>,
 }
 
-impl<'a, T: Number, C: Codes, W> Lines<'a, T, C, W> {
-    fn new(packed: &'a Packed<'a, T>, matrix: usize) -> Self {
+impl<'a, C: Codes, W> Lines<'a, C, W> {
+    fn new(packed: &'a Packed<'a>, matrix: usize) -> Self {
         Lines {
             packed,
             first: matrix * packed.rows,
@@ -146,7 +187,7 @@ impl<'a, T: Number, C: Codes, W> Lines<'a, T, C, W> {
     }
 }
 
-impl<T: Number, C: Codes, W: Words> Lines<'_, T, C, W> {
+impl<C: Codes, W: Words> Lines<'_, C, W> {
     /// As [`Side::panel`], for codes that fill words: these are interleaved as they are, so that a
     /// register has a word of each line, and unpacked to where their numbers belong.
     ///
@@ -270,7 +311,7 @@ fn unpack_body<S: Lanes, C: Codes, W: Words>(work: Unpacking) {
     }
 }
 
-impl<T: Number, C: Codes, W: Words> Side for Lines<'_, T, C, W> {
+impl<C: Codes, W: Words> Side for Lines<'_, C, W> {
     type Words = W;
 
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
@@ -315,14 +356,14 @@ fn pair_up_body<S: Isa>(numbers: &[f32], to: &mut [f32]) {
 }
 
 /// Some of the lines of another side.
-struct Picked<'a, A> {
-    side: A,
+struct Picked<'a, W> {
+    side: &'a dyn Side<Words = W>,
     /// Those on the left of each pair.
     lines: &'a [(usize, usize)],
 }
 
-impl<A: Side> Side for Picked<'_, A> {
-    type Words = A::Words;
+impl<W: Words> Side for Picked<'_, W> {
+    type Words = W;
 
     unsafe fn line(&self, line: usize, terms: Range<usize>, room: *mut f32) -> *const f32 {
         // SAFETY: passed on to the caller.
@@ -337,25 +378,21 @@ struct Job {
 }
 
 /// Where rows on the left come from and results go.
-struct Sides<'a, T: Clone> {
-    x: Cow<'a, [T]>,
+struct Sides<'a> {
+    x: Box<dyn Floats + 'a>,
     /// The length of a row on the left.
     inner: usize,
-    out: Target<T>,
+    out: Results,
     /// The length of a row of the result.
     columns: usize,
 }
 
-impl<T: Number> Sides<'_, T> {
-    fn row(&self, row: usize) -> &[T] {
-        &self.x[row * self.inner..(row + 1) * self.inner]
-    }
-
+impl Sides<'_> {
     /// The rows of a job as `f32`, one after the other.
     fn wide_rows(&self, job: &Job) -> Vec<f32> {
         let mut wide = vec![0.0; job.rows.len() * self.inner];
         for (to, &(row, _)) in wide.chunks_exact_mut(self.inner.max(1)).zip(&job.rows) {
-            T::widen_slice(self.row(row), to);
+            self.x.widen(row * self.inner..(row + 1) * self.inner, to);
         }
         wide
     }
@@ -439,53 +476,50 @@ fn run(
     jobs: &[Job],
     call: &mut Call,
 ) -> Result<()> {
-    let dtype = call.dtype(0);
-    with_codes!(scheme, C => dispatch!(narrow, dtype, T => {
-        products::<T, C>(op, scheme, transpose, jobs, call)
-    }, else Err(wrong_dtype(op, dtype))), else {
+    with_codes!(scheme, C => products::<C>(op, scheme, transpose, jobs, call), else {
         let reason = format!("there are no {} codes of {} bits", scheme.mode(), scheme.bits());
         Err(Error::Argument { op, reason })
     })
 }
 
-fn products<T: Number, C: Codes>(
+fn products<C: Codes>(
     op: &'static str,
     scheme: Quantization,
     transpose: bool,
     jobs: &[Job],
     call: &mut Call,
 ) -> Result<()> {
-    let out = Output::<T>::allocate(call, 0, op)?;
+    let out = results(call, op)?;
     let shape = call.shape(0);
-    if out.len() == 0 {
+    if shape.elements() == 0 {
         return Ok(());
     }
     let columns = shape[shape.rank() - 1];
-    let x = dense::<T>(call.input(0), op)?;
+    let x = floats(call, 0, op)?;
     let inner = call.input(0).shape.last().copied().unwrap_or(0);
     let sides = Sides {
         x,
         inner,
-        out: Target::new(out.ptr(), columns),
+        out,
         columns,
     };
     let packed = Packed::new(call, scheme, op)?;
     for job in jobs.iter().filter(|job| !job.rows.is_empty()) {
         if !transpose {
-            panels::<T, C>(&packed, job, &sides);
+            panels::<C>(&packed, job, &sides);
         } else if job.rows.len() > FEW {
-            many::<T, C>(&packed, job, &sides);
+            many::<C>(&packed, job, &sides);
         } else if C::IN_WORDS {
-            few_in_words::<T, C>(&packed, job, &sides);
+            few_in_words::<C>(&packed, job, &sides);
         } else {
-            few::<T, C>(&packed, job, &sides);
+            few::<C>(&packed, job, &sides);
         }
     }
     Ok(())
 }
 
 /// Products of a few rows with each packed row, whose codes are read word by word.
-fn few_in_words<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
+fn few_in_words<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
     let (inner, group) = (sides.inner, packed.scheme.group_size());
     let first = job.matrix * packed.rows;
     let wide = sides.wide_rows(job);
@@ -512,19 +546,17 @@ fn few_in_words<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Side
             });
             for block in (0..job.rows.len()).step_by(4) {
                 let dots = few::dots::<C>(rows, &vectors, block);
-                let places = job.rows[block..].iter().take(4);
-                for (row, dots) in dots.iter().enumerate().take(tall) {
-                    for (i, (&(_, to), &dot)) in places.clone().zip(dots).enumerate() {
+                for (i, &(_, to)) in job.rows[block..].iter().take(4).enumerate() {
+                    let mut sums = dots.map(|dots| dots[i]);
+                    for (row, sum) in sums[..tall].iter_mut().enumerate() {
                         // Infinities have to meet the numbers that codes stand for.
-                        let dot = if dot.is_finite() {
-                            dot
-                        } else {
+                        if !sum.is_finite() {
                             let x = &wide[(block + i) * inner..][..inner];
-                            packed.dot::<C>(first + column + row, x)
-                        };
-                        // SAFETY: within the output, in columns that are this thread's alone.
-                        unsafe { sides.out.at(to, column + row).write(T::narrow(dot)) };
+                            *sum = packed.dot::<C>(first + column + row, x);
+                        }
                     }
+                    // SAFETY: within the output, in columns that are this thread's alone.
+                    unsafe { sides.out.write(&sums[..tall], to, column) };
                 }
             }
         }
@@ -532,7 +564,7 @@ fn few_in_words<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Side
 }
 
 /// Products of a few rows with each packed row.
-fn few<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
+fn few<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
     let inner = sides.inner;
     let x = sides.wide_rows(job);
     let start = job.matrix * packed.rows;
@@ -560,18 +592,17 @@ fn few<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
                     }
                 }
             }
-            for (i, sums) in sums.iter().enumerate().take(tall) {
-                for (&(_, row), &sum) in job.rows.iter().zip(sums) {
-                    // SAFETY: within the output, in columns that are this thread's alone.
-                    unsafe { sides.out.at(row, column + i).write(T::narrow(sum)) };
-                }
+            for (i, &(_, row)) in job.rows.iter().enumerate() {
+                let sums = sums.map(|sums| sums[i]);
+                // SAFETY: within the output, in columns that are this thread's alone.
+                unsafe { sides.out.write(&sums[..tall], row, column) };
             }
         }
     });
 }
 
 /// Products of many rows with all rows of a packed matrix.
-fn many<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
+fn many<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
     let sizes = Sizes {
         m: job.rows.len(),
         n: sides.columns,
@@ -583,41 +614,41 @@ fn many<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
         .iter()
         .enumerate()
         .all(|(i, &(_, row))| row == first + i);
-    let mut apart = Vec::new();
+    // Results that do not lie together are put where they belong afterwards, as bytes.
+    let size = sides.out.size();
+    let len = if together { 0 } else { sizes.m * sizes.n };
+    let mut apart = vec![0.0f32; (len * size).div_ceil(size_of::<f32>())];
     let out = if together {
         sides.out.skip(first, 0)
     } else {
-        apart = vec![T::zero(); sizes.m * sizes.n];
-        Target::new(apart.as_mut_ptr(), sizes.n)
-    };
-    let x = Matrix {
-        start: sides.x.as_ptr(),
-        rows: sides.inner as isize,
-        columns: 1,
+        sides.out.elsewhere(apart.as_mut_ptr().cast(), sizes.n)
     };
     let lines = &job.rows;
     // SAFETY: the left side has these rows, the packed matrix as many as the result has columns,
     // and the result is ours.
     unsafe {
-        if pairs_are_fast::<T>() {
-            let side = Paired::new(x, sizes.k);
-            let right = Lines::<T, C, Pairs>::new(packed, job.matrix);
-            multiply_sides(sizes, &Picked { side, lines }, &right, out, true);
+        if let Some(side) = sides.x.pairs(sides.inner) {
+            let left = Picked { side: &side, lines };
+            let right = Lines::<C, Pairs>::new(packed, job.matrix);
+            multiply_sides(sizes, &left, &right, out, true);
         } else {
-            let side = Wide(x);
-            let right = Lines::<T, C, Singles>::new(packed, job.matrix);
-            multiply_sides(sizes, &Picked { side, lines }, &right, out, true);
+            let side = &*sides.x.rows(sides.inner);
+            let left = Picked { side, lines };
+            let right = Lines::<C, Singles>::new(packed, job.matrix);
+            multiply_sides(sizes, &left, &right, out, true);
         }
     }
-    for (from, &(_, row)) in apart.chunks_exact(sizes.n.max(1)).zip(&job.rows) {
-        // SAFETY: a row of the output.
-        let to = unsafe { std::slice::from_raw_parts_mut(sides.out.at(row, 0), sizes.n) };
-        to.copy_from_slice(from);
+    if !together {
+        for (i, &(_, row)) in job.rows.iter().enumerate() {
+            let (from, to) = (out.at(i, 0), sides.out.at(row, 0));
+            // SAFETY: a row of results and its place in the output.
+            unsafe { to.copy_from_nonoverlapping(from, sizes.n * size) };
+        }
     }
 }
 
 /// Products of rows with panels of a packed matrix that is not transposed.
-fn panels<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) {
+fn panels<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
     let (inner, group) = (sides.inner, packed.scheme.group_size());
     let start = job.matrix * packed.rows;
     let x = sides.wide_rows(job);
@@ -658,9 +689,7 @@ fn panels<T: Number, C: Codes>(packed: &Packed<T>, job: &Job, sides: &Sides<T>) 
                 unsafe { multiply(sizes, left, right, to, false, false) };
                 for (from, &(_, row)) in result.chunks_exact(width).zip(rows) {
                     // SAFETY: part of a row of the output, in columns that are this thread's alone.
-                    let to =
-                        unsafe { std::slice::from_raw_parts_mut(sides.out.at(row, first), width) };
-                    narrow(from, to);
+                    unsafe { sides.out.write(from, row, first) };
                 }
             }
         }

@@ -88,8 +88,6 @@ macro_rules! arithmetic {
 }
 
 arithmetic! {
-    bool => i32, i32, i32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
-        |x| i32::from(x), |acc| acc, |total| total;
     i8 => i32, i32, i32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
         |x| i32::from(x), |acc| acc, |total| total;
     i16 => i32, i32, i32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
@@ -102,10 +100,6 @@ arithmetic! {
         |x| u32::from(x), |acc| acc, |total| total;
     u16 => u32, u32, u32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
         |x| u32::from(x), |acc| acc, |total| total;
-    u32 => u32, u32, u32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
-        |x| x, |acc| acc, |total| total;
-    u64 => u64, u64, u64, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
-        |x| x, |acc| acc, |total| total;
     f16 => f16, f32, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
         |x| x.widen(), |acc| acc as f64, |total| f16::narrow(total as f32);
     bf16 => bf16, f32, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
@@ -149,7 +143,6 @@ macro_rules! ordered {
 }
 
 ordered! {
-    bool: false, true, |_x| false;
     u8: u8::MIN, u8::MAX, |_x| false;
     u16: u16::MIN, u16::MAX, |_x| false;
     u32: u32::MIN, u32::MAX, |_x| false;

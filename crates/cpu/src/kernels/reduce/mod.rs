@@ -7,7 +7,7 @@ mod tests;
 use std::ops::Range;
 
 use olivine_core::{
-    Call, Dtype, Operand, Result, dispatch,
+    Call, Complex64, Dtype, Operand, Result, bf16, f16,
     ops::reduce::{Reduce, Reduction},
 };
 use smallvec::SmallVec;
@@ -17,7 +17,7 @@ use self::fold::{AllOf, AnyOf, Fold, MaxOf, MinOf, ProdOf, SumOf};
 use crate::{
     isa::{Isa, per_isa},
     pool::{num_threads, parallel_for},
-    tensor::{Output, View, wrong_dtype},
+    tensor::wrong_dtype,
 };
 
 /// Runs the kernel.
@@ -27,16 +27,13 @@ pub(super) fn run(reduce: &Reduce, call: &mut Call) -> Result<()> {
 
 /// Reduces an operand that is no input of the call, or else input 0.
 pub(super) fn run_on(given: Option<&Operand>, reduce: &Reduce, call: &mut Call) -> Result<()> {
+    let op = olivine_core::graph::Primitive::name(reduce);
     let dtype = given.unwrap_or_else(|| call.input(0)).dtype;
-    match reduce.reduction {
-        Reduction::Sum => dispatch!(all, dtype, T => fold::<SumOf<T>>(given, reduce, call)),
-        Reduction::Prod => dispatch!(all, dtype, T => fold::<ProdOf<T>>(given, reduce, call)),
-        Reduction::Min => dispatch!(all, dtype, T => fold::<MinOf<T>>(given, reduce, call)),
-        Reduction::Max => dispatch!(all, dtype, T => fold::<MaxOf<T>>(given, reduce, call)),
-        Reduction::All if dtype == Dtype::Bool => fold::<AllOf>(given, reduce, call),
-        Reduction::Any if dtype == Dtype::Bool => fold::<AnyOf>(given, reduce, call),
-        Reduction::All => Err(wrong_dtype("all", dtype)),
-        Reduction::Any => Err(wrong_dtype("any", dtype)),
+    match Folding::new(reduce.reduction, dtype) {
+        Some(folding) if folding.output == call.dtype(0).size() => {
+            fold(&folding, given, reduce, call)
+        }
+        _ => Err(wrong_dtype(op, dtype)),
     }
 }
 
@@ -156,9 +153,10 @@ const BLOCK: usize = 1024;
 pub(super) const RUN: usize = 1024;
 const ROWS: usize = 64;
 
-/// A reduction of contiguous elements that come in pieces, with the types erased.
+/// A reduction with the types erased, so that the walk through memory is compiled once and only what
+/// is done with runs of elements is compiled for each type.
 ///
-/// It gives the same bits as the kernel does for the same pieces.
+/// Sums and totals lie one after the other, each with the bytes of its type.
 #[derive(Clone, Copy)]
 pub(super) struct Folding {
     /// The total of nothing.
@@ -169,6 +167,25 @@ pub(super) struct Folding {
     pub(super) join: fn(Total, Total) -> Total,
     /// Writes a total as an element of the output.
     pub(super) finish: unsafe fn(Total, *mut u8),
+    /// The bytes of an element of the input and of the output, of a sum and of a total.
+    input: usize,
+    output: usize,
+    sum: usize,
+    total: usize,
+    /// Reduces contiguous rows.
+    rows: unsafe fn(Strip),
+    /// Takes elements in that are some step apart.
+    run: unsafe fn(Total, *const u8, usize, isize) -> Total,
+    /// Sets sums, and totals, to those of nothing.
+    clear: unsafe fn((*mut u8, usize), (*mut u8, usize)),
+    /// Takes one element, of those some step apart, into each sum.
+    row: unsafe fn(*mut u8, usize, *const u8, isize),
+    /// Adds sums to as many totals, repeatedly, and sets them to those of nothing.
+    flush: unsafe fn(*mut u8, *mut u8, usize, usize),
+    /// Adds totals to others.
+    join_all: unsafe fn(*mut u8, *const u8, usize),
+    /// Writes totals as elements of the output that are some step apart.
+    write: unsafe fn(*const u8, usize, *mut u8, isize),
 }
 
 /// A total of any reduction, in its bytes.
@@ -195,11 +212,49 @@ impl Total {
 impl Folding {
     /// The reduction of elements of `dtype`; none for dtypes that it does not take.
     pub(super) fn new(reduction: Reduction, dtype: Dtype) -> Option<Folding> {
+        // Truth values are the numbers 0 and 1, and sums wrap the same with and without a sign.
+        macro_rules! arithmetic {
+            ($Fold:ident) => {
+                match dtype {
+                    Dtype::Bool | Dtype::Uint8 => Self::of::<$Fold<u8>>(),
+                    Dtype::Uint16 => Self::of::<$Fold<u16>>(),
+                    Dtype::Uint32 | Dtype::Int32 => Self::of::<$Fold<i32>>(),
+                    Dtype::Uint64 | Dtype::Int64 => Self::of::<$Fold<i64>>(),
+                    Dtype::Int8 => Self::of::<$Fold<i8>>(),
+                    Dtype::Int16 => Self::of::<$Fold<i16>>(),
+                    Dtype::Float16 => Self::of::<$Fold<f16>>(),
+                    Dtype::BFloat16 => Self::of::<$Fold<bf16>>(),
+                    Dtype::Float32 => Self::of::<$Fold<f32>>(),
+                    Dtype::Float64 => Self::of::<$Fold<f64>>(),
+                    Dtype::Complex64 => Self::of::<$Fold<Complex64>>(),
+                }
+            };
+        }
+        macro_rules! extremum {
+            ($Fold:ident, $truth:ident) => {
+                match dtype {
+                    Dtype::Bool => Self::of::<$truth>(),
+                    Dtype::Uint8 => Self::of::<$Fold<u8>>(),
+                    Dtype::Uint16 => Self::of::<$Fold<u16>>(),
+                    Dtype::Uint32 => Self::of::<$Fold<u32>>(),
+                    Dtype::Uint64 => Self::of::<$Fold<u64>>(),
+                    Dtype::Int8 => Self::of::<$Fold<i8>>(),
+                    Dtype::Int16 => Self::of::<$Fold<i16>>(),
+                    Dtype::Int32 => Self::of::<$Fold<i32>>(),
+                    Dtype::Int64 => Self::of::<$Fold<i64>>(),
+                    Dtype::Float16 => Self::of::<$Fold<f16>>(),
+                    Dtype::BFloat16 => Self::of::<$Fold<bf16>>(),
+                    Dtype::Float32 => Self::of::<$Fold<f32>>(),
+                    Dtype::Float64 => Self::of::<$Fold<f64>>(),
+                    Dtype::Complex64 => Self::of::<$Fold<Complex64>>(),
+                }
+            };
+        }
         Some(match reduction {
-            Reduction::Sum => dispatch!(all, dtype, T => Self::of::<SumOf<T>>()),
-            Reduction::Prod => dispatch!(all, dtype, T => Self::of::<ProdOf<T>>()),
-            Reduction::Min => dispatch!(all, dtype, T => Self::of::<MinOf<T>>()),
-            Reduction::Max => dispatch!(all, dtype, T => Self::of::<MaxOf<T>>()),
+            Reduction::Sum => arithmetic!(SumOf),
+            Reduction::Prod => arithmetic!(ProdOf),
+            Reduction::Min => extremum!(MinOf, AllOf),
+            Reduction::Max => extremum!(MaxOf, AnyOf),
             Reduction::All if dtype == Dtype::Bool => Self::of::<AllOf>(),
             Reduction::Any if dtype == Dtype::Bool => Self::of::<AnyOf>(),
             Reduction::All | Reduction::Any => return None,
@@ -207,23 +262,22 @@ impl Folding {
     }
 
     fn of<F: Fold>() -> Folding {
-        unsafe fn absorb<F: Fold>(total: Total, start: *const u8, len: usize) -> Total {
-            // SAFETY: the caller passes `len` elements, and a total of this reduction.
-            Total::pack(unsafe { long_run::<F>(total.unpack(), start.cast(), len, 1) })
-        }
-        fn join<F: Fold>(a: Total, b: Total) -> Total {
-            // SAFETY: totals of one folding are of one type.
-            Total::pack(unsafe { F::join(a.unpack(), b.unpack()) })
-        }
-        unsafe fn finish<F: Fold>(total: Total, output: *mut u8) {
-            // SAFETY: the caller passes an element of the output, and a total of this reduction.
-            unsafe { output.cast::<F::Out>().write(F::finish(total.unpack())) };
-        }
         Folding {
             zero: Total::pack(F::ZERO),
             absorb: absorb::<F>,
             join: join::<F>,
             finish: finish::<F>,
+            input: size_of::<F::In>(),
+            output: size_of::<F::Out>(),
+            sum: size_of::<F::Acc>(),
+            total: size_of::<F::Total>(),
+            rows: fold_rows::<F>,
+            run: long_run::<F>,
+            clear: clear::<F>,
+            row: add_row::<F>,
+            flush: flush::<F>,
+            join_all: join_all::<F>,
+            write: write::<F>,
         }
     }
 }
@@ -237,57 +291,77 @@ pub(super) fn parts_of_rows(kept: usize, len: usize) -> usize {
     }
 }
 
-struct Pointers<F: Fold> {
-    input: *const F::In,
-    output: *mut F::Out,
+/// Sums or totals of any type.
+type Bytes = Vec<u64>;
+
+/// Room for `len` values of `size` bytes, and for one total.
+fn resize(bytes: &mut Bytes, len: usize, size: usize) -> *mut u8 {
+    let words = (len * size).div_ceil(size_of::<u64>());
+    bytes.resize(words.max(2), 0);
+    bytes.as_mut_ptr().cast()
+}
+
+/// One reduction: where it reads, in which order, and where it writes.
+struct Walk<'a> {
+    folding: &'a Folding,
+    plan: Plan,
+    input: *const u8,
+    output: *mut u8,
+    /// The blocks that the columns are cut in.
+    blocks: usize,
 }
 
 // SAFETY: threads read the input and write disjoint elements of the output.
-unsafe impl<F: Fold> Sync for Pointers<F> {}
+unsafe impl Sync for Walk<'_> {}
 
-fn fold<F: Fold>(given: Option<&Operand>, reduce: &Reduce, call: &mut Call) -> Result<()> {
-    let op = olivine_core::graph::Primitive::name(reduce);
+fn fold(
+    folding: &Folding,
+    given: Option<&Operand>,
+    reduce: &Reduce,
+    call: &mut Call,
+) -> Result<()> {
     let strides = call.shape(0).contiguous_strides();
-    let mut out = Output::<F::Out>::allocate(call, 0, op)?;
-    if out.len() == 0 {
+    let count = call.shape(0).elements();
+    let output = call.allocate(0)?;
+    if count == 0 {
         return Ok(());
     }
     let input = given.unwrap_or_else(|| call.input(0));
-    let view = View::<F::In>::new(input, op)?;
-    if view.shape.elements() == 0 {
-        out.slice().fill(F::finish(F::ZERO));
+    let work = input.shape.elements();
+    if work == 0 {
+        for i in 0..count {
+            // SAFETY: an element of the output.
+            unsafe { (folding.finish)(folding.zero, output.add(i * folding.output)) };
+        }
         return Ok(());
     }
     let plan = Plan::new(reduce, input, &strides);
-    let pointers = Pointers::<F> {
-        input: view.ptr.wrapping_offset(plan.start),
-        output: out.ptr(),
-    };
-    let work = view.shape.elements();
-    if plan.columns.is_none() && plan.reduced.is_empty() && plan.run.input == 1 {
-        let kept = elements(&plan.kept);
-        if kept >= num_threads() || work < 2 * RUN {
-            rows(&plan, &pointers, kept);
-            return Ok(());
-        }
-    }
     let blocks = plan
         .columns
         .map_or(1, |columns| columns.size.div_ceil(BLOCK));
+    let walk = Walk {
+        folding,
+        input: (input.ptr()).wrapping_offset(plan.start * folding.input as isize),
+        output,
+        blocks,
+        plan,
+    };
+    let plan = &walk.plan;
+    if plan.columns.is_none() && plan.reduced.is_empty() && plan.run.input == 1 {
+        let kept = elements(&plan.kept);
+        if kept >= num_threads() || work < 2 * RUN {
+            walk.rows(kept);
+            return Ok(());
+        }
+    }
     let units = elements(&plan.kept) * blocks;
     let cost = work / units;
     if units >= num_threads() || work < 2 * RUN {
         parallel_for(units, cost, |units| {
-            let mut totals = Vec::new();
+            let (mut sums, mut totals) = (Bytes::new(), Bytes::new());
             for unit in units {
-                piece(
-                    &plan,
-                    &pointers,
-                    (unit, blocks),
-                    0..plan.shared(),
-                    &mut totals,
-                );
-                write(&plan, &pointers, (unit, blocks), &totals);
+                walk.piece(unit, 0..plan.shared(), &mut sums, &mut totals);
+                walk.write(unit, &totals);
             }
         });
         return Ok(());
@@ -296,15 +370,15 @@ fn fold<F: Fold>(given: Option<&Operand>, reduce: &Reduce, call: &mut Call) -> R
     let parts = plan.shared().min(num_threads() * 4);
     let step = plan.shared().div_ceil(parts);
     for unit in 0..units {
-        let partial: Vec<std::sync::Mutex<Vec<F::Total>>> = (0..parts)
-            .map(|_| std::sync::Mutex::new(Vec::new()))
+        let partial: Vec<std::sync::Mutex<Bytes>> = (0..parts)
+            .map(|_| std::sync::Mutex::new(Bytes::new()))
             .collect();
         parallel_for(parts, cost / parts, |parts| {
             for part in parts {
                 let range =
                     (part * step).min(plan.shared())..((part + 1) * step).min(plan.shared());
-                let mut totals = Vec::new();
-                piece(&plan, &pointers, (unit, blocks), range, &mut totals);
+                let (mut sums, mut totals) = (Bytes::new(), Bytes::new());
+                walk.piece(unit, range, &mut sums, &mut totals);
                 *partial[part]
                     .lock()
                     .expect("no thread panics while it holds this") = totals;
@@ -316,217 +390,345 @@ fn fold<F: Fold>(given: Option<&Operand>, reduce: &Reduce, call: &mut Call) -> R
         });
         let mut totals = partial.next().expect("there is at least one part");
         for part in partial {
-            for (total, part) in totals.iter_mut().zip(part) {
-                *total = F::join(*total, part);
-            }
+            let (to, from) = (totals.as_mut_ptr().cast(), part.as_ptr().cast());
+            // SAFETY: each part has the totals of the unit.
+            unsafe { (folding.join_all)(to, from, walk.columns(unit).len()) };
         }
-        write(&plan, &pointers, (unit, blocks), &totals);
+        walk.write(unit, &totals);
     }
     Ok(())
 }
 
-/// Reduces contiguous rows: the common case of a last axis, with little to do per row.
-fn rows<F: Fold>(plan: &Plan, pointers: &Pointers<F>, kept: usize) {
-    let (last, outer) = match plan.kept.split_last() {
-        Some((last, outer)) => (*last, outer),
-        None => (
-            Axis {
-                size: 1,
-                input: 0,
-                output: 0,
-                reduced: false,
-            },
-            &[][..],
-        ),
-    };
-    parallel_for(kept, plan.run.size, |range| {
-        let mut row = range.start;
-        while row < range.end {
-            let (input, output) = locate(outer, row / last.size);
-            let first = row % last.size;
-            let count = (last.size - first).min(range.end - row);
-            let input = pointers
-                .input
-                .wrapping_offset(input + first as isize * last.input);
-            let output = pointers
-                .output
-                .wrapping_offset(output + first as isize * last.output);
-            let steps = (last.input, last.output);
-            fold_rows::<F>(Strip {
-                input,
-                output,
-                steps,
-                count,
-                len: plan.run.size,
-            });
-            row += count;
+impl Walk<'_> {
+    /// Reduces contiguous rows: the common case of a last axis, with little to do per row.
+    fn rows(&self, kept: usize) {
+        let (plan, folding) = (&self.plan, self.folding);
+        let (last, outer) = match plan.kept.split_last() {
+            Some((last, outer)) => (*last, outer),
+            None => (
+                Axis {
+                    size: 1,
+                    input: 0,
+                    output: 0,
+                    reduced: false,
+                },
+                &[][..],
+            ),
+        };
+        parallel_for(kept, plan.run.size, |range| {
+            let mut row = range.start;
+            while row < range.end {
+                let (input, output) = locate(outer, row / last.size);
+                let first = row % last.size;
+                let count = (last.size - first).min(range.end - row);
+                let strip = Strip {
+                    input: self.at(self.input, input + first as isize * last.input),
+                    output: self.result(output + first as isize * last.output),
+                    steps: (last.input, last.output),
+                    count,
+                    len: plan.run.size,
+                    start: folding.zero,
+                    each: true,
+                };
+                // SAFETY: rows within the view, and results that are this thread's alone.
+                unsafe { (folding.rows)(strip) };
+                row += count;
+            }
+        });
+    }
+
+    /// The address of an element of the input.
+    fn at(&self, start: *const u8, offset: isize) -> *const u8 {
+        start.wrapping_offset(offset * self.folding.input as isize)
+    }
+
+    /// The address of an element of the output.
+    fn result(&self, offset: isize) -> *mut u8 {
+        let offset = offset * self.folding.output as isize;
+        self.output.wrapping_offset(offset)
+    }
+
+    /// The columns of a unit: a block of columns at one kept position. Without columns, there is
+    /// one total.
+    fn columns(&self, unit: usize) -> Range<usize> {
+        let first = unit % self.blocks * BLOCK;
+        let size = self.plan.columns.map_or(1, |columns| columns.size);
+        first..(first + BLOCK).min(size)
+    }
+
+    /// Reduces `part` of the shared axis for one unit to totals.
+    fn piece(&self, unit: usize, part: Range<usize>, sums: &mut Bytes, totals: &mut Bytes) {
+        let (plan, folding) = (&self.plan, self.folding);
+        let (offset, _) = locate(&plan.kept, unit / self.blocks);
+        let start = self.at(self.input, offset);
+        let Some(columns) = plan.columns else {
+            let total = self.total(start, part);
+            resize(totals, 1, folding.total);
+            totals[..2].copy_from_slice(&total.0);
+            return;
+        };
+        let block = self.columns(unit);
+        let (first, len) = (block.start, block.len());
+        let start = self.at(start, first as isize * columns.input);
+        let one_row = [Axis {
+            size: 1,
+            input: 0,
+            output: 0,
+            reduced: true,
+        }];
+        let reduced = if plan.reduced.is_empty() {
+            &one_row[..]
+        } else {
+            &plan.reduced
+        };
+        let (shared, inner) = reduced.split_first().expect("it has an axis");
+        // Rows that follow each other without a gap are taken several at a time, as one long row.
+        let (outer, rows) = match inner.split_last() {
+            Some((rows, middle)) => (Some(middle), *rows),
+            None => (None, *shared),
+        };
+        let whole_rows =
+            columns.input == 1 && rows.input == columns.size as isize && self.blocks == 1;
+        let at_once = if whole_rows {
+            (BLOCK / 4 / len).clamp(1, rows.size)
+        } else {
+            1
+        };
+        let totals = resize(totals, len, folding.total);
+        let sums = resize(sums, len * at_once, folding.sum);
+        // SAFETY: there is room for as many sums and totals.
+        unsafe { (folding.clear)((sums, len * at_once), (totals, len)) };
+        let mut taken = 0;
+        let mut add_rows = |start: *const u8, range: Range<usize>| {
+            let mut row = range.start;
+            while row < range.end {
+                let some = if range.end - row >= at_once {
+                    at_once
+                } else {
+                    1
+                };
+                let start = self.at(start, row as isize * rows.input);
+                // SAFETY: one or more whole rows within the view, and sums for their columns.
+                unsafe { (folding.row)(sums, some * len, start, columns.input) };
+                row += some;
+                taken += 1;
+                if taken % ROWS == 0 {
+                    // SAFETY: these are the sums and the totals.
+                    unsafe { (folding.flush)(sums, totals, len, at_once) };
+                }
+            }
+        };
+        match outer {
+            None => add_rows(start, part),
+            Some(middle) => {
+                let middle_count = elements(middle);
+                for i in part {
+                    let start = self.at(start, i as isize * shared.input);
+                    for j in 0..middle_count {
+                        add_rows(self.at(start, locate(middle, j).0), 0..rows.size);
+                    }
+                }
+            }
         }
-    });
+        // SAFETY: as above.
+        unsafe { (folding.flush)(sums, totals, len, at_once) };
+    }
+
+    /// The total of `part` of the shared axis where there are no columns.
+    fn total(&self, start: *const u8, part: Range<usize>) -> Total {
+        let (plan, folding) = (&self.plan, self.folding);
+        let Some((shared, inner)) = plan.reduced.split_first() else {
+            // Only the run is left, in whole or in part.
+            let start = self.at(start, part.start as isize * plan.run.input);
+            return self.runs(folding.zero, start, part.len(), 1, 0);
+        };
+        let len = plan.run.size;
+        let Some((last, middle)) = inner.split_last() else {
+            let start = self.at(start, part.start as isize * shared.input);
+            return self.runs(folding.zero, start, len, part.len(), shared.input);
+        };
+        let middle_count = elements(middle);
+        let mut total = folding.zero;
+        for i in part {
+            let start = self.at(start, i as isize * shared.input);
+            for j in 0..middle_count {
+                let start = self.at(start, locate(middle, j).0);
+                total = self.runs(total, start, len, last.size, last.input);
+            }
+        }
+        total
+    }
+
+    /// Takes `count` runs of `len` elements in, whose starts are `step` apart.
+    fn runs(
+        &self,
+        mut total: Total,
+        start: *const u8,
+        len: usize,
+        count: usize,
+        step: isize,
+    ) -> Total {
+        let (folding, within) = (self.folding, self.plan.run.input);
+        if within == 1 {
+            let strip = Strip {
+                input: start,
+                output: (&raw mut total.0).cast(),
+                steps: (step, 0),
+                count,
+                len,
+                start: total,
+                each: false,
+            };
+            // SAFETY: runs within the view, and a total of this reduction.
+            unsafe { (folding.rows)(strip) };
+            return total;
+        }
+        for i in 0..count as isize {
+            let start = self.at(start, i * step);
+            // SAFETY: a run within the view.
+            total = unsafe { (folding.run)(total, start, len, within) };
+        }
+        total
+    }
+
+    /// Writes the totals of a unit.
+    fn write(&self, unit: usize, totals: &Bytes) {
+        let (_, offset) = locate(&self.plan.kept, unit / self.blocks);
+        let step = self.plan.columns.map_or(0, |columns| columns.output);
+        let block = self.columns(unit);
+        let to = self.result(offset + block.start as isize * step);
+        // SAFETY: the strides lead to elements of the output that are this unit's alone.
+        unsafe { (self.folding.write)(totals.as_ptr().cast(), block.len(), to, step) };
+    }
 }
 
 /// `count` contiguous rows of `len` elements within a view, and where their results go: elements
 /// of the output that are one thread's alone.
-struct Strip<F: Fold> {
-    input: *const F::In,
-    output: *mut F::Out,
+#[derive(Clone, Copy)]
+struct Strip {
+    input: *const u8,
+    output: *mut u8,
+    /// In elements.
     steps: (isize, isize),
     count: usize,
     len: usize,
+    /// Whether each row has a result; otherwise, all are added to `start`, and the total is written
+    /// as it is.
+    each: bool,
+    start: Total,
 }
 
 per_isa! {
-    fn fold_rows<F: Fold>(strip: Strip<F>) = fold_rows_body;
+    fn fold_rows<F: Fold>(strip: Strip) = fold_rows_body;
 }
 
 #[inline(always)]
-fn fold_rows_body<S: Isa, F: Fold>(strip: Strip<F>) {
+fn fold_rows_body<S: Isa, F: Fold>(strip: Strip) {
+    let (input, output) = (strip.input.cast::<F::In>(), strip.output.cast::<F::Out>());
+    let mut total = F::ZERO;
+    if !strip.each {
+        // SAFETY: what rows are added to is a total of this reduction.
+        total = unsafe { strip.start.unpack() };
+    }
     for i in 0..strip.count as isize {
         // SAFETY: a strip consists of such rows and results.
         unsafe {
-            let start = strip.input.wrapping_offset(i * strip.steps.0);
-            let mut total = F::ZERO;
+            let start = input.wrapping_offset(i * strip.steps.0);
             for run in std::slice::from_raw_parts(start, strip.len).chunks(RUN) {
                 total = F::absorb(total, run_body::<S, F>(run));
             }
-            strip
-                .output
-                .wrapping_offset(i * strip.steps.1)
-                .write(F::finish(total));
+            if strip.each {
+                let to = output.wrapping_offset(i * strip.steps.1);
+                to.write(F::finish(total));
+                total = F::ZERO;
+            }
+        }
+    }
+    if !strip.each {
+        // SAFETY: there is room for a total.
+        unsafe { strip.output.cast::<F::Total>().write(total) };
+    }
+}
+
+unsafe fn absorb<F: Fold>(mut total: Total, start: *const u8, len: usize) -> Total {
+    fold_rows::<F>(Strip {
+        input: start,
+        output: (&raw mut total.0).cast(),
+        steps: (0, 0),
+        count: 1,
+        len,
+        start: total,
+        each: false,
+    });
+    total
+}
+
+fn join<F: Fold>(a: Total, b: Total) -> Total {
+    // SAFETY: totals of one folding are of one type.
+    Total::pack(unsafe { F::join(a.unpack(), b.unpack()) })
+}
+
+unsafe fn finish<F: Fold>(total: Total, output: *mut u8) {
+    // SAFETY: the caller passes an element of the output, and a total of this reduction.
+    unsafe { output.cast::<F::Out>().write(F::finish(total.unpack())) };
+}
+
+unsafe fn clear<F: Fold>((sums, sum_count): (*mut u8, usize), (totals, count): (*mut u8, usize)) {
+    for i in 0..sum_count {
+        // SAFETY: the caller has room for these sums.
+        unsafe { sums.cast::<F::Acc>().add(i).write(F::START) };
+    }
+    for i in 0..count {
+        // SAFETY: the caller has room for these totals.
+        unsafe { totals.cast::<F::Total>().add(i).write(F::ZERO) };
+    }
+}
+
+unsafe fn flush<F: Fold>(sums: *mut u8, totals: *mut u8, len: usize, times: usize) {
+    // SAFETY: the caller passes `len` totals and, that many times over, sums.
+    let (sums, totals) = unsafe {
+        (
+            std::slice::from_raw_parts_mut(sums.cast::<F::Acc>(), len * times),
+            std::slice::from_raw_parts_mut(totals.cast::<F::Total>(), len),
+        )
+    };
+    for some in sums.chunks_exact_mut(len) {
+        for (total, sum) in totals.iter_mut().zip(some) {
+            *total = F::absorb(*total, *sum);
+            *sum = F::START;
         }
     }
 }
 
-/// Reduces `part` of the shared axis for one unit: a block of columns at one kept position.
-fn piece<F: Fold>(
-    plan: &Plan,
-    pointers: &Pointers<F>,
-    (unit, blocks): (usize, usize),
-    part: Range<usize>,
-    totals: &mut Vec<F::Total>,
-) {
-    let (offset, _) = locate(&plan.kept, unit / blocks);
-    let start = pointers.input.wrapping_offset(offset);
-    totals.clear();
-    let Some((shared, inner)) = plan.reduced.split_first() else {
-        // Only the run is left, in whole or in part.
-        if let Some(columns) = plan.columns {
-            let first = unit % blocks * BLOCK;
-            let len = (columns.size - first).min(BLOCK);
-            let mut sums = vec![F::START; len];
-            let start = start.wrapping_offset(first as isize * columns.input);
-            // SAFETY: a block of columns within the view.
-            unsafe { add_row::<F>(&mut sums, start, columns.input) };
-            totals.extend(sums.into_iter().map(|sum| F::absorb(F::ZERO, sum)));
-        } else {
-            let start = start.wrapping_offset(part.start as isize * plan.run.input);
-            // SAFETY: a part of a run within the view.
-            totals.push(unsafe { long_run::<F>(F::ZERO, start, part.len(), plan.run.input) });
+unsafe fn join_all<F: Fold>(totals: *mut u8, others: *const u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: the caller passes `len` totals of each.
+        unsafe {
+            let total = totals.cast::<F::Total>().add(i);
+            total.write(F::join(
+                total.read(),
+                others.cast::<F::Total>().add(i).read(),
+            ));
         }
-        return;
-    };
-    let inner_count = elements(inner);
-    let Some(columns) = plan.columns else {
-        let mut total = F::ZERO;
-        for i in part {
-            let start = start.wrapping_offset(i as isize * shared.input);
-            for j in 0..inner_count {
-                let start = start.wrapping_offset(locate(inner, j).0);
-                // SAFETY: a run within the view.
-                total = unsafe { long_run::<F>(total, start, plan.run.size, plan.run.input) };
-            }
-        }
-        totals.push(total);
-        return;
-    };
-    let first = unit % blocks * BLOCK;
-    let len = (columns.size - first).min(BLOCK);
-    let start = start.wrapping_offset(first as isize * columns.input);
-    // Rows that follow each other without a gap are taken several at a time, as one long row.
-    let (outer, rows) = match inner.split_last() {
-        Some((rows, _)) => (Some((shared, &inner[..inner.len() - 1])), *rows),
-        None => (None, *shared),
-    };
-    let whole_rows = columns.input == 1 && rows.input == columns.size as isize && blocks == 1;
-    let at_once = if whole_rows {
-        (BLOCK / 4 / len).clamp(1, rows.size)
-    } else {
-        1
-    };
-    totals.resize(len, F::ZERO);
-    let mut sums = vec![F::START; len * at_once];
-    let mut taken = 0;
-    let flush = |sums: &mut [F::Acc], totals: &mut [F::Total]| {
-        for some in sums.chunks_mut(len) {
-            for (total, sum) in totals.iter_mut().zip(some) {
-                *total = F::absorb(*total, *sum);
-                *sum = F::START;
-            }
-        }
-    };
-    let mut add_rows = |start: *const F::In, range: Range<usize>| {
-        let mut row = range.start;
-        while row < range.end {
-            let some = if range.end - row >= at_once {
-                at_once
-            } else {
-                1
-            };
-            let start = start.wrapping_offset(row as isize * rows.input);
-            // SAFETY: one or more whole rows within the view.
-            unsafe { add_row::<F>(&mut sums[..some * len], start, columns.input) };
-            row += some;
-            taken += 1;
-            if taken % ROWS == 0 {
-                flush(&mut sums, totals);
-            }
-        }
-    };
-    match outer {
-        None => add_rows(start, part),
-        Some((shared, middle)) => {
-            let middle_count = elements(middle);
-            for i in part {
-                let start = start.wrapping_offset(i as isize * shared.input);
-                for j in 0..middle_count {
-                    add_rows(start.wrapping_offset(locate(middle, j).0), 0..rows.size);
-                }
-            }
-        }
-    }
-    flush(&mut sums, totals);
-}
-
-fn write<F: Fold>(
-    plan: &Plan,
-    pointers: &Pointers<F>,
-    (unit, blocks): (usize, usize),
-    totals: &[F::Total],
-) {
-    let (_, offset) = locate(&plan.kept, unit / blocks);
-    let step = plan.columns.map_or(0, |columns| columns.output);
-    let first = (unit % blocks * BLOCK) as isize;
-    for (i, &total) in totals.iter().enumerate() {
-        let offset = offset + (first + i as isize) * step;
-        // SAFETY: the strides lead to elements of the output that are this unit's alone.
-        unsafe { pointers.output.offset(offset).write(F::finish(total)) };
     }
 }
 
-/// Reduces `len` elements that are `step` apart into a total.
-unsafe fn long_run<F: Fold>(
-    mut total: F::Total,
-    start: *const F::In,
-    len: usize,
-    step: isize,
-) -> F::Total {
-    if step == 1 {
-        // SAFETY: the caller promises `len` neighbours.
-        let run = unsafe { std::slice::from_raw_parts(start, len) };
-        for run in run.chunks(RUN) {
-            total = F::absorb(total, one_run::<F>(run));
+unsafe fn write<F: Fold>(totals: *const u8, len: usize, to: *mut u8, step: isize) {
+    for i in 0..len {
+        // SAFETY: the caller passes `len` totals and as many elements of the output.
+        unsafe {
+            let total = totals.cast::<F::Total>().add(i).read();
+            let to = to.cast::<F::Out>().offset(i as isize * step);
+            to.write(F::finish(total));
         }
-        return total;
     }
+}
+
+/// Takes `len` elements that are `step` apart into a total.
+unsafe fn long_run<F: Fold>(total: Total, start: *const u8, len: usize, step: isize) -> Total {
+    let start = start.cast::<F::In>();
+    // SAFETY: the caller passes a total of this reduction.
+    let mut total: F::Total = unsafe { total.unpack() };
     for first in (0..len).step_by(ROWS) {
         let mut sum = F::START;
         for i in first..(first + ROWS).min(len) {
@@ -535,11 +737,7 @@ unsafe fn long_run<F: Fold>(
         }
         total = F::absorb(total, sum);
     }
-    total
-}
-
-per_isa! {
-    fn one_run<F: Fold>(run: &[F::In]) -> F::Acc = run_body;
+    Total::pack(total)
 }
 
 #[inline(always)]
@@ -570,12 +768,13 @@ fn run_body<S: Isa, F: Fold>(run: &[F::In]) -> F::Acc {
 }
 
 /// Takes one row of elements that are `step` apart into as many columns.
-unsafe fn add_row<F: Fold>(sums: &mut [F::Acc], start: *const F::In, step: isize) {
+unsafe fn add_row<F: Fold>(sums: *mut u8, len: usize, start: *const u8, step: isize) {
+    let start = start.cast::<F::In>();
+    // SAFETY: the caller passes `len` sums.
+    let sums = unsafe { std::slice::from_raw_parts_mut(sums.cast::<F::Acc>(), len) };
     if step == 1 {
         // SAFETY: the caller promises as many neighbours as there are columns.
-        add_slice::<F>(sums, unsafe {
-            std::slice::from_raw_parts(start, sums.len())
-        });
+        add_slice::<F>(sums, unsafe { std::slice::from_raw_parts(start, len) });
         return;
     }
     for (i, sum) in sums.iter_mut().enumerate() {

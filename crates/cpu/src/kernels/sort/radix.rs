@@ -38,7 +38,7 @@ impl Parts {
     }
 
     /// Calls `body` for each part with its elements and its counts, on several threads.
-    fn each(&mut self, body: impl Fn(Range<usize>, &mut [Counts]) + Sync) {
+    fn each(&mut self, body: &(dyn Fn(Range<usize>, &mut [Counts]) + Sync)) {
         let (count, bytes) = (self.count, self.bytes);
         let parts = self.counts.len() / bytes;
         let size = count.div_ceil(parts);
@@ -76,7 +76,7 @@ impl Parts {
     /// The line must be readable at `from`.
     unsafe fn scan<T: Ordered>(&mut self, from: *const T) -> Bytes {
         let source = Source::new(from.cast());
-        self.each(|range, counts| {
+        self.each(&|range, counts| {
             counts.fill([0; 256]);
             for i in range {
                 // SAFETY: part of the line.
@@ -112,7 +112,7 @@ impl Parts {
         // SAFETY: positions come from the range of a part.
         let item = |i: usize| unsafe { from.get().cast::<A>().add(i).read() };
         if again && self.counts.len() > self.bytes {
-            self.each(|range, counts| {
+            self.each(&|range, counts| {
                 counts[byte] = [0; 256];
                 for i in range {
                     counts[byte][value(item(i)) as usize] += 1;
@@ -126,7 +126,7 @@ impl Parts {
                 place += count;
             }
         }
-        self.each(|range, places| {
+        self.each(&|range, places| {
             let places = &mut places[byte];
             for i in range {
                 let item = item(i);
