@@ -625,6 +625,22 @@ per_isa! {
 #[inline(always)]
 fn fold_rows_body<S: Isa, F: Fold>(strip: Strip) {
     let (input, output) = (strip.input.cast::<F::In>(), strip.output.cast::<F::Out>());
+    if strip.each && strip.len < LANES {
+        // What `run_body` would do with such rows, without its choices.
+        for i in 0..strip.count as isize {
+            let row = input.wrapping_offset(i * strip.steps.0);
+            let mut sum = F::START;
+            // SAFETY: a strip consists of such rows and results.
+            unsafe {
+                for j in 0..strip.len {
+                    sum = F::take(sum, row.add(j).read());
+                }
+                let to = output.wrapping_offset(i * strip.steps.1);
+                to.write(F::finish(F::absorb(F::ZERO, sum)));
+            }
+        }
+        return;
+    }
     let mut total = F::ZERO;
     if !strip.each {
         // SAFETY: what rows are added to is a total of this reduction.
@@ -740,9 +756,11 @@ unsafe fn long_run<F: Fold>(total: Total, start: *const u8, len: usize, step: is
     Total::pack(total)
 }
 
+/// Elements of a run that are combined side by side.
+const LANES: usize = 32;
+
 #[inline(always)]
 fn run_body<S: Isa, F: Fold>(run: &[F::In]) -> F::Acc {
-    const LANES: usize = 32;
     let mut sum = F::START;
     let (chunks, rest) = run.as_chunks::<LANES>();
     if !chunks.is_empty() {
