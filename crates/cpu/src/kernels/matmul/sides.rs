@@ -326,12 +326,7 @@ per_isa! {
 per_isa! {
     [bf16]
     /// As `pack_across`, of pairs.
-    fn pack_pairs_across(side: &Paired, panels: Panels, to: *mut f32) = pack_pairs_across_body;
-}
-
-#[inline(always)]
-fn pack_pairs_across_body<S: Lanes>(side: &Paired, panels: Panels, to: *mut f32) {
-    pack_across_body::<S, Paired>(side, panels, to);
+    fn pack_pairs_across<A: Across>(side: &A, panels: Panels, to: *mut f32) = pack_across_body;
 }
 
 #[inline(always)]
