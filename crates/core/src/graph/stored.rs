@@ -58,7 +58,7 @@ inventory::collect!(StoredType);
 /// # use olivine_cpu as _;
 /// use olivine_core::{graph::Stored, stored};
 /// # use olivine_core::{Array, Result, graph::{self, Primitive}};
-/// #[derive(Debug, serde::Serialize, serde::Deserialize)]
+/// #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 /// struct Half;
 /// stored!(Half, "HalfOfTheExample");
 /// assert_eq!(Half.type_name(), "HalfOfTheExample");
