@@ -48,7 +48,7 @@ struct Launch {
     init_value: Option<f32>,
 }
 
-olivine_core::stored!(Launch, "MetalKernel");
+olivine::stored!(Launch, "MetalKernel");
 
 impl Primitive for Launch {
     fn name(&self) -> &'static str {
