@@ -8,11 +8,10 @@ use faer::{
         ComputeEigenvectors, evd_cplx, evd_real, evd_scratch, self_adjoint_evd,
         self_adjoint_evd_scratch,
     },
-    traits::math_utils::real as real_part,
 };
 use num_complex::Complex;
 
-use crate::{Eigen, Failure, Field, Matrix, Outcome};
+use crate::{Eigen, Failure, Matrix, Outcome, matrix::Number};
 
 fn wanted(vectors: bool) -> ComputeEigenvectors {
     if vectors {
@@ -22,7 +21,7 @@ fn wanted(vectors: bool) -> ComputeEigenvectors {
     }
 }
 
-pub(crate) fn eigh<T: Field>(a: &Matrix<T>, vectors: bool) -> Outcome<Eigen<T, f64>> {
+pub(crate) fn eigh<T: Number, R: Number>(a: &Matrix<T>, vectors: bool) -> Outcome<Eigen<T, R>> {
     let n = a.rows;
     let mut room = vectors.then(|| Matrix::identity(n, n));
     if n == 0 {
@@ -34,7 +33,7 @@ pub(crate) fn eigh<T: Field>(a: &Matrix<T>, vectors: bool) -> Outcome<Eigen<T, f
     // Only the lower triangle counts, also for the scale, and of the diagonal the real part.
     let mut lower = a.clone();
     for column in 0..n {
-        *lower.at_mut(column, column) = T::of(real_part(&a.at(column, column)));
+        *lower.at_mut(column, column) = T::of(a.at(column, column).real_part());
         for row in 0..column {
             *lower.at_mut(row, column) = a.at(column, row).conjugate();
         }
@@ -53,7 +52,7 @@ pub(crate) fn eigh<T: Field>(a: &Matrix<T>, vectors: bool) -> Outcome<Eigen<T, f
         faer::Spec::default(),
     );
     done.map_err(|_| Failure)?;
-    let values = values.iter().map(|w| real_part(w) * back).collect();
+    let values = values.iter().map(|w| R::of(w.real_part() * back)).collect();
     Ok(Eigen {
         values,
         vectors: room,
@@ -61,7 +60,7 @@ pub(crate) fn eigh<T: Field>(a: &Matrix<T>, vectors: bool) -> Outcome<Eigen<T, f
 }
 
 pub(crate) fn square_root(a: &Matrix<f64>) -> Outcome<Matrix<f64>> {
-    let found = eigh(a, true)?;
+    let found = eigh::<f64, f64>(a, true)?;
     let vectors = found.vectors.ok_or(Failure)?;
     let n = a.rows;
     let roots: Vec<f64> = found.values.iter().map(|w| w.abs().sqrt()).collect();
@@ -77,9 +76,9 @@ pub(crate) fn square_root(a: &Matrix<f64>) -> Outcome<Matrix<f64>> {
     Ok(root)
 }
 
-type Found = Outcome<Eigen<Complex<f64>, Complex<f64>>>;
+type Found<T> = Outcome<Eigen<Complex<T>, Complex<T>>>;
 
-pub(crate) fn real(a: &Matrix<f64>, vectors: bool) -> Found {
+pub(crate) fn real(a: &Matrix<f64>, vectors: bool) -> Found<f64> {
     let n = a.rows;
     let mut room = Matrix::<f64>::identity(n, n);
     let (mut re, mut im) = (vec![0.0; n], vec![0.0; n]);
@@ -127,7 +126,7 @@ pub(crate) fn real(a: &Matrix<f64>, vectors: bool) -> Found {
     Ok(Eigen { values, vectors })
 }
 
-pub(crate) fn complex(a: &Matrix<Complex<f64>>, vectors: bool) -> Found {
+pub(crate) fn complex(a: &Matrix<Complex<f64>>, vectors: bool) -> Found<f64> {
     let n = a.rows;
     let mut room = vectors.then(|| Matrix::<Complex<f64>>::identity(n, n));
     let mut values = vec![Complex::ZERO; n];
@@ -152,6 +151,24 @@ pub(crate) fn complex(a: &Matrix<Complex<f64>>, vectors: bool) -> Found {
         values: values.iter().map(|w| w * back).collect(),
         vectors: room.map(normalized),
     })
+}
+
+/// Eigenvalues of single precision are found in double precision: they are sensitive.
+pub(crate) fn real_single(a: &Matrix<f32>, vectors: bool) -> Found<f32> {
+    real(&a.map(f64::from), vectors).map(narrowed)
+}
+
+pub(crate) fn complex_single(a: &Matrix<Complex<f32>>, vectors: bool) -> Found<f32> {
+    let wide = |z: Complex<f32>| Complex::new(f64::from(z.re), f64::from(z.im));
+    complex(&a.map(wide), vectors).map(narrowed)
+}
+
+fn narrowed(found: Eigen<Complex<f64>, Complex<f64>>) -> Eigen<Complex<f32>, Complex<f32>> {
+    let narrow = |z: Complex<f64>| Complex::new(z.re as f32, z.im as f32);
+    Eigen {
+        values: found.values.into_iter().map(narrow).collect(),
+        vectors: found.vectors.map(|vectors| vectors.map(narrow)),
+    }
 }
 
 /// Each column with length one and its greatest element real, as LAPACK has them.

@@ -14,14 +14,14 @@ use faer::{
     },
 };
 
-use crate::{Field, Matrix, matrix::size};
+use crate::{Matrix, matrix::Number};
 
-pub(crate) fn cholesky(a: &mut Matrix<f64>) -> bool {
+pub(crate) fn cholesky<T: Number>(a: &mut Matrix<T>) -> bool {
     let n = a.rows;
     if n == 0 {
         return true;
     }
-    let scratch = cholesky_in_place_scratch::<f64>(n, Par::Seq, faer::Spec::default());
+    let scratch = cholesky_in_place_scratch::<T>(n, Par::Seq, faer::Spec::default());
     let mut memory = MemBuffer::new(scratch);
     let done = cholesky_in_place(
         a.faer_mut(),
@@ -31,12 +31,12 @@ pub(crate) fn cholesky(a: &mut Matrix<f64>) -> bool {
         faer::Spec::default(),
     );
     for column in 1..n {
-        a.column_mut(column)[..column].fill(0.0);
+        a.column_mut(column)[..column].fill(T::ZERO);
     }
     done.is_ok()
 }
 
-pub(crate) fn lu<T: Field>(a: &mut Matrix<T>) -> Vec<usize> {
+pub(crate) fn lu<T: Number>(a: &mut Matrix<T>) -> Vec<usize> {
     let (m, n) = (a.rows, a.columns);
     let (mut order, mut back) = (vec![0usize; m], vec![0usize; m]);
     if m == 0 || n == 0 {
@@ -62,17 +62,17 @@ pub(crate) fn lu<T: Field>(a: &mut Matrix<T>) -> Vec<usize> {
 }
 
 /// Elimination column by column, which goes on where a column has no pivot.
-fn eliminate<T: Field>(a: &mut Matrix<T>) -> Vec<usize> {
+fn eliminate<T: Number>(a: &mut Matrix<T>) -> Vec<usize> {
     let (m, n) = (a.rows, a.columns);
     let mut order: Vec<usize> = (0..m).collect();
     for k in 0..m.min(n) {
         let mut pivot = k;
         for row in k + 1..m {
-            if size(a.at(row, k)) > size(a.at(pivot, k)) {
+            if a.at(row, k).size() > a.at(pivot, k).size() {
                 pivot = row;
             }
         }
-        if a.at(pivot, k) == T::ZERO {
+        if a.at(pivot, k).size() == 0.0 {
             continue;
         }
         order.swap(k, pivot);
@@ -81,31 +81,29 @@ fn eliminate<T: Field>(a: &mut Matrix<T>) -> Vec<usize> {
         }
         let head = a.at(k, k);
         for row in k + 1..m {
-            *a.at_mut(row, k) /= head;
+            *a.at_mut(row, k) = a.at(row, k).over(head);
         }
         for column in k + 1..n {
             let factor = a.at(k, column);
             for row in k + 1..m {
-                let product = a.at(row, k) * factor;
-                *a.at_mut(row, column) -= product;
+                *a.at_mut(row, column) = a.at(row, column).less(a.at(row, k), factor);
             }
         }
     }
     order
 }
 
-pub(crate) fn qr(a: Matrix<f64>) -> (Matrix<f64>, Matrix<f64>) {
-    let mut a = a;
-    let (m, n) = (a.rows, a.columns);
+pub(crate) fn qr<T: Number>(a: Matrix<T>) -> (Matrix<T>, Matrix<T>) {
+    let (mut a, m, n) = (a.clone(), a.rows, a.columns);
     let k = m.min(n);
     let mut q = Matrix::identity(m, k);
     let mut r = Matrix::zeros(k, n);
     if k == 0 {
         return (q, r);
     }
-    let block = recommended_block_size::<f64>(m, n);
-    let mut factors = Matrix::<f64>::zeros(block, k);
-    let scratch = qr_in_place_scratch::<f64>(m, n, block, Par::Seq, faer::Spec::default());
+    let block = recommended_block_size::<T>(m, n);
+    let mut factors = Matrix::<T>::zeros(block, k);
+    let scratch = qr_in_place_scratch::<T>(m, n, block, Par::Seq, faer::Spec::default());
     let mut memory = MemBuffer::new(scratch);
     qr_in_place(
         a.faer_mut(),
@@ -114,7 +112,7 @@ pub(crate) fn qr(a: Matrix<f64>) -> (Matrix<f64>, Matrix<f64>) {
         MemStack::new(&mut memory),
         faer::Spec::default(),
     );
-    let scratch = apply_block_householder_sequence_on_the_left_in_place_scratch::<f64>(m, block, k);
+    let scratch = apply_block_householder_sequence_on_the_left_in_place_scratch::<T>(m, block, k);
     let mut memory = MemBuffer::new(scratch);
     apply_block_householder_sequence_on_the_left_in_place_with_conj(
         a.faer().subcols(0, k),

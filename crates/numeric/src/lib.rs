@@ -2,9 +2,7 @@
 //! Fourier transforms, by `rustfft` and `realfft`.
 //!
 //! It knows plain columns of numbers and no arrays, so that the algorithms, which are large generic
-//! code, are compiled once and not with every change to a kernel. Matrices are decomposed in double
-//! precision only: numbers of single precision become doubles, which costs less than compiling all
-//! algorithms twice, and results are rounded once. Fourier transforms are in single precision.
+//! code, are compiled once and not with every change to a kernel.
 
 mod eigen;
 mod factor;
@@ -15,7 +13,6 @@ mod svd;
 
 pub use matrix::{Failure, Matrix, Number};
 
-use faer::traits::ComplexField;
 use num_complex::Complex;
 
 /// What an algorithm that works by iteration gives: its results, or the news that it did not converge.
@@ -30,9 +27,9 @@ pub type Outcome<T> = Result<T, Failure>;
 /// assert!((values[0] - 4.0).abs() < 1e-12 && (values[1] - 3.0).abs() < 1e-12);
 /// assert!(vectors.is_none());
 /// ```
-pub struct Svd<T> {
+pub struct Svd<T, R> {
     /// The singular values, greatest first.
-    pub values: Vec<f64>,
+    pub values: Vec<R>,
     /// The left and the right vectors, two square matrices.
     pub vectors: Option<(Matrix<T>, Matrix<T>)>,
 }
@@ -53,7 +50,7 @@ pub struct Eigen<T, R> {
     pub vectors: Option<Matrix<T>>,
 }
 
-/// Doubles, real or complex, whose matrices can be decomposed. Elements must be finite.
+/// Numbers whose matrices can be decomposed. Elements must be finite.
 ///
 /// ```
 /// use olivine_numeric::{Field, Matrix};
@@ -64,7 +61,48 @@ pub struct Eigen<T, R> {
 /// let b = Matrix { rows: 1, columns: 1, elements: vec![8.0] };
 /// assert_eq!(solved(a, b), Some(vec![2.0]));
 /// ```
-pub trait Field: Number<Double = Self> + ComplexField<Real = f64> {
+pub trait Field: Number {
+    /// The type of magnitudes.
+    type Magnitude: Number;
+    /// The complex type in which eigenvalues come out.
+    type Eigenvalue: Number;
+
+    /// Replaces a Hermitian matrix, of which the lower triangle is read, by its lower Cholesky
+    /// factor. False if the matrix is not positive definite.
+    ///
+    /// ```
+    /// use olivine_numeric::{Field, Matrix};
+    /// let mut a = Matrix { rows: 2, columns: 2, elements: vec![4.0f64, 2.0, 2.0, 5.0] };
+    /// assert!(f64::cholesky(&mut a));
+    /// assert_eq!((a.at(0, 0), a.at(1, 0), a.at(1, 1)), (2.0, 1.0, 2.0));
+    /// a.elements[0] = -1.0;
+    /// assert!(!f64::cholesky(&mut a));
+    /// ```
+    fn cholesky(a: &mut Matrix<Self>) -> bool;
+
+    /// Replaces a matrix by the factors of its rows in another order: L below the diagonal, U on
+    /// and above it. Returns for each row which one it was.
+    ///
+    /// ```
+    /// use olivine_numeric::{Field, Matrix};
+    /// // Columns one after the other: [[1, 2], [2, 8]].
+    /// let mut a = Matrix { rows: 2, columns: 2, elements: vec![1.0f64, 2.0, 2.0, 8.0] };
+    /// assert_eq!(f64::lu(&mut a), [1, 0]);
+    /// assert_eq!((a.at(1, 0), a.at(1, 1)), (0.5, -2.0));
+    /// ```
+    fn lu(a: &mut Matrix<Self>) -> Vec<usize>;
+
+    /// An orthonormal basis Q and an upper triangle R with `Q R = a`; both have as many columns or
+    /// rows as the smaller side of `a`.
+    ///
+    /// ```
+    /// use olivine_numeric::{Field, Matrix};
+    /// let (q, r) = f64::qr(Matrix { rows: 2, columns: 1, elements: vec![3.0, 4.0] });
+    /// assert_eq!((q.rows, r.rows), (2, 1));
+    /// assert!((r.at(0, 0).abs() - 5.0).abs() < 1e-12);
+    /// ```
+    fn qr(a: Matrix<Self>) -> (Matrix<Self>, Matrix<Self>);
+
     /// The singular value decomposition.
     ///
     /// ```
@@ -73,7 +111,7 @@ pub trait Field: Number<Double = Self> + ComplexField<Real = f64> {
     /// let Ok(found) = f64::svd(&a, true) else { unreachable!("it converges") };
     /// assert!((found.values[0] - 5.0).abs() < 1e-12);
     /// ```
-    fn svd(a: &Matrix<Self>, vectors: bool) -> Outcome<Svd<Self>>;
+    fn svd(a: &Matrix<Self>, vectors: bool) -> Outcome<Svd<Self, Self::Magnitude>>;
 
     /// Eigenvalues in ascending order, and vectors, of a Hermitian matrix. The lower triangle is read.
     ///
@@ -83,18 +121,19 @@ pub trait Field: Number<Double = Self> + ComplexField<Real = f64> {
     /// let Ok(found) = f64::eigh(&a, false) else { unreachable!("it converges") };
     /// assert!((found.values[0] + 1.0).abs() < 1e-12 && (found.values[1] - 1.0).abs() < 1e-12);
     /// ```
-    fn eigh(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Self, f64>>;
+    fn eigh(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Self, Self::Magnitude>>;
 
     /// Eigenvalues and right vectors of a square matrix.
     ///
     /// ```
-    /// use olivine_numeric::{Field, Matrix};
+    /// use olivine_numeric::{Field, Matrix, Number};
     /// // A quarter turn: the eigenvalues are i and -i.
     /// let a = Matrix { rows: 2, columns: 2, elements: vec![0.0f64, 1.0, -1.0, 0.0] };
     /// let Ok(found) = f64::eig(&a, false) else { unreachable!("it converges") };
-    /// assert!(found.values.iter().all(|value| (value.im.abs() - 1.0).abs() < 1e-12));
+    /// let sizes = found.values.iter().map(|value| value.imaginary_part().abs());
+    /// assert!(sizes.into_iter().all(|size| (size - 1.0).abs() < 1e-12));
     /// ```
-    fn eig(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Complex<f64>, Complex<f64>>>;
+    fn eig(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Self::Eigenvalue, Self::Eigenvalue>>;
 
     /// Replaces `b` by the solution of `a x = b`. False if `a` is singular.
     ///
@@ -122,19 +161,33 @@ pub trait Field: Number<Double = Self> + ComplexField<Real = f64> {
     fn solve_triangular(a: &Matrix<Self>, upper: bool, b: &mut Matrix<Self>) -> bool;
 }
 
-// The functions are named type by type, since what is generic would be compiled where it is called.
 macro_rules! fields {
-    ($($ty:ty, $eig:ident;)*) => {$(
+    ($($ty:ty, $real:ty, $complex:ty, $eig:ident;)*) => {$(
         impl Field for $ty {
-            fn svd(a: &Matrix<Self>, vectors: bool) -> Outcome<Svd<Self>> {
+            type Magnitude = $real;
+            type Eigenvalue = $complex;
+
+            fn cholesky(a: &mut Matrix<Self>) -> bool {
+                factor::cholesky(a)
+            }
+
+            fn lu(a: &mut Matrix<Self>) -> Vec<usize> {
+                factor::lu(a)
+            }
+
+            fn qr(a: Matrix<Self>) -> (Matrix<Self>, Matrix<Self>) {
+                factor::qr(a)
+            }
+
+            fn svd(a: &Matrix<Self>, vectors: bool) -> Outcome<Svd<Self, $real>> {
                 svd::svd(a, vectors)
             }
 
-            fn eigh(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Self, f64>> {
+            fn eigh(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Self, $real>> {
                 eigen::eigh(a, vectors)
             }
 
-            fn eig(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<Complex<f64>, Complex<f64>>> {
+            fn eig(a: &Matrix<Self>, vectors: bool) -> Outcome<Eigen<$complex, $complex>> {
                 eigen::$eig(a, vectors)
             }
 
@@ -150,50 +203,9 @@ macro_rules! fields {
 }
 
 fields! {
-    f64, real;
-    Complex<f64>, complex;
-}
-
-/// Replaces a symmetric matrix, of which the lower triangle is read, by its lower Cholesky factor.
-/// False if the matrix is not positive definite. Elements must be finite.
-///
-/// ```
-/// use olivine_numeric::{Matrix, cholesky};
-/// let mut a = Matrix { rows: 2, columns: 2, elements: vec![4.0, 2.0, 2.0, 5.0] };
-/// assert!(cholesky(&mut a));
-/// assert_eq!((a.at(0, 0), a.at(1, 0), a.at(1, 1)), (2.0, 1.0, 2.0));
-/// a.elements[0] = -1.0;
-/// assert!(!cholesky(&mut a));
-/// ```
-pub fn cholesky(a: &mut Matrix<f64>) -> bool {
-    factor::cholesky(a)
-}
-
-/// Replaces a matrix by the factors of its rows in another order: L below the diagonal, U on and
-/// above it. Returns for each row which one it was. Elements must be finite.
-///
-/// ```
-/// use olivine_numeric::{Matrix, lu};
-/// // Columns one after the other: [[1, 2], [2, 8]].
-/// let mut a = Matrix { rows: 2, columns: 2, elements: vec![1.0, 2.0, 2.0, 8.0] };
-/// assert_eq!(lu(&mut a), [1, 0]);
-/// assert_eq!((a.at(1, 0), a.at(1, 1)), (0.5, -2.0));
-/// ```
-pub fn lu(a: &mut Matrix<f64>) -> Vec<usize> {
-    factor::lu(a)
-}
-
-/// An orthonormal basis Q and an upper triangle R with `Q R = a`; both have as many columns or rows
-/// as the smaller side of `a`. Elements must be finite.
-///
-/// ```
-/// use olivine_numeric::{Matrix, qr};
-/// let (q, r) = qr(Matrix { rows: 2, columns: 1, elements: vec![3.0, 4.0] });
-/// assert_eq!((q.rows, r.rows), (2, 1));
-/// assert!((r.at(0, 0).abs() - 5.0).abs() < 1e-12);
-/// ```
-pub fn qr(a: Matrix<f64>) -> (Matrix<f64>, Matrix<f64>) {
-    factor::qr(a)
+    f32, f32, Complex<f32>, real_single;
+    f64, f64, Complex<f64>, real;
+    Complex<f32>, f32, Complex<f32>, complex_single;
 }
 
 /// The matrix of cofactors, the derivative of the determinant, also where that is zero.

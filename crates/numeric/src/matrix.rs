@@ -1,12 +1,7 @@
 //! Owns plain matrices, and what the algorithms need to know of numbers.
 
-use faer::{
-    MatMut, MatRef,
-    traits::math_utils::{imag, mul_real, real},
-};
+use faer::{MatMut, MatRef, traits::ComplexField};
 use num_complex::Complex;
-
-use crate::Field;
 
 /// A matrix, column after column.
 ///
@@ -36,56 +31,20 @@ pub struct Matrix<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure;
 
-/// A real or complex floating-point number. Algorithms work on doubles: other numbers are widened
-/// before and rounded once after.
+/// A real or complex floating-point number.
 ///
 /// ```
-/// use olivine_numeric::{Field, Matrix, Number};
-/// fn quotient<T: Number>(x: T, y: T) -> T {
-///     let matrix = |x: T| Matrix { rows: 1, columns: 1, elements: vec![x.double()] };
-///     let mut quotient = matrix(x);
-///     assert!(T::Double::solve(matrix(y), &mut quotient));
-///     T::rounded(quotient.at(0, 0))
+/// use olivine_numeric::Number;
+/// fn length<T: Number>(numbers: &[T]) -> f64 {
+///     numbers.iter().map(|number| number.size().powi(2)).sum::<f64>().sqrt()
 /// }
-/// assert_eq!(quotient(1.0f32, 3.0), 1.0 / 3.0);
+/// assert_eq!(length(&[3.0f32, 4.0]), 5.0);
 /// ```
-pub trait Number: Copy + Send + Sync + 'static {
-    /// The type of the same kind in double precision.
-    type Double: Field;
-    /// The type of magnitudes.
-    type Magnitude: Number<Double = f64>;
-
+pub trait Number: ComplexField + Copy + Default + Send + Sync + 'static {
     /// Zero.
     const ZERO: Self;
     /// One.
     const ONE: Self;
-
-    /// The same number in double precision.
-    ///
-    /// ```
-    /// use num_complex::Complex;
-    /// use olivine_numeric::Number;
-    /// assert_eq!(Complex::new(0.5f32, 2.0).double(), Complex::new(0.5f64, 2.0));
-    /// ```
-    fn double(self) -> Self::Double;
-
-    /// The nearest number, as a cast finds it: beyond the greatest one lies infinity.
-    ///
-    /// ```
-    /// use olivine_numeric::Number;
-    /// assert_eq!(f32::rounded(0.1f64), 0.1f32);
-    /// assert_eq!(f32::rounded(-1e300), f32::NEG_INFINITY);
-    /// ```
-    fn rounded(double: Self::Double) -> Self;
-
-    /// The number nearest to a real one.
-    ///
-    /// ```
-    /// use num_complex::Complex;
-    /// use olivine_numeric::Number;
-    /// assert_eq!(<Complex<f64> as Number>::of(2.0), Complex::new(2.0, 0.0));
-    /// ```
-    fn of(real: f64) -> Self;
 
     /// Whether no part is infinite or NaN.
     ///
@@ -95,6 +54,23 @@ pub trait Number: Copy + Send + Sync + 'static {
     /// ```
     fn finite(self) -> bool;
 
+    /// The greatest magnitude of a part.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::Number;
+    /// assert_eq!((Number::size(-2.0f32), Number::size(Complex::new(3.0f64, -4.0))), (2.0, 4.0));
+    /// ```
+    fn size(self) -> f64;
+
+    /// The number times a power of two; exact but for overflow and underflow.
+    ///
+    /// ```
+    /// use olivine_numeric::Number;
+    /// assert_eq!(Number::scaled(3.0f32, 2.0), 6.0);
+    /// ```
+    fn scaled(self, factor: f64) -> Self;
+
     /// The complex conjugate.
     ///
     /// ```
@@ -103,63 +79,135 @@ pub trait Number: Copy + Send + Sync + 'static {
     /// assert_eq!(Number::conjugate(Complex::new(1.0f64, 2.0)), Complex::new(1.0, -2.0));
     /// ```
     fn conjugate(self) -> Self;
+
+    /// The real part.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::Number;
+    /// assert_eq!(Complex::new(1.0f32, 2.0).real_part(), 1.0);
+    /// ```
+    fn real_part(self) -> f64;
+
+    /// The imaginary part.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::Number;
+    /// assert_eq!(Complex::new(1.0f32, 2.0).imaginary_part(), 2.0);
+    /// assert_eq!(3.0f64.imaginary_part(), 0.0);
+    /// ```
+    fn imaginary_part(self) -> f64;
+
+    /// The nearest number.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::Number;
+    /// assert_eq!(<Complex<f64> as Number>::of(2.0), Complex::new(2.0, 0.0));
+    /// ```
+    fn of(real: f64) -> Self;
+
+    /// The quotient.
+    ///
+    /// ```
+    /// use olivine_numeric::Number;
+    /// assert_eq!(Number::over(3.0f32, 2.0), 1.5);
+    /// ```
+    fn over(self, other: Self) -> Self;
+
+    /// The number less a product.
+    ///
+    /// ```
+    /// use olivine_numeric::Number;
+    /// // Subtracts a product.
+    /// assert_eq!(Number::less(10.0f32, 2.0, 3.0), 4.0);
+    /// ```
+    fn less(self, a: Self, b: Self) -> Self;
 }
 
 macro_rules! numbers {
     ($($real:ty),*) => {$(
         impl Number for $real {
-            type Double = f64;
-            type Magnitude = $real;
-
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
 
-            fn double(self) -> f64 {
+            fn finite(self) -> bool {
+                self.is_finite()
+            }
+
+            fn size(self) -> f64 {
+                f64::from(self.abs())
+            }
+
+            fn scaled(self, factor: f64) -> Self {
+                // In f64, since the factor may lie outside the range of f32.
+                (f64::from(self) * factor) as $real
+            }
+
+            fn conjugate(self) -> Self {
+                self
+            }
+
+            fn real_part(self) -> f64 {
                 f64::from(self)
             }
 
-            fn rounded(double: f64) -> Self {
-                double as $real
+            fn imaginary_part(self) -> f64 {
+                0.0
             }
 
             fn of(real: f64) -> Self {
                 real as $real
             }
 
-            fn finite(self) -> bool {
-                self.is_finite()
+            fn over(self, other: Self) -> Self {
+                self / other
             }
 
-            fn conjugate(self) -> Self {
-                self
+            fn less(self, a: Self, b: Self) -> Self {
+                self - a * b
             }
         }
 
         impl Number for Complex<$real> {
-            type Double = Complex<f64>;
-            type Magnitude = $real;
-
             const ZERO: Self = Complex::new(0.0, 0.0);
             const ONE: Self = Complex::new(1.0, 0.0);
 
-            fn double(self) -> Complex<f64> {
-                Complex::new(self.re.double(), self.im.double())
+            fn finite(self) -> bool {
+                self.re.is_finite() && self.im.is_finite()
             }
 
-            fn rounded(double: Complex<f64>) -> Self {
-                Complex::new(double.re as $real, double.im as $real)
+            fn size(self) -> f64 {
+                f64::from(self.re.abs().max(self.im.abs()))
+            }
+
+            fn scaled(self, factor: f64) -> Self {
+                Complex::new(self.re.scaled(factor), self.im.scaled(factor))
+            }
+
+            fn conjugate(self) -> Self {
+                self.conj()
+            }
+
+            fn real_part(self) -> f64 {
+                f64::from(self.re)
+            }
+
+            fn imaginary_part(self) -> f64 {
+                f64::from(self.im)
             }
 
             fn of(real: f64) -> Self {
                 Complex::new(real as $real, 0.0)
             }
 
-            fn finite(self) -> bool {
-                self.re.is_finite() && self.im.is_finite()
+            fn over(self, other: Self) -> Self {
+                self / other
             }
 
-            fn conjugate(self) -> Self {
-                self.conj()
+            fn less(self, a: Self, b: Self) -> Self {
+                self - a * b
             }
         }
     )*};
@@ -230,14 +278,22 @@ impl<T: Number> Matrix<T> {
     pub fn column_mut(&mut self, column: usize) -> &mut [T] {
         &mut self.elements[column * self.rows..][..self.rows]
     }
-}
 
-/// The greatest magnitude of a part.
-pub(crate) fn size<T: Field>(number: T) -> f64 {
-    real(&number).abs().max(imag(&number).abs())
-}
+    /// The matrix with other numbers.
+    ///
+    /// ```
+    /// use olivine_numeric::Matrix;
+    /// let a = Matrix { rows: 1, columns: 2, elements: vec![1.0f32, 2.0] };
+    /// assert_eq!(a.map(f64::from).elements, [1.0, 2.0]);
+    /// ```
+    pub fn map<U>(&self, f: impl Fn(T) -> U) -> Matrix<U> {
+        Matrix {
+            rows: self.rows,
+            columns: self.columns,
+            elements: self.elements.iter().map(|&x| f(x)).collect(),
+        }
+    }
 
-impl<T: Field> Matrix<T> {
     pub(crate) fn faer(&self) -> MatRef<'_, T> {
         MatRef::from_column_major_slice(&self.elements, self.rows, self.columns)
     }
@@ -249,17 +305,12 @@ impl<T: Field> Matrix<T> {
     /// The matrix scaled by a power of two so that its greatest element is around one, and the factor
     /// that scales it back. Iterations on it can neither overflow nor lose small matrices.
     pub(crate) fn balanced(&self) -> (Matrix<T>, f64) {
-        let sizes = self.elements.iter().map(|&x| size(x));
-        let greatest = sizes.fold(0.0, f64::max);
+        let greatest = self.elements.iter().map(|x| x.size()).fold(0.0, f64::max);
         if greatest == 0.0 {
             return (self.clone(), 1.0);
         }
         // Subnormal numbers would need a factor beyond the range of f64.
         let back = greatest.log2().ceil().clamp(-1000.0, 1000.0).exp2();
-        let mut scaled = self.clone();
-        for element in &mut scaled.elements {
-            *element = mul_real(element, &(1.0 / back));
-        }
-        (scaled, back)
+        (self.map(|x| x.scaled(1.0 / back)), back)
     }
 }

@@ -8,9 +8,9 @@ use faer::{
     },
 };
 
-use crate::{Field, Matrix, factor};
+use crate::{Matrix, factor, matrix::Number};
 
-pub(crate) fn solve<T: Field>(a: Matrix<T>, b: &mut Matrix<T>) -> bool {
+pub(crate) fn solve<T: Number>(a: Matrix<T>, b: &mut Matrix<T>) -> bool {
     let mut a = a;
     let order = factor::lu(&mut a);
     if singular(&a) {
@@ -30,7 +30,7 @@ pub(crate) fn solve<T: Field>(a: Matrix<T>, b: &mut Matrix<T>) -> bool {
     true
 }
 
-pub(crate) fn triangular<T: Field>(a: &Matrix<T>, upper: bool, b: &mut Matrix<T>) -> bool {
+pub(crate) fn triangular<T: Number>(a: &Matrix<T>, upper: bool, b: &mut Matrix<T>) -> bool {
     if singular(a) {
         return false;
     }
@@ -46,6 +46,6 @@ pub(crate) fn triangular<T: Field>(a: &Matrix<T>, upper: bool, b: &mut Matrix<T>
 }
 
 /// Whether a triangle has a zero on its diagonal.
-fn singular<T: Field>(a: &Matrix<T>) -> bool {
-    (0..a.rows.min(a.columns)).any(|i| a.at(i, i) == T::ZERO)
+fn singular<T: Number>(a: &Matrix<T>) -> bool {
+    (0..a.rows.min(a.columns)).any(|i| a.at(i, i).size() == 0.0)
 }

@@ -5,12 +5,11 @@ use faer::{
     diag::DiagMut,
     dyn_stack::{MemBuffer, MemStack},
     linalg::svd::{ComputeSvdVectors, svd as decompose, svd_scratch},
-    traits::math_utils::real,
 };
 
-use crate::{Failure, Field, Matrix, Outcome, Svd, factor};
+use crate::{Failure, Matrix, Outcome, Svd, factor, matrix::Number};
 
-pub(crate) fn svd<T: Field>(a: &Matrix<T>, vectors: bool) -> Outcome<Svd<T>> {
+pub(crate) fn svd<T: Number, R: Number>(a: &Matrix<T>, vectors: bool) -> Outcome<Svd<T, R>> {
     let (m, n) = (a.rows, a.columns);
     let mut room = vectors.then(|| (Matrix::identity(m, m), Matrix::identity(n, n)));
     if m == 0 || n == 0 {
@@ -42,7 +41,7 @@ pub(crate) fn svd<T: Field>(a: &Matrix<T>, vectors: bool) -> Outcome<Svd<T>> {
         faer::Spec::default(),
     );
     done.map_err(|_| Failure)?;
-    let values = values.iter().map(|s| real(s) * back).collect();
+    let values = values.iter().map(|s| R::of(s.real_part() * back)).collect();
     Ok(Svd {
         values,
         vectors: room,
@@ -65,7 +64,7 @@ fn recombined(left: &Matrix<f64>, weights: &[f64], right: &Matrix<f64>) -> Matri
 }
 
 pub(crate) fn pseudo_inverse(a: &Matrix<f64>, cutoff: f64) -> Outcome<Matrix<f64>> {
-    let found = svd(a, true)?;
+    let found = svd::<f64, f64>(a, true)?;
     let (u, v) = found.vectors.ok_or(Failure)?;
     let least = cutoff * found.values.first().copied().unwrap_or(0.0);
     let inverse = |&s: &f64| if s > least { 1.0 / s } else { 0.0 };
@@ -74,7 +73,7 @@ pub(crate) fn pseudo_inverse(a: &Matrix<f64>, cutoff: f64) -> Outcome<Matrix<f64
 }
 
 pub(crate) fn cofactors(a: &Matrix<f64>) -> Outcome<Matrix<f64>> {
-    let found = svd(a, true)?;
+    let found = svd::<f64, f64>(a, true)?;
     let (u, v) = found.vectors.ok_or(Failure)?;
     let sign = orientation(&u) * orientation(&v);
     let others = |i: usize| -> f64 {

@@ -1,7 +1,7 @@
 //! Owns linear algebra: decompositions, systems of equations, determinants and norms.
 //!
 //! All functions work on the matrices in the last two axes; the axes before them are batches. They
-//! take `float32` and `float64`, some `complex64` too; halves become `float32` first. A matrix that
+//! take `float32` and `float64`, some `complex64` too; halves are computed in `float32`. A matrix that
 //! holds an infinity or NaN gives NaN everywhere. Where a matrix has no result, because it is singular
 //! or not positive definite, evaluation fails with [`Error::Argument`](crate::Error::Argument).
 //!

@@ -3,15 +3,12 @@
 use olivine_core::{Call, Complex64, Element, Result};
 use olivine_numeric::{Field, Matrix, Number};
 
-use super::{Batch, NO_END, Part, Pieces, cubic, fields, finite, for_each, nan, write, write_each};
+use super::{Batch, NO_END, Part, Pieces, cubic, fields, finite, for_each, nan, write};
 
 /// Singular values, with vectors if there are three outputs: left ones, values, right ones.
 pub(in crate::kernels) fn svd(vectors: bool, call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.svd";
-    fn typed<T: Number<Magnitude: Element> + Element>(
-        vectors: bool,
-        call: &mut Call,
-    ) -> Result<()> {
+    fn typed<T: Field<Magnitude: Element> + Element>(vectors: bool, call: &mut Call) -> Result<()> {
         let values = Pieces::<T::Magnitude>::new(call, usize::from(vectors), 1, OP)?;
         let sides = if vectors {
             Some((
@@ -37,8 +34,8 @@ pub(in crate::kernels) fn svd(vectors: bool, call: &mut Call) -> Result<()> {
                 }
                 return Ok(());
             }
-            let found = T::Double::svd(&a, vectors).map_err(|_| NO_END)?;
-            write_each(values, &found.values);
+            let found = T::svd(&a, vectors).map_err(|_| NO_END)?;
+            values.copy_from_slice(&found.values);
             if let (Some((left, right)), Some((u, v))) = (sides, found.vectors) {
                 write(left, &u);
                 write_adjoint(right, &v);
@@ -50,20 +47,17 @@ pub(in crate::kernels) fn svd(vectors: bool, call: &mut Call) -> Result<()> {
 }
 
 /// Writes the conjugate transpose of a square matrix.
-fn write_adjoint<T: Number>(to: &mut [T], matrix: &Matrix<T::Double>) {
+fn write_adjoint<T: Number>(to: &mut [T], matrix: &Matrix<T>) {
     // The columns of the matrix are the rows of the result.
     for (to, from) in to.iter_mut().zip(&matrix.elements) {
-        *to = T::rounded(from.conjugate());
+        *to = from.conjugate();
     }
 }
 
 /// Eigenvalues, and vectors if there are two outputs, of Hermitian matrices.
 pub(in crate::kernels) fn eigh(vectors: bool, call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.eigh";
-    fn typed<T: Number<Magnitude: Element> + Element>(
-        vectors: bool,
-        call: &mut Call,
-    ) -> Result<()> {
+    fn typed<T: Field<Magnitude: Element> + Element>(vectors: bool, call: &mut Call) -> Result<()> {
         let values = Pieces::<T::Magnitude>::new(call, 0, 1, OP)?;
         let columns = if vectors {
             Some(Pieces::<T>::new(call, 1, 2, OP)?)
@@ -83,8 +77,8 @@ pub(in crate::kernels) fn eigh(vectors: bool, call: &mut Call) -> Result<()> {
                 }
                 return Ok(());
             }
-            let found = T::Double::eigh(&a, vectors).map_err(|_| NO_END)?;
-            write_each(values, &found.values);
+            let found = T::eigh(&a, vectors).map_err(|_| NO_END)?;
+            values.copy_from_slice(&found.values);
             if let (Some(columns), Some(vectors)) = (columns, found.vectors) {
                 write(columns, &vectors);
             }
@@ -97,7 +91,10 @@ pub(in crate::kernels) fn eigh(vectors: bool, call: &mut Call) -> Result<()> {
 /// Eigenvalues, and vectors if there are two outputs, of square matrices; always `complex64`.
 pub(in crate::kernels) fn eig(vectors: bool, call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.eig";
-    fn typed<T: Number + Element>(vectors: bool, call: &mut Call) -> Result<()> {
+    fn narrow<T: Number>(z: T) -> Complex64 {
+        Complex64::new(z.real_part() as f32, z.imaginary_part() as f32)
+    }
+    fn typed<T: Field + Element>(vectors: bool, call: &mut Call) -> Result<()> {
         let values = Pieces::<Complex64>::new(call, 0, 1, OP)?;
         let columns = if vectors {
             Some(Pieces::<Complex64>::new(call, 1, 2, OP)?)
@@ -118,10 +115,12 @@ pub(in crate::kernels) fn eig(vectors: bool, call: &mut Call) -> Result<()> {
                 }
                 return Ok(());
             }
-            let found = T::Double::eig(&a, vectors).map_err(|_| NO_END)?;
-            write_each(values, &found.values);
+            let found = T::eig(&a, vectors).map_err(|_| NO_END)?;
+            for (to, &value) in values.iter_mut().zip(&found.values) {
+                *to = narrow(value);
+            }
             if let (Some(columns), Some(vectors)) = (columns, found.vectors) {
-                write(columns, &vectors);
+                write(columns, &vectors.map(narrow));
             }
             Ok(())
         })

@@ -1,14 +1,14 @@
 //! Owns direct decompositions and systems of equations.
 
 use olivine_core::{Call, Element, Result};
-use olivine_numeric::{Field, Matrix, Number};
+use olivine_numeric::{Field, Matrix};
 
 use super::{Batch, Part, Pieces, SINGULAR, cubic, fields, finite, for_each, nan, reals, write};
 
 /// The lower Cholesky factor.
 pub(in crate::kernels) fn cholesky(call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.cholesky";
-    fn typed<T: Number<Double = f64> + Element>(call: &mut Call) -> Result<()> {
+    fn typed<T: Field + Element>(call: &mut Call) -> Result<()> {
         let out = Pieces::<T>::new(call, 0, 2, OP)?;
         let a = Batch::<T>::new(call, 0, Part::Lower, OP)?;
         for_each(OP, a.len(), cubic(a.rows, a.rows, 1), |at| {
@@ -19,7 +19,7 @@ pub(in crate::kernels) fn cholesky(call: &mut Call) -> Result<()> {
                 to.fill(nan());
                 return Ok(());
             }
-            if !olivine_numeric::cholesky(&mut a) {
+            if !T::cholesky(&mut a) {
                 return Err("is not positive definite");
             }
             write(to, &a);
@@ -32,7 +32,7 @@ pub(in crate::kernels) fn cholesky(call: &mut Call) -> Result<()> {
 /// The rows' order, exchanges and factors.
 pub(in crate::kernels) fn lu(call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.lu";
-    fn typed<T: Number<Double = f64> + Element>(call: &mut Call) -> Result<()> {
+    fn typed<T: Field + Element>(call: &mut Call) -> Result<()> {
         let factors = Pieces::<T>::new(call, 0, 2, OP)?;
         let pivots = Pieces::<u32>::new(call, 1, 1, OP)?;
         let order = Pieces::<u32>::new(call, 2, 1, OP)?;
@@ -43,7 +43,7 @@ pub(in crate::kernels) fn lu(call: &mut Call) -> Result<()> {
                 unsafe { (factors.piece(at), pivots.piece(at), order.piece(at)) };
             let mut a = a.matrix(at);
             let rows = if finite(&a) {
-                let rows = olivine_numeric::lu(&mut a);
+                let rows = T::lu(&mut a);
                 write(factors, &a);
                 rows
             } else {
@@ -77,7 +77,7 @@ fn exchanges(order: &[usize], pivots: &mut [u32]) {
 /// An orthonormal basis and a triangle.
 pub(in crate::kernels) fn qr(call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.qr";
-    fn typed<T: Number<Double = f64> + Element>(call: &mut Call) -> Result<()> {
+    fn typed<T: Field + Element>(call: &mut Call) -> Result<()> {
         let basis = Pieces::<T>::new(call, 0, 2, OP)?;
         let triangle = Pieces::<T>::new(call, 1, 2, OP)?;
         let a = Batch::<T>::new(call, 0, Part::All, OP)?;
@@ -86,7 +86,7 @@ pub(in crate::kernels) fn qr(call: &mut Call) -> Result<()> {
             let (basis, triangle) = unsafe { (basis.piece(at), triangle.piece(at)) };
             let a = a.matrix(at);
             if finite(&a) {
-                let (q, r) = olivine_numeric::qr(a);
+                let (q, r) = T::qr(a);
                 write(basis, &q);
                 write(triangle, &r);
             } else {
@@ -102,7 +102,7 @@ pub(in crate::kernels) fn qr(call: &mut Call) -> Result<()> {
 /// The inverse of a square matrix.
 pub(in crate::kernels) fn inverse(call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.inv";
-    fn typed<T: Number + Element>(call: &mut Call) -> Result<()> {
+    fn typed<T: Field + Element>(call: &mut Call) -> Result<()> {
         let out = Pieces::<T>::new(call, 0, 2, OP)?;
         let a = Batch::<T>::new(call, 0, Part::All, OP)?;
         for_each(OP, a.len(), cubic(a.rows, a.rows, 2), |at| {
@@ -114,7 +114,7 @@ pub(in crate::kernels) fn inverse(call: &mut Call) -> Result<()> {
                 to.fill(nan());
                 return Ok(());
             }
-            if !T::Double::solve(a, &mut x) {
+            if !T::solve(a, &mut x) {
                 return Err(SINGULAR);
             }
             write(to, &x);
@@ -127,9 +127,9 @@ pub(in crate::kernels) fn inverse(call: &mut Call) -> Result<()> {
 /// The solution of a system of equations.
 pub(in crate::kernels) fn solve(call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.solve";
-    fn typed<T: Number + Element>(call: &mut Call) -> Result<()> {
-        let solved = |a: Matrix<T::Double>, b: &mut Matrix<T::Double>| T::Double::solve(a, b);
-        systems::<T>(OP, call, Part::All, solved)
+    fn typed<T: Field + Element>(call: &mut Call) -> Result<()> {
+        let solved = |a: Matrix<T>, b: &mut Matrix<T>| T::solve(a, b);
+        systems(OP, call, Part::All, solved)
     }
     fields!(OP, call.dtype(0), T => typed::<T>(call))
 }
@@ -137,21 +137,19 @@ pub(in crate::kernels) fn solve(call: &mut Call) -> Result<()> {
 /// The solution of a system whose matrix is a triangle.
 pub(in crate::kernels) fn solve_triangular(upper: bool, call: &mut Call) -> Result<()> {
     const OP: &str = "linalg.solve_triangular";
-    fn typed<T: Number + Element>(upper: bool, call: &mut Call) -> Result<()> {
+    fn typed<T: Field + Element>(upper: bool, call: &mut Call) -> Result<()> {
         let part = if upper { Part::Upper } else { Part::Lower };
-        let solved = |a: Matrix<T::Double>, b: &mut Matrix<T::Double>| {
-            T::Double::solve_triangular(&a, upper, b)
-        };
-        systems::<T>(OP, call, part, solved)
+        let solved = |a: Matrix<T>, b: &mut Matrix<T>| T::solve_triangular(&a, upper, b);
+        systems(OP, call, part, solved)
     }
     fields!(OP, call.dtype(0), T => typed::<T>(upper, call))
 }
 
-fn systems<T: Number + Element>(
+fn systems<T: Field + Element>(
     op: &'static str,
     call: &mut Call,
     part: Part,
-    solved: impl Fn(Matrix<T::Double>, &mut Matrix<T::Double>) -> bool + Sync,
+    solved: impl Fn(Matrix<T>, &mut Matrix<T>) -> bool + Sync,
 ) -> Result<()> {
     let out = Pieces::<T>::new(call, 0, 2, op)?;
     let a = Batch::<T>::new(call, 0, part, op)?;
