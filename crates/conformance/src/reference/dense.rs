@@ -169,12 +169,12 @@ impl Dense {
         let small = m.min(n);
         let (mut q, mut r) = (Dense::identity(m), self.clone());
         for k in 0..small {
-            // A column that is done already needs no reflection, nor does one whose squares vanish.
+            // A column that is done already needs no reflection.
             let tail = (k + 1..m)
                 .map(|i| r.at(i, k).norm_sqr())
                 .sum::<f64>()
                 .sqrt();
-            if tail <= r.at(k, k).norm() * 1e-150 {
+            if tail <= r.at(k, k).norm() * 1e-30 {
                 continue;
             }
             let length = (k..m).map(|i| r.at(i, k).norm_sqr()).sum::<f64>().sqrt();
