@@ -93,6 +93,11 @@ impl Axis {
         axis
     }
 
+    /// Whether it has one element, which meets one weight.
+    fn is_single(&self) -> bool {
+        (self.input, self.output, self.kernel) == (1, 1, 1) && self.places == [Some(0)]
+    }
+
     /// How far a weight is from the first element that its place of the result meets.
     fn reach(&self, tap: usize) -> usize {
         let tap = if self.flip {
@@ -184,16 +189,17 @@ where
     T::widen_slice(&w, &mut weights);
     let (x_shape, w_shape, shape) = (&call.input(0).shape, &call.input(1).shape, call.shape(0));
     let dims = shape.rank() - 2;
-    let axis = |i: usize| {
-        // Missing axes come first, so that the last is the longest run.
-        match (i + dims).checked_sub(3) {
-            Some(i) => Axis::new(conv, i, [x_shape[i + 1], shape[i + 1], w_shape[i + 1]]),
-            None => Axis::single(),
-        }
+    let axis = |i: usize| match (i + dims).checked_sub(3) {
+        Some(i) => Axis::new(conv, i, [x_shape[i + 1], shape[i + 1], w_shape[i + 1]]),
+        None => Axis::single(),
     };
+    let mut axes = [axis(0), axis(1), axis(2)];
+    // Axes with nothing along them come first, so that the last is the longest run, and results do
+    // not depend on them.
+    axes.sort_by_key(|axis| !axis.is_single());
     let task = Task {
         x: &x,
-        axes: [axis(0), axis(1), axis(2)],
+        axes,
         channels: x_shape[dims + 1],
         groups: conv.groups,
         out_channels: shape[dims + 1],

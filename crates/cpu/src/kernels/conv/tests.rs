@@ -1,6 +1,9 @@
 //! Owns tests of convolutions against plain loops in `f64`.
 
-use olivine_core::{Array, Dtype, Result, ops::conv::ConvGeneralOptions};
+use olivine_core::{
+    Array, Dtype, Result,
+    ops::conv::{ConvGeneralOptions, ConvOptions},
+};
 
 use crate::kernels::test_inputs::{Random, assert_close, rounding, values};
 
@@ -117,5 +120,29 @@ fn bands_larger_than_the_cache_are_cut() -> Result<()> {
     let w = random.array(&[9, 1, 3, 80], Dtype::Float32)?;
     let found = x.conv_general(&w, &options)?;
     assert_close(&values(&found)?, &naive(&x, &w, &options)?, 1e-5, "long");
+    Ok(())
+}
+
+#[test]
+fn axes_of_one_element_change_no_bit() -> Result<()> {
+    let mut random = Random(41);
+    let (x, w) = (
+        random.array(&[2, 10, 16], Dtype::Float32)?,
+        random.array(&[16, 3, 16], Dtype::Float32)?,
+    );
+    let padded = ConvOptions {
+        padding: [1],
+        ..ConvOptions::default()
+    };
+    let line = x.conv1d(&w, padded)?;
+    for (axis, padding) in [(1, [0, 1]), (2, [1, 0])] {
+        let (x, w) = (x.expand_dims(axis)?, w.expand_dims(axis)?);
+        let padded = ConvOptions {
+            padding,
+            ..ConvOptions::default()
+        };
+        let plane = x.conv2d(&w, padded)?.squeeze(axis)?;
+        assert!(line.array_equal(&plane, false)?.item::<bool>()?, "{axis}");
+    }
     Ok(())
 }
