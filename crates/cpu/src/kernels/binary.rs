@@ -69,7 +69,8 @@ fn boolean(op: Binary) -> Option<Plan> {
     }
 }
 
-/// Functions of integers of one width that are the same with and without a sign.
+/// Functions of integers of one width that are the same with and without a sign. Which others there
+/// are is listed here alone.
 macro_rules! signless_functions {
     ($($name:ident $ty:ty),*) => {$(
         fn $name(op: Binary) -> Option<Plan> {
@@ -109,15 +110,6 @@ macro_rules! integer_functions {
     ($($name:ident $ty:ty, $signless:ident;)*) => {$(
         fn $name(op: Binary) -> Option<Plan> {
             match op {
-                Binary::Add
-                | Binary::BitwiseAnd
-                | Binary::BitwiseOr
-                | Binary::BitwiseXor
-                | Binary::Equal
-                | Binary::LeftShift
-                | Binary::Multiply
-                | Binary::NotEqual
-                | Binary::Subtract => $signless(op),
                 Binary::FloorDivide => map2!(loop2_v3, 10, $ty => $ty, |a, b| a.floor_divide(b)),
                 Binary::Greater => map2!(loop2_v3, 1, $ty => u8, |a, b| (a > b) as u8),
                 Binary::GreaterEqual => map2!(loop2_v3, 1, $ty => u8, |a, b| (a >= b) as u8),
@@ -128,11 +120,7 @@ macro_rules! integer_functions {
                 Binary::Power => map2!(loop2_v3, 20, $ty => $ty, |a, b| a.power(b)),
                 Binary::Remainder => map2!(loop2_v3, 10, $ty => $ty, |a, b| a.floor_remainder(b)),
                 Binary::RightShift => map2!(loop2_v3, 1, $ty => $ty, |a, b| a.shift_right(b)),
-                Binary::ArcTan2
-                | Binary::Divide
-                | Binary::LogAddExp
-                | Binary::LogicalAnd
-                | Binary::LogicalOr => None,
+                other => $signless(other),
             }
         }
     )*};

@@ -82,7 +82,8 @@ fn boolean(op: Unary) -> Option<Plan> {
     }
 }
 
-/// Functions of integers of one width that are the same with and without a sign.
+/// Functions of integers of one width that are the same with and without a sign. Which others there
+/// are is listed here alone.
 macro_rules! signless_functions {
     ($($name:ident $ty:ty),*) => {$(
         fn $name(op: Unary) -> Option<Plan> {
@@ -137,46 +138,9 @@ macro_rules! integer_functions {
     ($($name:ident $ty:ty, $signless:ident;)*) => {$(
         fn $name(op: Unary) -> Option<Plan> {
             match op {
-                Unary::BitwiseInvert
-                | Unary::Ceil
-                | Unary::Conjugate
-                | Unary::Floor
-                | Unary::Imag
-                | Unary::IsFinite
-                | Unary::IsInf
-                | Unary::IsNan
-                | Unary::Negative
-                | Unary::Real
-                | Unary::Round
-                | Unary::Square
-                | Unary::Trunc => $signless(op),
                 Unary::Abs => map1!(loop1_v3, 1, $ty => $ty, |x| x.magnitude()),
                 Unary::Sign => map1!(loop1_v3, 1, $ty => $ty, |x| x.sign()),
-                Unary::ArcCos
-                | Unary::ArcCosh
-                | Unary::ArcSin
-                | Unary::ArcSinh
-                | Unary::ArcTan
-                | Unary::ArcTanh
-                | Unary::Cos
-                | Unary::Cosh
-                | Unary::Erf
-                | Unary::ErfInv
-                | Unary::Exp
-                | Unary::Expm1
-                | Unary::Log
-                | Unary::Log10
-                | Unary::Log1p
-                | Unary::Log2
-                | Unary::LogicalNot
-                | Unary::Reciprocal
-                | Unary::Rsqrt
-                | Unary::Sigmoid
-                | Unary::Sin
-                | Unary::Sinh
-                | Unary::Sqrt
-                | Unary::Tan
-                | Unary::Tanh => None,
+                other => $signless(other),
             }
         }
     )*};
