@@ -1,11 +1,294 @@
-//! Owns key-value caches: what attention remembers of the tokens before.
+//! Owns what models remember of the tokens before: keys and values, or the state of a recurrence.
 
-use olivine_core::{Array, Result, concatenate};
+use olivine_core::{
+    Array, Result, concatenate,
+    quantized::{Quantization, Quantized},
+};
 
-/// The keys and values of one attention layer, for all tokens seen so far.
+/// What one layer remembers of one sequence.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{Cache, KvCache};
+/// let cache = Cache::from(KvCache::new());
+/// assert_eq!(cache.len(), 0);
+/// ```
+#[derive(Clone)]
+pub enum Cache {
+    /// Keys and values of attention.
+    Kv(KvCache),
+    /// The state of a recurrence or a convolution.
+    State(StateCache),
+    /// Several, for layers that have several kinds.
+    List(Vec<Cache>),
+}
+
+impl From<KvCache> for Cache {
+    fn from(cache: KvCache) -> Self {
+        Cache::Kv(cache)
+    }
+}
+
+impl From<StateCache> for Cache {
+    fn from(cache: StateCache) -> Self {
+        Cache::State(cache)
+    }
+}
+
+impl Cache {
+    /// The number of tokens seen.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, StateCache};
+    /// assert_eq!(Cache::from(StateCache::new(2)).len(), 0);
+    /// ```
+    pub fn len(&self) -> usize {
+        match self {
+            Cache::Kv(cache) => cache.len(),
+            Cache::State(cache) => cache.len,
+            Cache::List(caches) => caches.iter().map(Cache::len).max().unwrap_or(0),
+        }
+    }
+
+    /// True before the first token.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, KvCache};
+    /// assert!(Cache::from(KvCache::new()).is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The keys and values, if it holds some, also as the one of a list that does.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, KvCache, StateCache};
+    /// let mut both = Cache::List(vec![StateCache::new(1).into(), KvCache::new().into()]);
+    /// assert!(both.kv().is_some());
+    /// ```
+    pub fn kv(&mut self) -> Option<&mut KvCache> {
+        match self {
+            Cache::Kv(cache) => Some(cache),
+            Cache::State(_) => None,
+            Cache::List(caches) => caches.iter_mut().find_map(Cache::kv),
+        }
+    }
+
+    /// The state, if it holds one, also as the one of a list that does.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, KvCache};
+    /// assert!(Cache::from(KvCache::new()).state().is_none());
+    /// ```
+    pub fn state(&mut self) -> Option<&mut StateCache> {
+        match self {
+            Cache::State(cache) => Some(cache),
+            Cache::Kv(_) => None,
+            Cache::List(caches) => caches.iter_mut().find_map(Cache::state),
+        }
+    }
+
+    /// Whether all but the first `len` tokens can be forgotten.
+    ///
+    /// Keys and values that have left a window do not come back, and states cannot go back at all.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, StateCache};
+    /// assert!(Cache::from(StateCache::new(1)).can_truncate(0));
+    /// ```
+    pub fn can_truncate(&self, len: usize) -> bool {
+        match self {
+            Cache::Kv(cache) => cache.can_truncate(len),
+            Cache::State(cache) => len == cache.len || len == 0,
+            Cache::List(caches) => caches.iter().all(|cache| cache.can_truncate(len)),
+        }
+    }
+
+    /// Forgets all but the first `len` tokens, or returns false and changes nothing.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::{Cache, KvCache};
+    /// let new = Array::ones([1, 2, 3, 8], Dtype::Float32)?;
+    /// let mut cache = KvCache::new();
+    /// cache.update(&new, &new)?;
+    /// let mut cache = Cache::from(cache);
+    /// assert!(cache.truncate(1));
+    /// assert_eq!(cache.len(), 1);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn truncate(&mut self, len: usize) -> bool {
+        if !self.can_truncate(len) {
+            return false;
+        }
+        match self {
+            Cache::Kv(cache) => cache.truncate(len),
+            Cache::State(cache) => {
+                if len == 0 {
+                    *cache = StateCache::new(cache.slots.len());
+                }
+            }
+            Cache::List(caches) => {
+                for cache in caches {
+                    cache.truncate(len);
+                }
+            }
+        }
+        true
+    }
+
+    /// The arrays it holds, to be evaluated together with a model's output.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, KvCache};
+    /// assert!(Cache::from(KvCache::new()).arrays().is_empty());
+    /// ```
+    pub fn arrays(&self) -> Vec<&Array> {
+        match self {
+            Cache::Kv(cache) => cache.arrays().collect(),
+            Cache::State(cache) => cache.slots.iter().flatten().collect(),
+            Cache::List(caches) => caches.iter().flat_map(Cache::arrays).collect(),
+        }
+    }
+
+    /// The bytes of memory it takes.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, KvCache};
+    /// assert_eq!(Cache::from(KvCache::new()).bytes(), 0);
+    /// ```
+    pub fn bytes(&self) -> usize {
+        let sizes = self
+            .arrays()
+            .into_iter()
+            .map(|a| a.size() * a.dtype().size());
+        sizes.sum()
+    }
+}
+
+/// The state of a recurrence: some arrays that each step replaces.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::array;
+/// use olivine_lm::StateCache;
+/// let mut cache = StateCache::new(2);
+/// cache.set(1, array!([1.0]));
+/// assert!(cache.get(0).is_none() && cache.get(1).is_some());
+/// ```
+#[derive(Clone)]
+pub struct StateCache {
+    pub(crate) slots: Vec<Option<Array>>,
+    pub(crate) len: usize,
+}
+
+impl StateCache {
+    /// A state of so many arrays, none of which is there yet.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::StateCache::new(1).get(0).is_none());
+    /// ```
+    pub fn new(slots: usize) -> Self {
+        StateCache {
+            slots: vec![None; slots],
+            len: 0,
+        }
+    }
+
+    /// One of the arrays; none before it is set, or if there are not so many.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::StateCache::new(1).get(7).is_none());
+    /// ```
+    pub fn get(&self, slot: usize) -> Option<&Array> {
+        self.slots.get(slot)?.as_ref()
+    }
+
+    /// Replaces one of the arrays.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// let mut cache = olivine_lm::StateCache::new(1);
+    /// cache.set(0, array!([1.0]));
+    /// assert!(cache.get(0).is_some());
+    /// ```
+    pub fn set(&mut self, slot: usize, value: Array) {
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, None);
+        }
+        self.slots[slot] = Some(value);
+    }
+
+    /// Notes that so many more tokens have been seen.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Cache, StateCache};
+    /// let mut cache = StateCache::new(1);
+    /// cache.advance(3);
+    /// assert_eq!(Cache::from(cache).len(), 3);
+    /// ```
+    pub fn advance(&mut self, tokens: usize) {
+        self.len += tokens;
+    }
+}
+
+/// Which keys a query can see, of those that are not after it.
+///
+/// ```
+/// use olivine_lm::Reach;
+/// assert_eq!(Reach::default(), Reach::All);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Reach {
+    /// All of them.
+    #[default]
+    All,
+    /// The latest so many, its own included.
+    Window(usize),
+    /// Those in the same chunk of so many tokens.
+    Chunk(usize),
+}
+
+impl Reach {
+    /// A window where there is one.
+    ///
+    /// ```
+    /// use olivine_lm::Reach;
+    /// assert_eq!(Reach::window(None), Reach::All);
+    /// assert_eq!(Reach::window(Some(8)), Reach::Window(8));
+    /// ```
+    pub fn window(tokens: Option<usize>) -> Self {
+        tokens.map_or(Reach::All, Reach::Window)
+    }
+
+    /// The first position that the query at `position` can see.
+    pub(crate) fn start(self, position: usize) -> usize {
+        match self {
+            Reach::All => 0,
+            Reach::Window(size) => (position + 1).saturating_sub(size),
+            Reach::Chunk(size) => position / size.max(1) * size.max(1),
+        }
+    }
+}
+
+/// The keys and values of one attention layer, for all tokens seen so far or the latest of them.
 ///
 /// Both have the shape (batch, heads, tokens, head size). Room grows in steps, and writing the
-/// next tokens happens in place when nobody else holds the arrays.
+/// next tokens happens in place when nobody else holds the arrays. What no later query can see is
+/// dropped from time to time, except the first `keep` tokens. The numbers may be packed.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -20,13 +303,20 @@ use olivine_core::{Array, Result, concatenate};
 /// ```
 #[derive(Clone, Default)]
 pub struct KvCache {
-    keys: Option<Array>,
-    values: Option<Array>,
-    len: usize,
+    pub(crate) keys: Vec<Array>,
+    pub(crate) values: Vec<Array>,
+    /// Tokens seen.
+    pub(crate) len: usize,
+    /// Tokens dropped, all of them after the first `keep`.
+    pub(crate) dropped: usize,
+    pub(crate) keep: usize,
+    pub(crate) reach: Reach,
+    pub(crate) scheme: Option<Quantization>,
 }
 
 impl KvCache {
-    /// Room is added for this many tokens at a time.
+    /// Room is added for this many tokens at a time, and as many stay beyond a window, so that a
+    /// few can be taken back.
     const STEP: usize = 256;
 
     /// An empty cache.
@@ -39,7 +329,67 @@ impl KvCache {
         Self::default()
     }
 
-    /// The number of tokens remembered.
+    /// A cache that drops what no later query can see.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::{Cache, KvCache, Reach};
+    /// let mut cache = KvCache::reaching(Reach::Window(16));
+    /// let new = Array::ones([1, 1, 10, 8], Dtype::Float32)?;
+    /// for _ in 0..200 {
+    ///     cache.update(&new, &new)?;
+    /// }
+    /// // 2000 tokens have been seen, far fewer are held.
+    /// assert!(Cache::from(cache).bytes() < 2 * 8 * 4 * 600);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn reaching(reach: Reach) -> Self {
+        KvCache {
+            reach,
+            ..Self::default()
+        }
+    }
+
+    /// The same cache, still empty, that never drops the first `tokens` tokens.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{KvCache, Reach};
+    /// assert!(KvCache::reaching(Reach::Window(512)).keeping(4).is_empty());
+    /// ```
+    pub fn keeping(mut self, tokens: usize) -> Self {
+        self.keep = tokens;
+        self
+    }
+
+    /// The same cache with its numbers packed: those it holds and those to come.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, quantized::Quantization};
+    /// use olivine_lm::KvCache;
+    /// let mut cache = KvCache::new().quantized(Quantization::affine(64, 8)?)?;
+    /// let new = Array::ones([1, 1, 3, 64], Dtype::Float32)?;
+    /// let (keys, _) = cache.update(&new, &new)?;
+    /// assert_eq!(keys.shape().dims(), &[1, 1, 3, 64]);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn quantized(mut self, scheme: Quantization) -> Result<Self> {
+        if self.scheme != Some(scheme) {
+            let len = self.held();
+            for part in [&mut self.keys, &mut self.values] {
+                if !part.is_empty() {
+                    let plain = unpack(part, self.scheme, len)?;
+                    *part = pack(&plain, Some(scheme))?;
+                }
+            }
+            self.scheme = Some(scheme);
+        }
+        Ok(self)
+    }
+
+    /// The number of tokens seen.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -70,7 +420,23 @@ impl KvCache {
         self.len == 0
     }
 
-    /// Adds the keys and values of new tokens and returns those of all tokens.
+    /// Which tokens it does not drop.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{KvCache, Reach};
+    /// assert_eq!(KvCache::new().reach(), Reach::All);
+    /// ```
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Tokens held.
+    pub(crate) fn held(&self) -> usize {
+        self.len - self.dropped
+    }
+
+    /// Adds the keys and values of new tokens and returns all that are held.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -83,14 +449,65 @@ impl KvCache {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update(&mut self, keys: &Array, values: &Array) -> Result<(Array, Array)> {
-        let total = self.len + keys.dim(2)?;
-        let all_keys = extend(&mut self.keys, self.len, total, keys)?;
-        let all_values = extend(&mut self.values, self.len, total, values)?;
-        self.len = total;
-        Ok((all_keys, all_values))
+        self.append(keys, values)?;
+        let len = self.held();
+        Ok((
+            unpack(&self.keys, self.scheme, len)?,
+            unpack(&self.values, self.scheme, len)?,
+        ))
+    }
+
+    pub(crate) fn append(&mut self, keys: &Array, values: &Array) -> Result<()> {
+        let new = keys.dim(2)?;
+        self.drop_unreachable(new)?;
+        let len = self.held();
+        extend(&mut self.keys, len, pack(keys, self.scheme)?)?;
+        extend(&mut self.values, len, pack(values, self.scheme)?)?;
+        self.len += new;
+        Ok(())
+    }
+
+    /// Drops what the next queries cannot see, once that is more than it costs to move the rest.
+    fn drop_unreachable(&mut self, new: usize) -> Result<()> {
+        let start = self.reach.start(self.len).max(self.keep);
+        let first = self.keep + self.dropped;
+        let len = self.held();
+        // Some are left for `truncate`; moving happens when room would have to grow.
+        let useless = start.saturating_sub(first).saturating_sub(Self::STEP / 4);
+        let room = match self.keys.first() {
+            Some(keys) => keys.dim(2)?,
+            None => return Ok(()),
+        };
+        if useless == 0 || len + new <= room {
+            return Ok(());
+        }
+        for part in [&mut self.keys, &mut self.values] {
+            for array in part {
+                let rest = array.index((.., .., self.keep + useless..len))?;
+                *array = match self.keep {
+                    0 => rest.contiguous()?,
+                    keep => concatenate(&[array.index((.., .., ..keep))?, rest], 2)?,
+                };
+            }
+        }
+        self.dropped += useless;
+        Ok(())
+    }
+
+    /// Whether all but the first `len` tokens can be forgotten.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::KvCache::new().can_truncate(0));
+    /// ```
+    pub fn can_truncate(&self, len: usize) -> bool {
+        let needed = self.reach.start(len.min(self.len)).max(self.keep);
+        len == 0 || self.dropped == 0 || needed >= self.keep + self.dropped
     }
 
     /// Forgets all but the first `len` tokens; their memory is kept for what follows.
+    ///
+    /// Where that is not possible, since they have been dropped, everything is forgotten.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -103,7 +520,13 @@ impl KvCache {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+        if len == 0 || !self.can_truncate(len) {
+            (self.len, self.dropped) = (0, 0);
+            self.keys.clear();
+            self.values.clear();
+        } else {
+            self.len = self.len.min(len);
+        }
     }
 
     /// The arrays it holds, to be evaluated together with a model's output.
@@ -123,25 +546,66 @@ impl KvCache {
     }
 }
 
-/// Writes `new` at positions `len..total` of `held`, growing it first if it is too short.
-fn extend(held: &mut Option<Array>, len: usize, total: usize, new: &Array) -> Result<Array> {
-    let room = match held.take() {
-        Some(room) if room.dim(2)? >= total => room,
-        previous => {
-            let size = total.next_multiple_of(KvCache::STEP);
-            let kept = previous
-                .map(|room| room.index((.., .., ..len)))
-                .transpose()?;
-            let shape = new.shape().with_axis(2, size - len);
-            let empty = Array::zeros(shape, new.dtype())?;
-            match kept {
-                Some(kept) if len > 0 => concatenate(&[kept, empty], 2)?,
-                _ => empty,
-            }
-        }
+/// Numbers packed for a cache: the arrays of a packed one, or the array itself.
+fn pack(plain: &Array, scheme: Option<Quantization>) -> Result<Vec<Array>> {
+    let Some(scheme) = scheme else {
+        return Ok(vec![plain.clone()]);
     };
-    let room = room.index_update((.., .., len..total), new)?;
-    let all = room.index((.., .., ..total))?;
-    *held = Some(room);
-    Ok(all)
+    let packed = plain.quantize(scheme, None)?;
+    Ok([packed.codes, packed.scales]
+        .into_iter()
+        .chain(packed.biases)
+        .collect())
+}
+
+/// The first `len` tokens of what a cache holds, as plain numbers.
+fn unpack(held: &[Array], scheme: Option<Quantization>, len: usize) -> Result<Array> {
+    let mut parts = Vec::new();
+    for array in held {
+        parts.push(array.index((.., .., ..len))?);
+    }
+    match scheme {
+        None => Ok(parts.remove(0)),
+        Some(scheme) => packed_of(parts, scheme).dequantize(None),
+    }
+}
+
+/// The packed array that `pack` made the parts of.
+pub(crate) fn packed_of(parts: Vec<Array>, scheme: Quantization) -> Quantized {
+    let mut parts = parts.into_iter();
+    let mut next = || parts.next();
+    let (Some(codes), Some(scales), biases) = (next(), next(), next()) else {
+        unreachable!("pack() makes at least two parts of a packed array");
+    };
+    Quantized {
+        codes,
+        scales,
+        biases,
+        global_scale: None,
+        scheme,
+    }
+}
+
+/// Writes `new` after the first `len` tokens of `held`, which grows if it is too short.
+fn extend(held: &mut Vec<Array>, len: usize, new: Vec<Array>) -> Result<()> {
+    let mut old: Vec<Option<Array>> = std::mem::take(held).into_iter().map(Some).collect();
+    old.resize(new.len(), None);
+    for (old, new) in old.into_iter().zip(new) {
+        let total = len + new.dim(2)?;
+        let room = match old {
+            Some(room) if room.dim(2)? >= total => room,
+            previous => {
+                let size = total.next_multiple_of(KvCache::STEP);
+                let empty = |tokens| Array::zeros(new.shape().with_axis(2, tokens), new.dtype());
+                match previous {
+                    Some(room) if len > 0 => {
+                        concatenate(&[room.index((.., .., ..len))?, empty(size - len)?], 2)?
+                    }
+                    _ => empty(size)?,
+                }
+            }
+        };
+        held.push(room.index_update((.., .., len..total), new)?);
+    }
+    Ok(())
 }

@@ -86,7 +86,7 @@ pub enum Error {
         /// Its `model_type`.
         found: String,
         /// Every `model_type` that works.
-        supported: &'static [&'static str],
+        supported: Vec<&'static str>,
     },
     /// A setting is understood but not implemented.
     #[error("{}: `{field}` = {found} is not supported; supported: {supported}", path.display())]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use olivine_core::Array;
+
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::generation_config::GenerationConfig;
@@ -262,6 +264,34 @@ impl ModelFolder {
             });
         };
         self.shards(&text)
+    }
+
+    /// All tensors of the weight files, mapped into memory.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let tensors = ModelFolder::open(path)?.tensors()?;
+    /// assert!(tensors.iter().any(|(name, _)| name == "model.norm.weight"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tensors(&self) -> Result<Vec<(String, Array)>> {
+        let mut all = Vec::new();
+        for file in self.weights()?.files {
+            let tensors = match file {
+                WeightFile::Path(path) => olivine_io::load_safetensors(&path)?,
+                WeightFile::Embedded(_, bytes) => olivine_io::SafeTensors::from_bytes(bytes)?,
+            };
+            for tensor in tensors.arrays() {
+                let (name, value) = tensor?;
+                all.push((name.to_owned(), value));
+            }
+        }
+        Ok(all)
     }
 
     fn shards(&self, index: &str) -> Result<WeightFiles> {

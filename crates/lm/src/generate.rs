@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use olivine_core::{Array, async_eval, eval};
 
-use crate::{Error, KvCache, LanguageModel, Result, Sampler, SamplerOptions};
+use crate::{Cache, Error, LanguageModel, Result, Sampler, SamplerOptions, Sequences};
 
 /// The prompt is processed this many tokens at a time, which bounds memory.
 const PREFILL: usize = 512;
@@ -32,7 +32,7 @@ const PREFILL: usize = 512;
 pub struct Generator<M> {
     model: M,
     sampler: Sampler,
-    cache: Vec<KvCache>,
+    cache: Vec<Cache>,
     state: State,
 }
 
@@ -79,7 +79,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         }
         Ok(Generator {
             sampler: Sampler::new(options.validate()?)?,
-            cache: vec![KvCache::new(); model.num_layers()],
+            cache: model.caches(),
             model,
             state: State::Prompt(prompt.to_vec()),
         })
@@ -90,16 +90,19 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         let (body, last) = prompt.split_at((prompt.len() - 1) / PREFILL * PREFILL);
         for chunk in body.chunks(PREFILL) {
             let tokens = Array::from_slice(chunk, [1, chunk.len()])?;
-            self.model.hidden(&tokens, Some(&mut self.cache))?;
+            self.model
+                .hidden(&tokens, &mut Sequences::one(&mut self.cache))?;
             // The hidden state of inner chunks is not needed, only what the caches keep of it.
-            eval(self.cache.iter().flat_map(KvCache::arrays))?;
+            eval(self.cache.iter().flat_map(Cache::arrays))?;
         }
         self.step(&Array::from_slice(last, [1, last.len()])?)
     }
 
     /// Feeds tokens and starts computing the one that follows.
     fn step(&mut self, tokens: &Array) -> Result<Array> {
-        let hidden = self.model.hidden(tokens, Some(&mut self.cache))?;
+        let hidden = self
+            .model
+            .hidden(tokens, &mut Sequences::one(&mut self.cache))?;
         let logits = self.model.logits(&hidden.index((.., -1))?)?;
         let token = self.sampler.sample(&logits)?;
         // An error of this evaluation is reported when the token is read.

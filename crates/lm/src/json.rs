@@ -127,6 +127,35 @@ impl Object {
         }
     }
 
+    /// A list of finite numbers.
+    pub(crate) fn floats(&self, field: &str) -> Result<Option<Vec<f64>>> {
+        let Some(value) = self.get(field) else {
+            return Ok(None);
+        };
+        let list = value
+            .as_array()
+            .and_then(|list| list.iter().map(Value::as_f64).collect());
+        list.map(Some)
+            .ok_or_else(|| self.wrong_kind(field, value, "a list of numbers"))
+    }
+
+    /// The whole object as a type of its own; fields that the type does not have are passed over.
+    pub(crate) fn deserialize<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        // An absent field and `null` are the same.
+        let present = self.map.iter().filter(|(_, value)| !value.is_null());
+        let map: Map<String, Value> = present
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
+            let field = error.path().to_string();
+            let (field, problem) = match field.as_str() {
+                "." => ("(top level)".to_owned(), error.inner().to_string()),
+                _ => (field, format!("is wrong: {}", error.inner())),
+            };
+            self.bad(&field, problem)
+        })
+    }
+
     /// A whole number between 1 and `limit`.
     pub(crate) fn size(&self, field: &str, limit: usize) -> Result<Option<usize>> {
         let Some(value) = self.get(field) else {

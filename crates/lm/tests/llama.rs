@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use olivine_core::{Array, Dtype};
 use olivine_cpu as _;
 use olivine_io::load_safetensors;
-use olivine_lm::{Generator, LanguageModel, ModelFolder, SamplerOptions, models};
+use olivine_lm::{Generator, LanguageModel, ModelFolder, SamplerOptions, Sequences, models};
 use olivine_nn::Module;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ impl Recorded {
 
 fn prompt_logits(model: &dyn LanguageModel, prompt: &[u32]) -> Array {
     let tokens = Array::from_slice(prompt, [1, prompt.len()]).unwrap();
-    let hidden = model.hidden(&tokens, None).unwrap();
+    let hidden = model.hidden(&tokens, &mut Sequences::forgotten()).unwrap();
     model
         .logits(&hidden)
         .unwrap()

@@ -53,6 +53,9 @@ pub use activations::{
     Activation, elu, gelu, gelu_tanh, leaky_relu, log_softmax, relu, sigmoid, silu, softmax,
     softplus, tanh,
 };
-pub use layers::{Dropout, Embedding, Layer, LayerNorm, Linear, RMSNorm, Sequential};
+pub use layers::{
+    Dropout, Embedding, Layer, LayerNorm, Linear, QuantizedEmbedding, QuantizedLinear,
+    QuantizedWeight, RMSNorm, Sequential,
+};
 pub use module::{Module, ModuleField, Param, Parameters, value_and_grad};
 pub use olivine_nn_derive::Module;

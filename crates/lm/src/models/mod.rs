@@ -1,58 +1,56 @@
 //! Owns the model families: one file each, named by `model_type`.
 
-use olivine_core::Array;
-use olivine_nn::{Module, Parameters};
+pub mod llama;
 
-use crate::{Error, KvCache, ModelConfig, ModelFolder, Result, WeightFile};
+use olivine_core::Array;
+use olivine_nn::Module;
+
+use crate::{Cache, Change, Error, ModelConfig, ModelFolder, Result, Sequences, Weights};
 
 /// A decoder-only language model.
 ///
 /// ```
 /// # use olivine_cpu as _;
 /// use olivine_core::array;
-/// use olivine_lm::{ModelFolder, models};
+/// use olivine_lm::{ModelFolder, Sequences, models};
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-/// let folder = ModelFolder::open(path)?;
-/// let model = models::load(&folder)?;
-/// let hidden = model.hidden(&array!([[1, 2, 3]]), None)?;
+/// let model = models::load(&ModelFolder::open(path)?)?;
+/// let hidden = model.hidden(&array!([[1, 2, 3]]), &mut Sequences::forgotten())?;
 /// assert_eq!(model.logits(&hidden)?.shape().dims(), &[1, 3, 2048]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait LanguageModel: Module + Send + Sync {
     /// The final hidden states (batch, tokens, width) of `tokens` (batch, tokens).
     ///
-    /// With caches, one for each layer, the tokens follow those seen before.
+    /// Where the sequences have caches, the tokens follow those seen before.
     ///
     /// ```
     /// # use olivine_cpu as _;
     /// use olivine_core::array;
-    /// use olivine_lm::{ModelFolder, models};
+    /// use olivine_lm::{ModelFolder, Sequences, models};
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-    /// let folder = ModelFolder::open(path)?;
-    /// let model = models::load(&folder)?;
-    /// use olivine_lm::KvCache;
+    /// let model = models::load(&ModelFolder::open(path)?)?;
     /// let tokens = array!([[1, 2, 3, 4]]);
-    /// let whole = model.hidden(&tokens, None)?;
+    /// let whole = model.hidden(&tokens, &mut Sequences::forgotten())?;
     /// // The same in two parts, the second of which remembers the first.
-    /// let mut cache = vec![KvCache::new(); model.num_layers()];
-    /// model.hidden(&tokens.index((.., ..2))?, Some(&mut cache))?;
-    /// let rest = model.hidden(&tokens.index((.., 2..))?, Some(&mut cache))?;
+    /// let mut caches = model.caches();
+    /// model.hidden(&tokens.index((.., ..2))?, &mut Sequences::one(&mut caches))?;
+    /// let rest = model.hidden(&tokens.index((.., 2..))?, &mut Sequences::one(&mut caches))?;
     /// assert_eq!(rest.shape(), whole.index((.., 2..))?.shape());
-    /// assert_eq!(cache[0].len(), 4);
+    /// assert_eq!(caches[0].len(), 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    fn hidden(&self, tokens: &Array, cache: Option<&mut [KvCache]>) -> Result<Array>;
+    fn hidden(&self, tokens: &Array, sequences: &mut Sequences<'_>) -> Result<Array>;
 
     /// The scores of every token of the vocabulary, from hidden states.
     ///
     /// ```
     /// # use olivine_cpu as _;
     /// use olivine_core::array;
-    /// use olivine_lm::{ModelFolder, models};
+    /// use olivine_lm::{ModelFolder, Sequences, models};
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-    /// let folder = ModelFolder::open(path)?;
-    /// let model = models::load(&folder)?;
-    /// let hidden = model.hidden(&array!([[1, 2, 3]]), None)?;
+    /// let model = models::load(&ModelFolder::open(path)?)?;
+    /// let hidden = model.hidden(&array!([[1, 2, 3]]), &mut Sequences::forgotten())?;
     /// // The scores of the last position only.
     /// let last = hidden.index((.., -1))?;
     /// assert_eq!(model.logits(&last)?.shape().dims(), &[1, 2048]);
@@ -60,18 +58,17 @@ pub trait LanguageModel: Module + Send + Sync {
     /// ```
     fn logits(&self, hidden: &Array) -> Result<Array>;
 
-    /// The number of layers that keep a cache.
+    /// Fresh caches for one sequence: one for each layer that remembers something.
     ///
     /// ```
     /// # use olivine_cpu as _;
     /// use olivine_lm::{ModelFolder, models};
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-    /// let folder = ModelFolder::open(path)?;
-    /// let model = models::load(&folder)?;
-    /// assert_eq!(model.num_layers(), 4);
+    /// let model = models::load(&ModelFolder::open(path)?)?;
+    /// assert_eq!(model.caches().len(), 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    fn num_layers(&self) -> usize;
+    fn caches(&self) -> Vec<Cache>;
 
     /// The number of tokens that can be given.
     ///
@@ -79,48 +76,108 @@ pub trait LanguageModel: Module + Send + Sync {
     /// # use olivine_cpu as _;
     /// use olivine_lm::{ModelFolder, models};
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-    /// let folder = ModelFolder::open(path)?;
-    /// let model = models::load(&folder)?;
+    /// let model = models::load(&ModelFolder::open(path)?)?;
     /// assert_eq!(model.vocab_size(), 2048);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     fn vocab_size(&self) -> usize;
 }
 
-/// Declares the model files and which `model_type`s each serves.
-macro_rules! models {
-    ($($module:ident::$model:ident: $($model_type:literal)|+;)*) => {
-        $(pub mod $module;)*
+/// A model family: the `model_type`s it serves and how its models are built.
+///
+/// Every file in this folder makes its own known, and so can any other crate:
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{Family, ModelConfig, Weights, models::llama::Llama};
+/// olivine_lm::family! {
+///     Family::new(&["mine"], |config: &ModelConfig, weights: &Weights| {
+///         Ok(Box::new(Llama::new(config, weights)?))
+///     })
+/// }
+/// # fn main() {
+/// assert!(olivine_lm::supported_model_types().contains(&"mine"));
+/// # }
+/// ```
+pub struct Family {
+    model_types: &'static [&'static str],
+    build: fn(&ModelConfig, &Weights) -> Result<Box<dyn LanguageModel>>,
+}
 
-        /// Every `model_type` that can be loaded.
-        pub const SUPPORTED_MODEL_TYPES: &[&str] = &[$($($model_type),+),*];
+impl Family {
+    /// A family of the given names and constructor.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Family, models::llama::Llama};
+    /// const LIKE_LLAMA: Family = Family::new(&["mine"], |config, weights| {
+    ///     Ok(Box::new(Llama::new(config, weights)?))
+    /// });
+    /// ```
+    pub const fn new(
+        model_types: &'static [&'static str],
+        build: fn(&ModelConfig, &Weights) -> Result<Box<dyn LanguageModel>>,
+    ) -> Self {
+        Family { model_types, build }
+    }
+}
 
-        /// Builds the model that a configuration describes, with random weights.
-        ///
-        /// ```
-        /// # use olivine_cpu as _;
-        /// use olivine_lm::ModelFolder;
-        /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-        /// let folder = ModelFolder::open(path)?;
-        /// let model = olivine_lm::models::build(&folder.config()?)?;
-        /// assert_eq!(model.num_layers(), 4);
-        /// # Ok::<(), Box<dyn std::error::Error>>(())
-        /// ```
-        pub fn build(config: &ModelConfig) -> Result<Box<dyn LanguageModel>> {
-            match config.model_type.as_str() {
-                $($($model_type)|+ => Ok(Box::new($module::$model::new(config)?)),)*
-                other => Err(Error::UnsupportedArchitecture {
-                    path: "config.json".into(),
-                    found: other.to_owned(),
-                    supported: SUPPORTED_MODEL_TYPES,
-                }),
-            }
-        }
+inventory::collect!(Family);
+
+#[doc(hidden)]
+pub use inventory::submit;
+
+/// Makes a [`Family`](crate::Family) known, so that its models can be loaded.
+#[macro_export]
+macro_rules! family {
+    ($family:expr) => {
+        $crate::models::submit! { $family }
     };
 }
 
-models! {
-    llama::Llama: "llama" | "mistral";
+fn family(model_type: &str) -> Option<&'static Family> {
+    inventory::iter::<Family>
+        .into_iter()
+        .find(|family| family.model_types.contains(&model_type))
+}
+
+pub(crate) fn is_supported(model_type: &str) -> bool {
+    family(model_type).is_some()
+}
+
+/// Every `model_type` that can be loaded, in alphabetical order.
+///
+/// ```
+/// assert!(olivine_lm::supported_model_types().contains(&"llama"));
+/// ```
+pub fn supported_model_types() -> Vec<&'static str> {
+    let families = inventory::iter::<Family>.into_iter();
+    let mut names: Vec<&str> = families
+        .flat_map(|family| family.model_types)
+        .copied()
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Builds the model that a configuration describes from weights, all of which it has to use.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::{ModelFolder, Weights, models};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let folder = ModelFolder::open(path)?;
+/// let model = models::build(&folder.config()?, &Weights::random())?;
+/// assert_eq!(model.caches().len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn build(config: &ModelConfig, weights: &Weights) -> Result<Box<dyn LanguageModel>> {
+    let family = family(&config.model_type).ok_or_else(|| Error::UnsupportedArchitecture {
+        path: weights.path().to_owned(),
+        found: config.model_type.clone(),
+        supported: supported_model_types(),
+    })?;
+    (family.build)(config, weights)
 }
 
 /// Loads a model folder's weights into the model its configuration describes.
@@ -134,44 +191,40 @@ models! {
 /// # use olivine_cpu as _;
 /// use olivine_lm::{ModelFolder, models};
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
-/// let folder = ModelFolder::open(path)?;
-/// let model = models::load(&folder)?;
-/// assert_eq!(model.vocab_size(), folder.config()?.vocab_size);
+/// let model = models::load(&ModelFolder::open(path)?)?;
+/// assert!(model.num_parameters() > 2_000_000);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load(folder: &ModelFolder) -> Result<Box<dyn LanguageModel>> {
+    Ok(load_changed(folder, Change::default())?.0)
+}
+
+/// As [`load`], with weights packed, unpacked or cast on their way; also returns the weights,
+/// which know how layers came to be packed.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::quantized::Quantization;
+/// use olivine_lm::{Change, ModelFolder, Recipe, models};
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+/// let change = Change { quantize: Some(Recipe::uniform(Quantization::default())), ..Change::default() };
+/// let (_model, weights) = models::load_changed(&ModelFolder::open(path)?, change)?;
+/// assert_eq!(weights.packing().unwrap().default.bits(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn load_changed(
+    folder: &ModelFolder,
+    change: Change,
+) -> Result<(Box<dyn LanguageModel>, Weights)> {
     let config = folder.config()?;
-    let mut model = build(&config)?;
-    let mut weights = Parameters::new();
-    for file in folder.weights()?.files {
-        let (path, tensors) = match file {
-            WeightFile::Path(path) => {
-                let tensors = olivine_io::load_safetensors(&path)?;
-                (path, tensors)
-            }
-            WeightFile::Embedded(name, bytes) => (
-                folder.path_of(name),
-                olivine_io::SafeTensors::from_bytes(bytes)?,
-            ),
-        };
-        for name in tensors.names() {
-            // Some exports carry what the model computes, or a tied output table a second time.
-            let derived = name.ends_with("rotary_emb.inv_freq")
-                || (config.tie_word_embeddings && name == "lm_head.weight");
-            if !derived {
-                let weight = tensors.array(name)?;
-                if !weight.dtype().is_inexact() {
-                    let problem =
-                        format!("{name} is {}; weights are floating-point", weight.dtype());
-                    return Err(Error::Weights { path, problem });
-                }
-                weights.insert(name.to_owned(), weight);
-            }
-        }
-    }
-    model.load(&weights).map_err(|error| Error::Weights {
-        path: folder.path().to_owned(),
-        problem: error.to_string(),
-    })?;
-    Ok(model)
+    let weights = Weights::new(folder.path(), folder.tensors()?).packed_by(config.foreign);
+    let weights = match &config.quantization {
+        Some(packing) => weights.packed_as(packing.clone()),
+        None => weights,
+    };
+    let weights = weights.changed(change);
+    // Some exports carry what every model computes.
+    let weights =
+        weights.renamed(|name| (!name.ends_with("rotary_emb.inv_freq")).then(|| name.to_owned()));
+    Ok((build(&config, &weights)?, weights))
 }

@@ -12,6 +12,7 @@ use syn::{
 ///
 /// - `#[module(skip)]` passes over a field of any type.
 /// - `#[module(rename = "name")]` gives a field another name in parameter names.
+/// - `#[module(flatten)]` leaves a field's name out of parameter names.
 ///
 /// The variants of an enum contribute their fields; one unnamed field adds no name of its own.
 #[proc_macro_derive(Module, attributes(module))]
@@ -136,6 +137,7 @@ fn visited(fields: &Fields, transparent: bool) -> Result<Vec<Visited<'_>>> {
             }),
         };
         let name = match (options.rename, &field.ident) {
+            _ if options.flatten => None,
             (Some(name), _) => Some(name),
             (None, Some(ident)) => Some(ident.to_string().trim_start_matches("r#").to_owned()),
             (None, None) if transparent => None,
@@ -155,6 +157,7 @@ fn visited(fields: &Fields, transparent: bool) -> Result<Vec<Visited<'_>>> {
 #[derive(Default)]
 struct Options {
     skip: bool,
+    flatten: bool,
     rename: Option<String>,
 }
 
@@ -166,11 +169,14 @@ impl Options {
                 if meta.path.is_ident("skip") {
                     options.skip = true;
                     Ok(())
+                } else if meta.path.is_ident("flatten") {
+                    options.flatten = true;
+                    Ok(())
                 } else if meta.path.is_ident("rename") {
                     options.rename = Some(meta.value()?.parse::<LitStr>()?.value());
                     Ok(())
                 } else {
-                    Err(meta.error("expected `skip` or `rename = \"name\"`"))
+                    Err(meta.error("expected `skip`, `flatten` or `rename = \"name\"`"))
                 }
             })?;
         }

@@ -4,6 +4,7 @@ mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod quantized;
 mod sequential;
 
 pub use dropout::Dropout;
@@ -11,6 +12,7 @@ pub use embedding::Embedding;
 pub use linear::Linear;
 pub use norm::{LayerNorm, RMSNorm};
 use olivine_core::{Array, Result};
+pub use quantized::{QuantizedEmbedding, QuantizedLinear, QuantizedWeight};
 pub use sequential::Sequential;
 
 use crate::Module;

@@ -1,0 +1,217 @@
+//! Owns the frame of a decoder: embeddings, a stack of blocks, a norm and the output table.
+
+use olivine_core::{Array, Result};
+use olivine_nn::{Layer, Module};
+
+use super::{Attention, Embedding, Linear, Norm};
+use crate::{Cache, KvCache, LanguageModel, Sequences, Weights};
+
+/// One block of a decoder.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Result};
+/// use olivine_lm::{Cache, Sequences, StateCache, layers::Block};
+/// use olivine_nn::Module;
+/// /// Adds up all tokens before.
+/// #[derive(Module)]
+/// struct Sum;
+/// impl Block for Sum {
+///     fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
+///         sequences.each(cache, &[x], |parts, _| parts[0].cumsum(1))
+///     }
+///     fn cache(&self) -> Cache {
+///         StateCache::new(1).into()
+///     }
+/// }
+/// assert!(Sum.cache().is_empty());
+/// ```
+pub trait Block: Module + Send + Sync {
+    /// Applies the block to (batch, tokens, width), with the cache of the given number.
+    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array>;
+
+    /// A fresh cache for the block.
+    fn cache(&self) -> Cache {
+        KvCache::new().into()
+    }
+}
+
+/// Embeddings, blocks and a final norm.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::layers::Decoder;
+/// fn depth<B>(decoder: &Decoder<B>) -> usize {
+///     decoder.layers.len()
+/// }
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct Decoder<B> {
+    /// The vectors of the tokens.
+    pub embed_tokens: Embedding,
+    /// The blocks.
+    pub layers: Vec<B>,
+    /// The norm after the last block.
+    pub norm: Norm,
+}
+
+/// A decoder with an output table: the usual frame of a language model.
+///
+/// Parameters are named `model.embed_tokens`, `model.layers.0`, …, `model.norm` and `lm_head`.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::layers::CausalLm;
+/// fn shares_its_table<B>(model: &CausalLm<B>) -> bool {
+///     model.lm_head.is_none()
+/// }
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct CausalLm<B> {
+    /// All but the output table.
+    pub model: Decoder<B>,
+    /// The output table; without it that of the embeddings serves.
+    pub lm_head: Option<Linear>,
+    /// Multiplies the embeddings.
+    #[module(skip)]
+    pub embedding_scale: Option<f32>,
+    /// Multiplies the logits.
+    #[module(skip)]
+    pub logit_scale: Option<f32>,
+    /// Squeezes logits to within this of zero, by a hyperbolic tangent.
+    #[module(skip)]
+    pub logit_softcap: Option<f32>,
+}
+
+impl<B> CausalLm<B> {
+    /// A frame of the given sizes around `layers` blocks, each made from its weights and number.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{Weights, layers::{CausalLm, GatedMlp, Norm}};
+    /// use olivine_nn::Activation;
+    /// let weights = Weights::random();
+    /// let norm = weights.rms_norm("model.norm", 8, 1e-6)?;
+    /// let model = CausalLm::new(&weights, [100, 8], true, norm, 2, |weights, _number| {
+    ///     GatedMlp::new(&weights.at("mlp"), 8, 16, false, Activation::Silu)
+    /// })?;
+    /// assert_eq!(model.model.layers.len(), 2);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn new(
+        weights: &Weights,
+        [vocabulary, width]: [usize; 2],
+        tied: bool,
+        norm: Norm,
+        layers: usize,
+        block: impl Fn(&Weights, usize) -> crate::Result<B>,
+    ) -> crate::Result<Self> {
+        let inner = weights.at("model");
+        let model = Decoder {
+            embed_tokens: inner.embedding("embed_tokens", vocabulary, width)?,
+            layers: (0..layers)
+                .map(|number| block(&inner.at("layers").at(number), number))
+                .collect::<crate::Result<_>>()?,
+            norm,
+        };
+        let lm_head = if tied {
+            weights.ignore("lm_head");
+            None
+        } else {
+            Some(weights.linear("lm_head", width, vocabulary, false)?)
+        };
+        Ok(CausalLm {
+            model,
+            lm_head,
+            embedding_scale: None,
+            logit_scale: None,
+            logit_softcap: None,
+        })
+    }
+}
+
+impl<B: Block> LanguageModel for CausalLm<B> {
+    fn hidden(&self, tokens: &Array, sequences: &mut Sequences<'_>) -> crate::Result<Array> {
+        let mut x = self.model.embed_tokens.forward(tokens)?;
+        if let Some(scale) = self.embedding_scale {
+            // Rounded as the weights are, before it multiplies.
+            x = x.multiply(Array::scalar(scale).astype(x.dtype())?)?;
+        }
+        for (number, layer) in self.model.layers.iter().enumerate() {
+            x = layer.forward(&x, number, sequences)?;
+        }
+        Ok(self.model.norm.forward(&x)?)
+    }
+
+    fn logits(&self, hidden: &Array) -> crate::Result<Array> {
+        let mut logits = match &self.lm_head {
+            Some(head) => head.forward(hidden)?,
+            None => self.model.embed_tokens.as_linear(hidden)?,
+        };
+        if let Some(scale) = self.logit_scale {
+            logits = logits.multiply(scale)?;
+        }
+        if let Some(cap) = self.logit_softcap {
+            logits = logits.divide(cap)?.tanh()?.multiply(cap)?;
+        }
+        Ok(logits)
+    }
+
+    fn caches(&self) -> Vec<Cache> {
+        self.model.layers.iter().map(Block::cache).collect()
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.model.embed_tokens.count()
+    }
+}
+
+/// A block that normalises before attention and before what follows it, and adds both to what
+/// came in.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_lm::layers::{GatedMlp, PreNorm};
+/// fn parts(block: &PreNorm<GatedMlp>) -> &GatedMlp {
+///     &block.mlp
+/// }
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct PreNorm<M> {
+    /// Mixes tokens.
+    pub self_attn: Attention,
+    /// Works on each token.
+    pub mlp: M,
+    /// Before attention.
+    pub input_layernorm: Norm,
+    /// Before the feed-forward layer.
+    pub post_attention_layernorm: Norm,
+    /// Multiplies what both add.
+    #[module(skip)]
+    pub residual_scale: Option<f32>,
+    /// What the cache has to remember.
+    #[module(skip)]
+    pub reach: crate::Reach,
+}
+
+impl<M: Layer> Block for PreNorm<M> {
+    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
+        let add = |x: &Array, y: Array| match self.residual_scale {
+            Some(scale) => x.add(y.multiply(scale)?),
+            None => x.add(y),
+        };
+        let x = add(
+            x,
+            self.self_attn
+                .forward(&self.input_layernorm.forward(x)?, cache, sequences)?,
+        )?;
+        let y = self
+            .mlp
+            .forward(&self.post_attention_layernorm.forward(&x)?)?;
+        add(&x, y)
+    }
+
+    fn cache(&self) -> Cache {
+        KvCache::reaching(self.reach).into()
+    }
+}

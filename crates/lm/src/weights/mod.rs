@@ -1,0 +1,675 @@
+//! Owns the way of tensors into a model: from files or at random, checked, packed or unpacked.
+
+pub(crate) mod packed;
+
+pub(crate) use packed::Foreign;
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Display,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use olivine_core::{Array, Dtype, Shape, quantized::Quantization, stack};
+use olivine_nn::{LayerNorm, QuantizedEmbedding, QuantizedLinear, QuantizedWeight, init};
+
+use crate::{
+    Error, QuantizationConfig, Recipe, Result,
+    layers::{Embedding, Linear, Matrices, Norm, SwitchLinear},
+};
+
+/// Where a model takes its layers from, by their names in weight files.
+///
+/// A constructor asks for layers of the sizes that the configuration says, and gets them plain or
+/// packed, as the files have them or as a [`Recipe`] asks. So quantization is no concern of a
+/// model's. Nothing is computed or copied here: tensors stay in their files until they are used.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_lm::Weights;
+/// let tensors = [("head.weight".to_owned(), Array::ones([2, 4], Dtype::Float32)?)];
+/// let weights = Weights::new("model.safetensors", tensors);
+/// assert!(weights.linear("head", 4, 2, false).is_ok());
+/// // The error says what the file has.
+/// assert!(weights.linear("head", 5, 2, false).unwrap_err().to_string().contains("(2, 4)"));
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Weights {
+    shared: Rc<Shared>,
+    prefix: String,
+}
+
+struct Shared {
+    path: PathBuf,
+    /// None makes random weights.
+    tensors: Option<HashMap<String, Array>>,
+    used: RefCell<BTreeSet<String>>,
+    config: Option<QuantizationConfig>,
+    /// How tensors are packed that have another layout than MLX's.
+    foreign: Option<packed::Foreign>,
+    change: Change,
+    /// How layers were packed, by name.
+    packed: RefCell<BTreeMap<String, Option<Quantization>>>,
+}
+
+/// What is done with weights on their way.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Packs plain weights.
+    pub quantize: Option<Recipe>,
+    /// Unpacks packed weights.
+    pub dequantize: bool,
+    /// Casts floating-point weights, scales and biases included.
+    pub dtype: Option<Dtype>,
+}
+
+impl Weights {
+    /// The named tensors; `path` appears in errors.
+    ///
+    /// ```
+    /// use olivine_lm::Weights;
+    /// assert!(!Weights::new("model.safetensors", []).has("weight"));
+    /// ```
+    pub fn new(
+        path: impl Into<PathBuf>,
+        tensors: impl IntoIterator<Item = (String, Array)>,
+    ) -> Self {
+        Self::made(path.into(), Some(tensors.into_iter().collect()))
+    }
+
+    /// New weights of every size that is asked for, as a fresh layer has them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// let layer = olivine_lm::Weights::random().linear("up_proj", 4, 8, true);
+    /// assert!(layer.is_ok());
+    /// ```
+    pub fn random() -> Self {
+        Self::made("random weights".into(), None)
+    }
+
+    fn made(path: PathBuf, tensors: Option<HashMap<String, Array>>) -> Self {
+        let shared = Shared {
+            path,
+            tensors,
+            used: RefCell::default(),
+            config: None,
+            foreign: None,
+            change: Change::default(),
+            packed: RefCell::default(),
+        };
+        Weights {
+            shared: Rc::new(shared),
+            prefix: String::new(),
+        }
+    }
+
+    fn with(self, edit: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = Rc::try_unwrap(self.shared).unwrap_or_else(|shared| Shared {
+            path: shared.path.clone(),
+            tensors: shared.tensors.clone(),
+            used: shared.used.clone(),
+            config: shared.config.clone(),
+            foreign: shared.foreign,
+            change: shared.change.clone(),
+            packed: shared.packed.clone(),
+        });
+        edit(&mut shared);
+        Weights {
+            shared: Rc::new(shared),
+            prefix: self.prefix,
+        }
+    }
+
+    /// The same weights, packed as a configuration says.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, quantized::Quantization};
+    /// use olivine_lm::{QuantizationConfig, Weights};
+    /// use olivine_nn::Module;
+    /// let packed = Array::ones([2, 64], Dtype::Float32)?.quantize(Quantization::default(), None)?;
+    /// let weights = Weights::new("model.safetensors", [
+    ///     ("head.weight".to_owned(), packed.codes),
+    ///     ("head.scales".to_owned(), packed.scales),
+    ///     ("head.biases".to_owned(), packed.biases.unwrap()),
+    /// ]);
+    /// let weights = weights.packed_as(QuantizationConfig::new(Quantization::default()));
+    /// assert_eq!(weights.linear("head", 64, 2, false)?.parameters().len(), 3);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn packed_as(self, config: QuantizationConfig) -> Self {
+        self.with(|shared| shared.config = Some(config))
+    }
+
+    /// The same weights, packed as other tools do.
+    pub(crate) fn packed_by(self, foreign: Option<packed::Foreign>) -> Self {
+        self.with(|shared| shared.foreign = foreign)
+    }
+
+    /// The same weights, changed on their way.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Dtype, quantized::Quantization};
+    /// use olivine_lm::{Change, Recipe, Weights};
+    /// use olivine_nn::Module;
+    /// let change = Change { quantize: Some(Recipe::uniform(Quantization::MXFP8)), ..Change::default() };
+    /// let layer = Weights::random().changed(change).linear("up_proj", 64, 8, false)?;
+    /// assert!(layer.parameters().contains_key("scales"));
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn changed(self, change: Change) -> Self {
+        self.with(|shared| shared.change = change)
+    }
+
+    /// The same tensors under other names; without a name a tensor is left out.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::Weights;
+    /// let weights = Weights::new("model.safetensors", [("old.w".to_owned(), array!([1.0]))]);
+    /// let weights = weights.renamed(|name| Some(name.replace("old", "new")));
+    /// assert!(weights.has("new.w"));
+    /// ```
+    pub fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        self.clone().with(|shared| {
+            if let Some(tensors) = shared.tensors.take() {
+                let named = tensors.into_iter();
+                shared.tensors = Some(
+                    named
+                        .filter_map(|(name, value)| Some((rename(&name)?, value)))
+                        .collect(),
+                );
+            }
+        })
+    }
+
+    /// The part under a name.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::Weights;
+    /// let weights = Weights::new("model.safetensors", [("layers.0.w".to_owned(), array!([1.0]))]);
+    /// assert!(weights.at("layers").at(0).has("w"));
+    /// ```
+    pub fn at(&self, name: impl Display) -> Self {
+        Weights {
+            shared: Rc::clone(&self.shared),
+            prefix: self.name(name),
+        }
+    }
+
+    /// The full name of a tensor or layer of this part.
+    pub(crate) fn name(&self, name: impl Display) -> String {
+        let name = name.to_string();
+        if name.is_empty() {
+            self.prefix.clone()
+        } else {
+            olivine_nn::module::join(&self.prefix, &name)
+        }
+    }
+
+    /// Whether weights are made at random.
+    pub(crate) fn is_random(&self) -> bool {
+        self.shared.tensors.is_none()
+    }
+
+    /// Whether there is a tensor of that name.
+    ///
+    /// ```
+    /// use olivine_lm::Weights;
+    /// assert!(!Weights::random().has("bias"));
+    /// ```
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// An error about these weights.
+    ///
+    /// ```
+    /// use olivine_lm::Weights;
+    /// let error = Weights::random().bad("are too heavy");
+    /// assert!(error.to_string().ends_with("are too heavy"));
+    /// ```
+    pub fn bad(&self, problem: impl Into<String>) -> Error {
+        Error::Weights {
+            path: self.shared.path.clone(),
+            problem: problem.into(),
+        }
+    }
+
+    /// The file or folder they come from.
+    pub(crate) fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    fn find(&self, name: &str) -> Option<&Array> {
+        self.shared.tensors.as_ref()?.get(&self.name(name))
+    }
+
+    /// Takes note that the tensors under a name are known, though nobody takes them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::Weights;
+    /// let weights = Weights::new("model.safetensors", [("rope.freqs".to_owned(), array!([1.0]))]);
+    /// weights.ignore("rope");
+    /// assert!(weights.finish().is_ok());
+    /// ```
+    pub fn ignore(&self, name: &str) {
+        let prefix = self.name(name);
+        let Some(tensors) = &self.shared.tensors else {
+            return;
+        };
+        let mut used = self.shared.used.borrow_mut();
+        let under = |other: &&String| {
+            let rest = other.strip_prefix(&prefix);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        used.extend(tensors.keys().filter(under).cloned());
+    }
+
+    /// Checks that every tensor has been taken.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::Weights;
+    /// let weights = Weights::new("model.safetensors", [("extra".to_owned(), array!([1.0]))]);
+    /// assert!(weights.finish().unwrap_err().to_string().contains("extra"));
+    /// ```
+    pub fn finish(&self) -> Result<()> {
+        let Some(tensors) = &self.shared.tensors else {
+            return Ok(());
+        };
+        let used = self.shared.used.borrow();
+        let mut unknown: Vec<&str> = tensors
+            .keys()
+            .filter(|name| !used.contains(*name))
+            .map(String::as_str)
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        unknown.sort_unstable();
+        let (count, first) = (unknown.len(), unknown[..unknown.len().min(3)].join(", "));
+        let dots = if count > 3 { ", …" } else { "" };
+        Err(self.bad(format!(
+            "{count} tensors are not part of the model: {first}{dots}"
+        )))
+    }
+
+    /// How the layers taken so far are packed; none if no layer is.
+    ///
+    /// ```
+    /// assert!(olivine_lm::Weights::random().packing().is_none());
+    /// ```
+    pub fn packing(&self) -> Option<QuantizationConfig> {
+        let packed = self.shared.packed.borrow();
+        let change = self
+            .shared
+            .change
+            .quantize
+            .as_ref()
+            .map(Recipe::default_scheme);
+        let own = self.shared.config.as_ref().map(|config| config.default);
+        let default = change
+            .or(own)
+            .or_else(|| packed.values().flatten().next().copied())?;
+        if packed.values().all(Option::is_none) {
+            return None;
+        }
+        let different = packed
+            .iter()
+            .filter(|(_, scheme)| scheme.is_some_and(|own| own != default));
+        let layers = different
+            .map(|(name, scheme)| (name.clone(), *scheme))
+            .collect();
+        Some(QuantizationConfig { default, layers })
+    }
+
+    /// A tensor of any shape, if it is there.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::Weights;
+    /// let weights = Weights::new("model.safetensors", [("sinks".to_owned(), array!([1.0]))]);
+    /// assert!(weights.any("sinks").is_some() && weights.any("bias").is_none());
+    /// ```
+    pub fn any(&self, name: &str) -> Option<Array> {
+        let found = self.find(name)?.clone();
+        self.shared.used.borrow_mut().insert(self.name(name));
+        Some(found)
+    }
+
+    /// A floating-point tensor of the given shape; `fresh` makes it where weights are random.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::Weights;
+    /// let fresh = Weights::random().tensor("sinks", [4], &|shape| Array::zeros(shape, Dtype::Float32))?;
+    /// assert_eq!(fresh.shape().dims(), &[4]);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn tensor(
+        &self,
+        name: &str,
+        shape: impl Into<Shape>,
+        fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
+    ) -> Result<Array> {
+        let shape = shape.into();
+        let value = if self.is_random() {
+            fresh(shape)?
+        } else {
+            let Some(found) = self.any(name) else {
+                return Err(self.bad(format!("{} is missing", self.name(name))));
+            };
+            if found.shape() != &shape {
+                let (name, own) = (self.name(name), found.shape());
+                return Err(self.bad(format!(
+                    "{name} has shape {own}, the configuration says {shape}"
+                )));
+            }
+            if !found.dtype().is_inexact() {
+                let (name, dtype) = (self.name(name), found.dtype());
+                return Err(self.bad(format!("{name} is {dtype}; weights are floating-point")));
+            }
+            found
+        };
+        self.cast(value)
+    }
+
+    fn cast(&self, value: Array) -> Result<Array> {
+        match self.shared.change.dtype {
+            Some(dtype) if value.dtype().is_float() => Ok(value.astype(dtype)?),
+            _ => Ok(value),
+        }
+    }
+
+    fn zeros(&self, name: &str, size: usize) -> Result<Array> {
+        self.tensor(name, [size], &|shape| Array::zeros(shape, Dtype::Float32))
+    }
+
+    fn ones(&self, name: &str, size: usize) -> Result<Array> {
+        self.tensor(name, [size], &|shape| Array::ones(shape, Dtype::Float32))
+    }
+
+    /// A normalisation by the root mean square.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::Weights::random().rms_norm("norm", 8, 1e-6).is_ok());
+    /// ```
+    pub fn rms_norm(&self, name: &str, size: usize, eps: f64) -> Result<Norm> {
+        Ok(Norm::rms(self.at(name).ones("weight", size)?, eps as f32))
+    }
+
+    /// A normalisation by the root mean square, times one more than its weight.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::Weights::random().rms_norm_plus_one("norm", 8, 1e-6).is_ok());
+    /// ```
+    pub fn rms_norm_plus_one(&self, name: &str, size: usize, eps: f64) -> Result<Norm> {
+        Ok(Norm::rms_plus_one(
+            self.at(name).zeros("weight", size)?,
+            eps as f32,
+        ))
+    }
+
+    /// A normalisation by mean and variance, with a weight, and a bias if asked for.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// assert!(olivine_lm::Weights::random().layer_norm("norm", 8, 1e-5, true).is_ok());
+    /// ```
+    pub fn layer_norm(&self, name: &str, size: usize, eps: f64, bias: bool) -> Result<Norm> {
+        let own = self.at(name);
+        let bias = if bias {
+            Some(own.zeros("bias", size)?.into())
+        } else {
+            None
+        };
+        let weight = Some(own.ones("weight", size)?.into());
+        Ok(Norm::Layer(LayerNorm {
+            weight,
+            bias,
+            eps: eps as f32,
+        }))
+    }
+
+    /// A linear layer.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::Module;
+    /// let layer = olivine_lm::Weights::random().linear("up_proj", 4, 8, true)?;
+    /// assert_eq!(layer.num_parameters(), 4 * 8 + 8);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
+        let own = self.at(name);
+        let limit = 1.0 / (inputs.max(1) as f32).sqrt();
+        let uniform = |shape: Shape| init::uniform(shape, -limit, limit);
+        let weight = own.matrices([outputs, inputs].into(), &uniform)?;
+        let bias = match bias {
+            true => Some(own.tensor("bias", [outputs], &uniform)?.into()),
+            false => None,
+        };
+        Ok(match weight {
+            Matrices::Dense { weight } => Linear::Dense(olivine_nn::Linear { weight, bias }),
+            Matrices::Quantized(weight) => Linear::Quantized(QuantizedLinear { weight, bias }),
+        })
+    }
+
+    /// A table of vectors.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::Module;
+    /// let table = olivine_lm::Weights::random().embedding("embed_tokens", 100, 8)?;
+    /// assert_eq!(table.num_parameters(), 800);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn embedding(&self, name: &str, count: usize, size: usize) -> Result<Embedding> {
+        let deviation = 1.0 / (size.max(1) as f32).sqrt();
+        let weight = self.at(name).matrices([count, size].into(), &|shape| {
+            init::normal(shape, 0.0, deviation)
+        })?;
+        Ok(match weight {
+            Matrices::Dense { weight } => Embedding::Dense(olivine_nn::Embedding { weight }),
+            Matrices::Quantized(weight) => Embedding::Quantized(QuantizedEmbedding { weight }),
+        })
+    }
+
+    /// Linear layers `[experts, inputs, outputs]` in one. Where the files hold every expert on its
+    /// own, `single` gives the full name of one of them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_nn::Module;
+    /// let single = |expert: usize| format!("experts.{expert}.up_proj");
+    /// let layer = olivine_lm::Weights::random().experts("switch.up_proj", [4, 8, 16], false, &single)?;
+    /// assert_eq!(layer.num_parameters(), 4 * 8 * 16);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn experts(
+        &self,
+        name: &str,
+        [experts, inputs, outputs]: [usize; 3],
+        bias: bool,
+        single: &dyn Fn(usize) -> String,
+    ) -> Result<SwitchLinear> {
+        let own = self.at(name);
+        let limit = 1.0 / (inputs.max(1) as f32).sqrt();
+        let uniform = |shape: Shape| init::uniform(shape, -limit, limit);
+        let root = Weights {
+            shared: Rc::clone(&self.shared),
+            prefix: String::new(),
+        };
+        let apart = !self.is_random() && !own.has("weight") && experts > 0;
+        if !apart {
+            let matrices = own.matrices([experts, outputs, inputs].into(), &uniform)?;
+            let bias = match bias {
+                true => Some(own.tensor("bias", [experts, outputs], &uniform)?.into()),
+                false => None,
+            };
+            return Ok(SwitchLinear { matrices, bias });
+        }
+        let mut parts: [Vec<Array>; 4] = Default::default();
+        let mut scheme = None;
+        for expert in 0..experts {
+            let one = root.at(single(expert));
+            match one.matrices_named([outputs, inputs].into(), &uniform, &own.prefix)? {
+                Matrices::Dense { weight } => parts[0].push(weight.value().clone()),
+                Matrices::Quantized(weight) => {
+                    let packed = weight.packed();
+                    scheme = Some(packed.scheme);
+                    parts[0].push(packed.codes);
+                    parts[1].push(packed.scales);
+                    parts[2].extend(packed.biases);
+                }
+            }
+            if bias {
+                parts[3].push(one.tensor("bias", [outputs], &uniform)?);
+            }
+        }
+        let joined = |part: &[Array]| -> Result<Option<Array>> {
+            Ok(if part.is_empty() {
+                None
+            } else {
+                Some(stack(part, 0)?)
+            })
+        };
+        let [codes, scales, biases, bias] = [
+            joined(&parts[0])?,
+            joined(&parts[1])?,
+            joined(&parts[2])?,
+            joined(&parts[3])?,
+        ];
+        let missing = || self.bad(format!("{} is missing", own.prefix));
+        let codes = codes.ok_or_else(missing)?;
+        let matrices = match (scheme, scales) {
+            (Some(scheme), Some(scales)) => {
+                let packed = olivine_core::quantized::Quantized {
+                    codes,
+                    scales,
+                    biases,
+                    global_scale: None,
+                    scheme,
+                };
+                Matrices::Quantized(packed.into())
+            }
+            _ => Matrices::Dense {
+                weight: codes.into(),
+            },
+        };
+        Ok(SwitchLinear {
+            matrices,
+            bias: bias.map(Into::into),
+        })
+    }
+
+    fn matrices(
+        &self,
+        shape: Shape,
+        fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
+    ) -> Result<Matrices> {
+        self.matrices_named(shape, fresh, &self.prefix)
+    }
+
+    /// The matrix or matrices under this name; `layer` is the name that decides how to pack.
+    fn matrices_named(
+        &self,
+        shape: Shape,
+        fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
+        layer: &str,
+    ) -> Result<Matrices> {
+        let found = match self.foreign(&shape)? {
+            Some(found) => found,
+            None if self.has("scales") => Matrices::Quantized(self.packed_matrices(&shape)?),
+            None => Matrices::Dense {
+                weight: self.tensor("weight", shape.clone(), fresh)?.into(),
+            },
+        };
+        let change = &self.shared.change;
+        let made = match found {
+            Matrices::Quantized(packed) if change.dequantize => {
+                let plain = packed.packed().dequantize(change.dtype)?;
+                Matrices::Dense {
+                    weight: plain.into(),
+                }
+            }
+            Matrices::Dense { weight } => match &change.quantize {
+                Some(recipe) => match recipe.of(layer, shape.last().copied().unwrap_or(0)) {
+                    Some(scheme) => Matrices::Quantized(weight.quantize(scheme, None)?.into()),
+                    None => Matrices::Dense { weight },
+                },
+                None => Matrices::Dense { weight },
+            },
+            packed => packed,
+        };
+        let scheme = match &made {
+            Matrices::Quantized(packed) => Some(packed.scheme()),
+            Matrices::Dense { .. } => None,
+        };
+        self.shared
+            .packed
+            .borrow_mut()
+            .insert(layer.to_owned(), scheme);
+        Ok(made)
+    }
+
+    fn packed_matrices(&self, shape: &Shape) -> Result<QuantizedWeight> {
+        let missing = |what: &str| self.bad(format!("{} is missing", self.name(what)));
+        let codes = self.any("weight").ok_or_else(|| missing("weight"))?;
+        let scales = self.any("scales").ok_or_else(|| missing("scales"))?;
+        let biases = self.any("biases");
+        let Some(scheme) = self
+            .shared
+            .config
+            .as_ref()
+            .and_then(|config| config.of(&self.prefix))
+        else {
+            let name = self.name("scales");
+            return Err(self.bad(format!(
+                "{name} is there, but config.json has no `quantization` for it"
+            )));
+        };
+        let cast = |value: Array| self.cast(value);
+        let packed = olivine_core::quantized::Quantized {
+            codes,
+            scales: cast(scales)?,
+            biases: biases.map(cast).transpose()?,
+            global_scale: None,
+            scheme,
+        };
+        let own = packed
+            .shape()
+            .map_err(|error| self.bad(format!("{}: {error}", self.prefix)))?;
+        if &own != shape {
+            let name = self.name("weight");
+            return Err(self.bad(format!(
+                "{name} has shape {own}, the configuration says {shape}"
+            )));
+        }
+        Ok(packed.into())
+    }
+
+    fn foreign(&self, shape: &Shape) -> Result<Option<Matrices>> {
+        match self.shared.foreign {
+            Some(foreign) => foreign.read(self, shape),
+            None => Ok(None),
+        }
+    }
+}
