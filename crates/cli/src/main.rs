@@ -1,5 +1,6 @@
 //! Owns the `olivine` command: parsing the command line and ending with one clear line on failure.
 
+mod convert;
 mod error;
 mod generate;
 mod interrupt;
@@ -26,11 +27,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Convert(convert::Convert),
     Generate(generate::Generate),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Convert(convert) => convert.run(),
         Command::Generate(generate) => generate.run(model::start),
     };
     match result {

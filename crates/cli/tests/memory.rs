@@ -7,7 +7,7 @@ use olivine::{
     io::{Metadata, save_safetensors},
     nn::Module,
 };
-use olivine_lm::{ModelConfig, models::llama::Llama};
+use olivine_lm::{Weights, ModelConfig, models::llama::Llama};
 
 const CONFIG: &str = r#"{
     "model_type": "llama", "vocab_size": 2048, "hidden_size": 1024, "num_hidden_layers": 8,
@@ -24,7 +24,7 @@ fn one_token_of_a_bfloat16_model_needs_little_more_memory_than_its_file() {
     }
     std::fs::write(folder.path().join("config.json"), CONFIG).unwrap();
     let config = ModelConfig::parse("config.json".as_ref(), CONFIG).unwrap();
-    let mut model = Llama::new(&config).unwrap();
+    let mut model = Llama::new(&config, &Weights::random()).unwrap();
     model.set_dtype(Dtype::BFloat16).unwrap();
     let file = folder.path().join("model.safetensors");
     save_safetensors(&file, model.parameters(), &Metadata::new()).unwrap();

@@ -237,8 +237,12 @@ impl ModelConfig {
         })
     }
 
-    pub(crate) fn fields(&self) -> &Object {
-        &self.fields
+    /// The fields as the file has them.
+    pub(crate) fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.fields
+            .entries()
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect()
     }
 }
 
@@ -258,6 +262,9 @@ fn check_numbers(object: &Object) -> Result<()> {
             if number == 0 && NEVER_ZERO.contains(&name) {
                 return Err(object.bad(name, "must not be zero"));
             }
+        }
+        if (name.ends_with("_eps") || name.ends_with("_epsilon")) && value.is_number() {
+            object.positive(name)?;
         }
         if value.is_object()
             && let Some(inner) = object.object(name)?

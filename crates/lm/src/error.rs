@@ -189,6 +189,30 @@ pub enum Error {
         /// What is accepted.
         expected: &'static str,
     },
+    /// An option has a value that is not one of those it may have.
+    #[error("`{option}` must be {expected}, got {value}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// What is accepted.
+        expected: &'static str,
+    },
+    /// The folder to write is there already.
+    #[error("{} exists already", path.display())]
+    OutputExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The operating system refused to write a file.
+    #[error("cannot write {}: {source}", path.display())]
+    WriteFile {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason given by the operating system.
+        source: std::io::Error,
+    },
     /// A stop string is empty, so it would match everywhere.
     #[error("a stop string must not be empty")]
     EmptyStopString,
@@ -221,7 +245,10 @@ impl Error {
             Self::UnsupportedSetting { .. } => "pick a variant of the model without this setting",
             Self::UnsafePath { .. } => "the index may be hostile; get the model from its publisher",
             Self::ChatTemplate { .. } => "pass --ignore-chat-template to send the prompt as it is",
+            Self::OutputExists { .. } => "remove it, or choose another name",
+            Self::WriteFile { .. } => "check that the place exists, is writable and has room",
             Self::Field { .. }
+            | Self::Option { .. }
             | Self::Tokenizer { .. }
             | Self::Encode { .. }
             | Self::Decode { .. }

@@ -342,6 +342,29 @@ impl ModelFolder {
         })
     }
 
+    /// The small files that belong to a model beside its weights and `config.json`: the name and
+    /// contents of each that is there.
+    pub(crate) fn other_files(&self) -> Result<Vec<(String, Cow<'static, str>)>> {
+        let names = [
+            TOKENIZER,
+            TOKENIZER_CONFIG,
+            "special_tokens_map.json",
+            "added_tokens.json",
+            "vocab.json",
+            "merges.txt",
+            GENERATION_CONFIG,
+            CHAT_TEMPLATE,
+            CHAT_TEMPLATE_JSON,
+        ];
+        let mut files = Vec::new();
+        for name in names {
+            if let Some(text) = self.text(name)? {
+                files.push((name.to_owned(), text));
+            }
+        }
+        Ok(files)
+    }
+
     fn weight_file(&self, name: &str) -> Option<WeightFile> {
         match &self.source {
             ModelSource::Directory(folder) => {

@@ -207,7 +207,7 @@ fn embedded_models_read_like_folders() {
         ("generation_config.json", b"\xff"),
     ];
     let folder = ModelFolder::embedded(FILES);
-    assert_eq!(folder.config().unwrap().hidden_size, 64);
+    assert_eq!(folder.config().unwrap().model_type, "llama");
     assert_eq!(
         folder.weights().unwrap().files,
         [WeightFile::Embedded("model.safetensors", b"weights")]

@@ -147,12 +147,15 @@ impl Object {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
-            let field = error.path().to_string();
-            let (field, problem) = match field.as_str() {
-                "." => ("(top level)".to_owned(), error.inner().to_string()),
-                _ => (field, format!("is wrong: {}", error.inner())),
-            };
-            self.bad(&field, problem)
+            let (path, reason) = (error.path().to_string(), error.inner().to_string());
+            // serde names a missing field in its message only.
+            let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            match (missing, path.as_str()) {
+                (Some(field), ".") => self.bad(field, "is missing"),
+                (Some(field), _) => self.bad(&format!("{path}.{field}"), "is missing"),
+                (None, ".") => self.bad("(top level)", reason),
+                (None, _) => self.bad(&path, format!("makes no sense: {reason}")),
+            }
         })
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use olivine_core::{Array, Dtype, eval, quantized::Quantization};
 use olivine_cpu as _;
-use olivine_io::save_safetensors;
+use olivine_io::{Metadata, save_safetensors};
 use olivine_lm::{
     Cache, KvCache, LanguageModel, ModelFolder, Reach, Sequences, models, supported_model_types,
 };
@@ -83,7 +83,7 @@ impl Recording {
                 )
             })
             .collect();
-        save_safetensors(folder.path().join("model.safetensors"), tensors, None).unwrap();
+        save_safetensors(folder.path().join("model.safetensors"), tensors, &Metadata::new()).unwrap();
         folder
     }
 

@@ -14,7 +14,7 @@ use olivine::{
     prelude::*,
     quantized::Quantization,
 };
-use olivine_lm::{ModelConfig, models::llama::Llama};
+use olivine_lm::{ModelConfig, Weights, models::llama::Llama};
 
 /// A call to time.
 pub(crate) type Work = Box<dyn FnMut() -> Result<()>>;
@@ -171,12 +171,12 @@ pub(crate) fn train_step() -> Result<Work> {
     let config = r#"{"model_type": "llama", "vocab_size": 2048, "num_hidden_layers": 4,
         "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 688,
         "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": false}"#;
-    let config =
-        ModelConfig::parse("train_step".as_ref(), config).map_err(|error| Error::Argument {
-            op: "train_step",
-            reason: error.to_string(),
-        })?;
-    let mut model = Llama::new(&config)?;
+    let failed = |error: olivine_lm::Error| Error::Argument {
+        op: "train_step",
+        reason: error.to_string(),
+    };
+    let config = ModelConfig::parse("train_step".as_ref(), config).map_err(failed)?;
+    let mut model = Llama::new(&config, &Weights::random()).map_err(failed)?;
     let mut optimizer = AdamW::new(3e-4)
         .betas(0.9, 0.95)
         .eps(1e-8)

@@ -7,6 +7,8 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use olivine_core::{Array, Dtype};
 use olivine_io::{Metadata, save_safetensors};
+use olivine_lm::{Weights, models::llama::Llama};
+use olivine_nn::Module;
 
 use crate::card::{self, Facts, duration, grouped};
 use crate::checkpoint::{self, Checkpoint, Progress};
@@ -234,7 +236,7 @@ impl Job {
             chart::svg(training.curve(), recipe.steps),
         )?;
         let facts = Facts {
-            weights: recipe.model_config()?.parameter_count(),
+            weights: Llama::new(&recipe.model_config()?, &Weights::random())?.num_parameters() as u128,
             data: data.facts.clone(),
             train_loss: mean_of_last(&training.curve().train),
             held_out_loss: training.final_loss()?,

@@ -178,7 +178,8 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use olivine_nn::optimizers::Optimizer;
+    use olivine_lm::{Weights, models::llama::Llama};
+    use olivine_nn::{Module, optimizers::Optimizer};
 
     use super::*;
 
@@ -238,7 +239,8 @@ mod tests {
     #[test]
     fn the_default_model_has_a_few_million_weights() {
         let config = Recipe::default().model_config().expect("valid");
-        assert_eq!(config.parameter_count(), 2_885_888);
+        let model = Llama::new(&config, &Weights::random()).expect("valid");
+        assert_eq!(model.num_parameters(), 2_885_888);
         assert_eq!(config.eos_token_ids, [0, 3]);
     }
 

@@ -4,7 +4,7 @@ use std::iter;
 use std::time::Instant;
 
 use olivine_core::{Array, Dtype, eval, random};
-use olivine_lm::models::llama::Llama;
+use olivine_lm::{Weights, models::llama::Llama};
 use olivine_nn::losses::cross_entropy;
 use olivine_nn::optimizers::{AdamW, Optimizer, clip_grad_norm};
 use olivine_nn::{Module, Parameters, value_and_grad};
@@ -36,7 +36,7 @@ impl Training {
     /// A run before its first step.
     pub fn new(recipe: &Recipe, data: &Data) -> Result<Self> {
         random::seed(recipe.seed);
-        let mut model = Llama::new(&recipe.model_config()?)?;
+        let mut model = Llama::new(&recipe.model_config()?, &Weights::random())?;
         // Each block adds to the residual stream twice. Smaller additions at first keep the sum's
         // size independent of depth (Radford et al., "Language models are unsupervised multitask
         // learners", 2019).

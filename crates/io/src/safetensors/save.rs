@@ -17,7 +17,8 @@ use crate::{
 /// Arrays view the data in place only if it starts at a multiple of this.
 const ALIGNMENT: usize = 8;
 
-/// Writes arrays to a safetensors file, evaluating them one by one.
+/// Writes arrays to a safetensors file, evaluating them one by one; those given by value are freed
+/// as soon as they are written, so that they need not fit into memory together.
 ///
 /// The file appears whole or not at all: the bytes go to a temporary file beside it, which takes its
 /// name when all are on the disk. Equal arrays and metadata give equal files: tensors are ordered by
@@ -47,7 +48,7 @@ pub fn save_safetensors<N: Into<String>, A: Borrow<Array>>(
     let path = path.as_ref();
     let arrays = sorted(arrays);
     let header = header(path, &arrays, metadata)?;
-    atomically(path, |writer| write_all(writer, path, &header, &arrays))
+    atomically(path, |writer| write_all(writer, path, &header, arrays))
 }
 
 /// Writes a safetensors file to any writer, evaluating the arrays one by one.
@@ -69,7 +70,7 @@ pub fn write_safetensors<N: Into<String>, A: Borrow<Array>>(
     let path = Path::new("<writer>");
     let arrays = sorted(arrays);
     let header = header(path, &arrays, metadata)?;
-    write_all(&mut writer, path, &header, &arrays)
+    write_all(&mut writer, path, &header, arrays)
 }
 
 fn sorted<N: Into<String>, A: Borrow<Array>>(
@@ -91,13 +92,15 @@ fn write_all<A: Borrow<Array>>(
     writer: &mut dyn Write,
     path: &Path,
     header: &[u8],
-    arrays: &[(String, A)],
+    arrays: Vec<(String, A)>,
 ) -> Result<()> {
     writer
         .write_all(header)
         .map_err(|error| Error::io(path, "write", error))?;
     for (name, array) in arrays {
-        write_elements(writer, array.borrow()).map_err(|problem| problem.of_tensor(path, name))?;
+        // An array that nobody else holds is freed before the next is computed.
+        write_elements(writer, array.borrow())
+            .map_err(|problem| problem.of_tensor(path, &name))?;
     }
     Ok(())
 }

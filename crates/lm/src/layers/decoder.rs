@@ -1,7 +1,7 @@
 //! Owns the frame of a decoder: embeddings, a stack of blocks, a norm and the output table.
 
 use olivine_core::{Array, Result};
-use olivine_nn::{Layer, Module};
+use olivine_nn::{Layer, Module, Param, module::join};
 
 use super::{Attention, Embedding, Linear, Norm};
 use crate::{Cache, KvCache, LanguageModel, Sequences, Weights};
@@ -45,7 +45,7 @@ pub trait Block: Module + Send + Sync {
 ///     decoder.layers.len()
 /// }
 /// ```
-#[derive(Clone, Debug, Module)]
+#[derive(Clone, Debug)]
 pub struct Decoder<B> {
     /// The vectors of the tokens.
     pub embed_tokens: Embedding,
@@ -66,21 +66,71 @@ pub struct Decoder<B> {
 ///     model.lm_head.is_none()
 /// }
 /// ```
-#[derive(Clone, Debug, Module)]
+#[derive(Clone, Debug)]
 pub struct CausalLm<B> {
     /// All but the output table.
     pub model: Decoder<B>,
     /// The output table; without it that of the embeddings serves.
     pub lm_head: Option<Linear>,
     /// Multiplies the embeddings.
-    #[module(skip)]
     pub embedding_scale: Option<f32>,
     /// Multiplies the logits.
-    #[module(skip)]
     pub logit_scale: Option<f32>,
     /// Squeezes logits to within this of zero, by a hyperbolic tangent.
-    #[module(skip)]
     pub logit_softcap: Option<f32>,
+    names: Names,
+}
+
+/// What the parts of a decoder are called in weight files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    pub(crate) embeddings: &'static str,
+    pub(crate) layers: &'static str,
+    pub(crate) norm: &'static str,
+    pub(crate) head: &'static str,
+}
+
+impl Names {
+    pub(crate) const USUAL: Names = Names {
+        embeddings: "model.embed_tokens",
+        layers: "model.layers",
+        norm: "model.norm",
+        head: "lm_head",
+    };
+}
+
+impl<B: Module> Module for CausalLm<B> {
+    fn visit(&self, prefix: &str, visitor: &mut dyn FnMut(&str, &Param)) {
+        let Names { embeddings, layers, norm, head } = self.names;
+        self.model.embed_tokens.visit(&join(prefix, embeddings), visitor);
+        let layers = join(prefix, layers);
+        for (number, layer) in self.model.layers.iter().enumerate() {
+            layer.visit(&join(&layers, &number.to_string()), visitor);
+        }
+        self.model.norm.visit(&join(prefix, norm), visitor);
+        if let Some(table) = &self.lm_head {
+            table.visit(&join(prefix, head), visitor);
+        }
+    }
+
+    fn visit_mut(&mut self, prefix: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
+        let Names { embeddings, layers, norm, head } = self.names;
+        self.model.embed_tokens.visit_mut(&join(prefix, embeddings), visitor);
+        let layers = join(prefix, layers);
+        for (number, layer) in self.model.layers.iter_mut().enumerate() {
+            layer.visit_mut(&join(&layers, &number.to_string()), visitor);
+        }
+        self.model.norm.visit_mut(&join(prefix, norm), visitor);
+        if let Some(table) = &mut self.lm_head {
+            table.visit_mut(&join(prefix, head), visitor);
+        }
+    }
+
+    fn set_training(&mut self, training: bool) {
+        for layer in &mut self.model.layers {
+            layer.set_training(training);
+        }
+    }
 }
 
 impl<B> CausalLm<B> {
@@ -106,44 +156,67 @@ impl<B> CausalLm<B> {
         layers: usize,
         block: impl Fn(&Weights, usize) -> crate::Result<B>,
     ) -> crate::Result<Self> {
-        let inner = weights.at("model");
+        Self::named(weights, Names::USUAL, [vocabulary, width], tied, norm, (layers, block))
+    }
+
+    /// As [`CausalLm::new`], with other names in weight files.
+    pub(crate) fn named(
+        weights: &Weights,
+        names: Names,
+        [vocabulary, width]: [usize; 2],
+        tied: bool,
+        norm: Norm,
+        (layers, block): (usize, impl Fn(&Weights, usize) -> crate::Result<B>),
+    ) -> crate::Result<Self> {
+        let blocks = weights.at(names.layers);
         let model = Decoder {
-            embed_tokens: inner.embedding("embed_tokens", vocabulary, width)?,
+            embed_tokens: weights.embedding(names.embeddings, vocabulary, width)?,
             layers: (0..layers)
-                .map(|number| block(&inner.at("layers").at(number), number))
+                .map(|number| block(&blocks.at(number), number))
                 .collect::<crate::Result<_>>()?,
             norm,
         };
         let lm_head = if tied {
-            weights.ignore("lm_head");
+            weights.ignore(names.head);
             None
         } else {
-            Some(weights.linear("lm_head", width, vocabulary, false)?)
+            let bias = weights.at(names.head).has("bias");
+            Some(weights.linear(names.head, width, vocabulary, bias)?)
         };
         Ok(CausalLm {
             model,
             lm_head,
             embedding_scale: None,
             logit_scale: None,
+            names,
             logit_softcap: None,
         })
     }
 }
 
-impl<B: Block> LanguageModel for CausalLm<B> {
-    fn hidden(&self, tokens: &Array, sequences: &mut Sequences<'_>) -> crate::Result<Array> {
+impl<B: Block> CausalLm<B> {
+    pub(crate) fn run(&self, tokens: &Array, sequences: &mut Sequences<'_>) -> Result<Array> {
         let mut x = self.model.embed_tokens.forward(tokens)?;
         if let Some(scale) = self.embedding_scale {
             // Rounded as the weights are, before it multiplies.
             x = x.multiply(Array::scalar(scale).astype(x.dtype())?)?;
         }
+        self.run_embedded(x, sequences)
+    }
+
+    /// The final hidden states of tokens' vectors.
+    pub(crate) fn run_embedded(
+        &self,
+        mut x: Array,
+        sequences: &mut Sequences<'_>,
+    ) -> Result<Array> {
         for (number, layer) in self.model.layers.iter().enumerate() {
             x = layer.forward(&x, number, sequences)?;
         }
-        Ok(self.model.norm.forward(&x)?)
+        self.model.norm.forward(&x)
     }
 
-    fn logits(&self, hidden: &Array) -> crate::Result<Array> {
+    pub(crate) fn output(&self, hidden: &Array) -> Result<Array> {
         let mut logits = match &self.lm_head {
             Some(head) => head.forward(hidden)?,
             None => self.model.embed_tokens.as_linear(hidden)?,
@@ -155,6 +228,16 @@ impl<B: Block> LanguageModel for CausalLm<B> {
             logits = logits.divide(cap)?.tanh()?.multiply(cap)?;
         }
         Ok(logits)
+    }
+}
+
+impl<B: Block> LanguageModel for CausalLm<B> {
+    fn hidden(&self, tokens: &Array, sequences: &mut Sequences<'_>) -> crate::Result<Array> {
+        Ok(self.run(tokens, sequences)?)
+    }
+
+    fn logits(&self, hidden: &Array) -> crate::Result<Array> {
+        Ok(self.output(hidden)?)
     }
 
     fn caches(&self) -> Vec<Cache> {

@@ -163,8 +163,8 @@ impl Llama {
     /// assert_eq!(logits.shape().dims(), &[2, 2, 2048]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn forward(&self, tokens: &Array) -> crate::Result<Array> {
-        self.logits(&self.hidden(tokens, &mut Sequences::forgotten())?)
+    pub fn forward(&self, tokens: &Array) -> olivine_core::Result<Array> {
+        self.inner.output(&self.inner.run(tokens, &mut Sequences::forgotten())?)
     }
 }
 

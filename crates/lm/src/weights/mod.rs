@@ -367,9 +367,18 @@ impl Weights {
         shape: impl Into<Shape>,
         fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
     ) -> Result<Array> {
-        let shape = shape.into();
-        let value = if self.is_random() {
-            fresh(shape)?
+        let value = self.uncast(name, shape.into(), fresh)?;
+        self.cast(value)
+    }
+
+    fn uncast(
+        &self,
+        name: &str,
+        shape: Shape,
+        fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
+    ) -> Result<Array> {
+        if self.is_random() {
+            Ok(fresh(shape)?)
         } else {
             let Some(found) = self.any(name) else {
                 return Err(self.bad(format!("{} is missing", self.name(name))));
@@ -384,9 +393,8 @@ impl Weights {
                 let (name, dtype) = (self.name(name), found.dtype());
                 return Err(self.bad(format!("{name} is {dtype}; weights are floating-point")));
             }
-            found
-        };
-        self.cast(value)
+            Ok(found)
+        }
     }
 
     fn cast(&self, value: Array) -> Result<Array> {
@@ -470,6 +478,47 @@ impl Weights {
             Matrices::Dense { weight } => Linear::Dense(olivine_nn::Linear { weight, bias }),
             Matrices::Quantized(weight) => Linear::Quantized(QuantizedLinear { weight, bias }),
         })
+    }
+
+    /// A linear layer that chooses experts: packed, it keeps eight bits.
+    pub(crate) fn router(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    ) -> Result<Linear> {
+        let careful = |recipe: &Recipe| {
+            let (recipe, eight) = (recipe.clone(), Quantization::affine(64, 8));
+            Recipe::new(recipe.default_scheme(), move |layer, _| {
+                recipe.of(layer, inputs).and(eight.as_ref().ok().copied())
+            })
+        };
+        let change = &self.shared.change;
+        let change = Change {
+            quantize: change.quantize.as_ref().map(careful),
+            ..change.clone()
+        };
+        let (own, prefix) = (
+            self.clone().with(|shared| shared.change = change),
+            self.name(name),
+        );
+        let layer = own.linear(name, inputs, outputs, bias)?;
+        self.shared.used.borrow_mut().extend(own.shared.used.take());
+        if let Some(scheme) = own.shared.packed.borrow_mut().remove(&prefix) {
+            self.shared.packed.borrow_mut().insert(prefix, scheme);
+        }
+        Ok(layer)
+    }
+
+    /// A tensor that stays in float32, whatever the weights are cast to.
+    pub(crate) fn exact(
+        &self,
+        name: &str,
+        shape: impl Into<Shape>,
+        fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
+    ) -> Result<Array> {
+        self.uncast(name, shape.into(), fresh)
     }
 
     /// A table of vectors.
