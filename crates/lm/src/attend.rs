@@ -49,18 +49,61 @@ pub fn attend(
 ) -> Result<Array> {
     let new = queries.dim(2)?;
     let Some(cache) = cache else {
-        let limits = [(rule.reach, 0), (Reach::All, 0)];
-        let span = Span {
-            seen: 0,
-            new,
-            first: 0,
-            keep: 0,
-            limits,
-        };
-        return whole(queries, keys, values, span, rule);
+        return whole(queries, keys, values, Span::fresh(new, rule), rule);
     };
-    let (seen, keep) = (cache.len, cache.keep);
     cache.append(keys, values)?;
+    attend_held(queries, cache, rule)
+}
+
+/// Attention of queries to what a cache holds already, the keys of the same tokens included.
+pub(crate) fn attend_held(
+    queries: &Array,
+    cache: &KvCache,
+    rule: &AttentionRule,
+) -> Result<Array> {
+    let (span, [mut keys, mut values]) = visible(queries.dim(2)?, cache, rule)?;
+    match cache.scheme {
+        None => whole(queries, &keys.remove(0), &values.remove(0), span, rule),
+        Some(scheme) => {
+            let (keys, values) = (packed_of(keys, scheme), packed_of(values, scheme));
+            in_steps(
+                queries,
+                &Side::Packed(keys),
+                &Side::Packed(values),
+                span,
+                rule,
+            )
+        }
+    }
+}
+
+/// As [`attend`], to keys and values that are made of the two arrays which the cache remembers.
+pub(crate) fn attend_made(
+    queries: &Array,
+    [first, second]: [&Array; 2],
+    cache: Option<&mut KvCache>,
+    rule: &AttentionRule,
+    make: impl FnOnce([Array; 2]) -> Result<[Array; 2]>,
+) -> Result<Array> {
+    let new = queries.dim(2)?;
+    let Some(cache) = cache else {
+        let [keys, values] = make([first.clone(), second.clone()])?;
+        return whole(queries, &keys, &values, Span::fresh(new, rule), rule);
+    };
+    cache.append(first, second)?;
+    let (span, [first, second]) = visible(new, cache, rule)?;
+    let plain = |mut part: Vec<Array>| match cache.scheme {
+        None => Ok(part.remove(0)),
+        Some(scheme) => packed_of(part, scheme).dequantize(None),
+    };
+    let [keys, values] = make([plain(first)?, plain(second)?])?;
+    whole(queries, &keys, &values, span, rule)
+}
+
+/// What the last `new` tokens can see of a cache's arrays, and where that lies.
+fn visible(new: usize, cache: &KvCache, rule: &AttentionRule) -> Result<(Span, [Vec<Array>; 2])> {
+    let keep = cache.keep;
+    let seen = cache.len.saturating_sub(new);
     let limits = [(rule.reach, 0), (cache.reach, keep)];
     // What the first query does not see nobody sees, unless it is kept.
     let oldest = limits
@@ -81,25 +124,12 @@ pub fn attend(
         limits,
     };
     let held = cache.held();
-    let visible = |part: &[Array]| -> Result<Vec<Array>> {
+    let part = |part: &[Array]| -> Result<Vec<Array>> {
         part.iter()
             .map(|array| array.index((.., .., skip..held)))
             .collect()
     };
-    let (mut keys, mut values) = (visible(&cache.keys)?, visible(&cache.values)?);
-    match cache.scheme {
-        None => whole(queries, &keys.remove(0), &values.remove(0), span, rule),
-        Some(scheme) => {
-            let (keys, values) = (packed_of(keys, scheme), packed_of(values, scheme));
-            in_steps(
-                queries,
-                &Side::Packed(keys),
-                &Side::Packed(values),
-                span,
-                rule,
-            )
-        }
-    }
+    Ok((span, [part(&cache.keys)?, part(&cache.values)?]))
 }
 
 /// Which positions queries and keys have.
@@ -118,6 +148,17 @@ struct Span {
 }
 
 impl Span {
+    /// Of tokens before which there is nothing.
+    fn fresh(new: usize, rule: &AttentionRule) -> Self {
+        Span {
+            seen: 0,
+            new,
+            first: 0,
+            keep: 0,
+            limits: [(rule.reach, 0), (Reach::All, 0)],
+        }
+    }
+
     /// Whether some query does not see a key that is not after it.
     fn hides(self) -> bool {
         let last = self.seen + self.new - 1;

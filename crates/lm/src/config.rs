@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::json::Object;
-use crate::layers::RopeScaling;
+use crate::layers::{Rope, RopeScaling};
 use crate::models;
 use crate::quantization::QuantizationConfig;
 use crate::weights::Foreign;
@@ -170,7 +170,12 @@ impl ModelConfig {
     /// # Ok::<(), olivine_lm::Error>(())
     /// ```
     pub fn rope(&self) -> Result<RopeConfig> {
-        const DEFAULT_THETA: f64 = 10_000.0;
+        self.rope_or(10_000.0)
+    }
+
+    /// As [`ModelConfig::rope`], with another base where the file has none.
+    pub(crate) fn rope_or(&self, theta: f64) -> Result<RopeConfig> {
+        let usual = theta;
         let newer = self.fields.object("rope_parameters")?;
         let theta = match &newer {
             Some(parameters) => parameters.positive("rope_theta")?,
@@ -178,7 +183,7 @@ impl ModelConfig {
         };
         let theta = match theta {
             Some(theta) => theta,
-            None => self.fields.positive("rope_theta")?.unwrap_or(DEFAULT_THETA),
+            None => self.fields.positive("rope_theta")?.unwrap_or(usual),
         };
         let scaling = match newer {
             Some(parameters) => Some(parameters),
@@ -220,6 +225,22 @@ impl ModelConfig {
             return Err(self.bad("head_dim", problem));
         }
         Ok(size)
+    }
+
+    /// How positions turn the first `dims` elements of each head; `theta` is the usual base.
+    pub(crate) fn turns(&self, dims: usize, theta: f64, traditional: bool) -> Result<Rope> {
+        let RopeConfig { theta, scaling } = self.rope_or(theta)?;
+        Ok(Rope::new(dims, theta, traditional, &scaling)?)
+    }
+
+    /// The number of elements of a head that turn, where only a part does.
+    pub(crate) fn turned(&self, head_dim: usize, part: f64) -> Result<usize> {
+        let dims = (head_dim as f64 * part) as usize;
+        if dims == 0 || dims > head_dim || !dims.is_multiple_of(2) {
+            let problem = format!("makes {dims} of {head_dim} elements turn; they must be pairs");
+            return Err(self.bad("partial_rotary_factor", problem));
+        }
+        Ok(dims)
     }
 
     /// The activation of that name.

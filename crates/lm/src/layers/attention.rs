@@ -1,10 +1,10 @@
 //! Owns attention with rotary positions, as most families have it.
 
 use olivine_core::{Array, Result};
-use olivine_nn::{Layer, Module};
+use olivine_nn::{Layer, Module, Param};
 
-use super::{Linear, Norm, Rope};
-use crate::{AttentionRule, Sequences, Weights, attend};
+use super::{Block, Linear, Norm, Rope};
+use crate::{AttentionRule, Cache, KvCache, Reach, Sequences, Weights, attend};
 
 /// How many heads there are, and what is done with them.
 ///
@@ -65,6 +65,17 @@ impl Heads {
     }
 }
 
+impl Heads {
+    fn with_sinks(&self, sinks: &Array) -> Heads {
+        let rule = AttentionRule {
+            sinks: Some(sinks.clone()),
+            ..self.rule.clone()
+        };
+        let rope = self.rope.clone();
+        Heads { rope, rule }
+    }
+}
+
 /// The sizes of an attention layer.
 ///
 /// ```
@@ -86,6 +97,25 @@ pub struct AttentionShape {
     pub bias: bool,
     /// The output projection has a bias.
     pub output_bias: bool,
+}
+
+impl AttentionShape {
+    /// Heads whose scores are divided by the root of their size.
+    pub(crate) fn heads(self, rope: Option<Rope>, reach: Reach) -> Heads {
+        let scale = (self.head_dim as f32).powf(-0.5);
+        let rule = AttentionRule {
+            scale,
+            reach,
+            ..AttentionRule::default()
+        };
+        Heads { rope, rule }
+    }
+}
+
+/// Cuts rows (batch, tokens, heads * size) into heads (batch, tokens, heads, size).
+pub(crate) fn split_heads(rows: &Array, size: usize) -> Result<Array> {
+    let (batch, tokens, width) = (rows.dim(0)?, rows.dim(1)?, rows.dim(2)?);
+    rows.reshape([batch, tokens, width / size.max(1), size])
 }
 
 /// Attention with projections named `q_proj`, `k_proj`, `v_proj` and `o_proj`, and perhaps
@@ -113,6 +143,11 @@ pub struct Attention {
     pub q_norm: Option<Norm>,
     /// Normalises each head of the keys.
     pub k_norm: Option<Norm>,
+    /// For each head a score that no token has.
+    pub(crate) sinks: Option<Param>,
+    /// Both norms are over all heads together.
+    #[module(skip)]
+    pub(crate) joint_norms: bool,
     #[module(skip)]
     heads: Heads,
     head_dim: usize,
@@ -149,6 +184,8 @@ impl Attention {
             o_proj: weights.linear("o_proj", count * head_dim, width, output_bias)?,
             q_norm: None,
             k_norm: None,
+            sinks: None,
+            joint_norms: false,
             heads,
             head_dim,
         })
@@ -171,21 +208,30 @@ impl Attention {
     /// # Ok::<(), olivine_lm::Error>(())
     /// ```
     pub fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
-        let (batch, tokens) = (x.dim(0)?, x.dim(1)?);
-        let split = |y: Array| {
-            let heads = y.dim(2)? / self.head_dim;
-            y.reshape([batch, tokens, heads, self.head_dim])
-        };
+        let split = |y: Array| split_heads(&y, self.head_dim);
         let normed = |y: Array, norm: &Option<Norm>| match norm {
-            Some(norm) => norm.forward(&y),
-            None => Ok(y),
+            Some(norm) if self.joint_norms => split(norm.forward(&y)?),
+            Some(norm) => norm.forward(&split(y)?),
+            None => split(y),
         };
-        let queries = normed(split(self.q_proj.forward(x)?)?, &self.q_norm)?;
-        let keys = normed(split(self.k_proj.forward(x)?)?, &self.k_norm)?;
+        let queries = normed(self.q_proj.forward(x)?, &self.q_norm)?;
+        let keys = normed(self.k_proj.forward(x)?, &self.k_norm)?;
         let values = split(self.v_proj.forward(x)?)?;
-        let mixed = self
-            .heads
-            .attend([&queries, &keys, &values], cache, sequences)?;
+        let heads = match &self.sinks {
+            Some(sinks) => &self.heads.with_sinks(sinks.value()),
+            None => &self.heads,
+        };
+        let mixed = heads.attend([&queries, &keys, &values], cache, sequences)?;
         self.o_proj.forward(&mixed)
+    }
+}
+
+impl Block for Attention {
+    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
+        Attention::forward(self, x, cache, sequences)
+    }
+
+    fn cache(&self) -> Cache {
+        KvCache::reaching(self.heads.rule.reach).into()
     }
 }

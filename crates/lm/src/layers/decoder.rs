@@ -101,8 +101,15 @@ impl Names {
 
 impl<B: Module> Module for CausalLm<B> {
     fn visit(&self, prefix: &str, visitor: &mut dyn FnMut(&str, &Param)) {
-        let Names { embeddings, layers, norm, head } = self.names;
-        self.model.embed_tokens.visit(&join(prefix, embeddings), visitor);
+        let Names {
+            embeddings,
+            layers,
+            norm,
+            head,
+        } = self.names;
+        self.model
+            .embed_tokens
+            .visit(&join(prefix, embeddings), visitor);
         let layers = join(prefix, layers);
         for (number, layer) in self.model.layers.iter().enumerate() {
             layer.visit(&join(&layers, &number.to_string()), visitor);
@@ -114,8 +121,15 @@ impl<B: Module> Module for CausalLm<B> {
     }
 
     fn visit_mut(&mut self, prefix: &str, visitor: &mut dyn FnMut(&str, &mut Param)) {
-        let Names { embeddings, layers, norm, head } = self.names;
-        self.model.embed_tokens.visit_mut(&join(prefix, embeddings), visitor);
+        let Names {
+            embeddings,
+            layers,
+            norm,
+            head,
+        } = self.names;
+        self.model
+            .embed_tokens
+            .visit_mut(&join(prefix, embeddings), visitor);
         let layers = join(prefix, layers);
         for (number, layer) in self.model.layers.iter_mut().enumerate() {
             layer.visit_mut(&join(&layers, &number.to_string()), visitor);
@@ -156,7 +170,14 @@ impl<B> CausalLm<B> {
         layers: usize,
         block: impl Fn(&Weights, usize) -> crate::Result<B>,
     ) -> crate::Result<Self> {
-        Self::named(weights, Names::USUAL, [vocabulary, width], tied, norm, (layers, block))
+        Self::named(
+            weights,
+            Names::USUAL,
+            [vocabulary, width],
+            tied,
+            norm,
+            (layers, block),
+        )
     }
 
     /// As [`CausalLm::new`], with other names in weight files.
@@ -260,9 +281,9 @@ impl<B: Block> LanguageModel for CausalLm<B> {
 /// }
 /// ```
 #[derive(Clone, Debug, Module)]
-pub struct PreNorm<M> {
+pub struct PreNorm<M, A = Attention> {
     /// Mixes tokens.
-    pub self_attn: Attention,
+    pub self_attn: A,
     /// Works on each token.
     pub mlp: M,
     /// Before attention.
@@ -277,7 +298,26 @@ pub struct PreNorm<M> {
     pub reach: crate::Reach,
 }
 
-impl<M: Layer> Block for PreNorm<M> {
+impl<M, A> PreNorm<M, A> {
+    /// A block with norms of the usual names.
+    pub(crate) fn new(
+        self_attn: A,
+        mlp: M,
+        reach: crate::Reach,
+        norm: impl Fn(&str) -> crate::Result<Norm>,
+    ) -> crate::Result<Self> {
+        Ok(PreNorm {
+            self_attn,
+            mlp,
+            input_layernorm: norm("input_layernorm")?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            residual_scale: None,
+            reach,
+        })
+    }
+}
+
+impl<M: Layer + Send + Sync, A: Block> Block for PreNorm<M, A> {
     fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
         let add = |x: &Array, y: Array| match self.residual_scale {
             Some(scale) => x.add(y.multiply(scale)?),

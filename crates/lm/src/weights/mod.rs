@@ -53,7 +53,7 @@ struct Shared {
     foreign: Option<packed::Foreign>,
     change: Change,
     /// How layers were packed, by name.
-    packed: RefCell<BTreeMap<String, Option<Quantization>>>,
+    packed: Rc<RefCell<BTreeMap<String, Option<Quantization>>>>,
 }
 
 /// What is done with weights on their way.
@@ -100,7 +100,7 @@ impl Weights {
             config: None,
             foreign: None,
             change: Change::default(),
-            packed: RefCell::default(),
+            packed: Rc::default(),
         };
         Weights {
             shared: Rc::new(shared),
@@ -116,7 +116,7 @@ impl Weights {
             config: shared.config.clone(),
             foreign: shared.foreign,
             change: shared.change.clone(),
-            packed: shared.packed.clone(),
+            packed: Rc::clone(&shared.packed),
         });
         edit(&mut shared);
         Weights {
@@ -188,6 +188,43 @@ impl Weights {
                 );
             }
         })
+    }
+
+    /// The same tensors with those changed that `change` gives another value for.
+    pub(crate) fn edited(
+        &self,
+        change: impl Fn(&str, &Array) -> olivine_core::Result<Option<Array>>,
+    ) -> Result<Self> {
+        let mut result = Ok(());
+        let edited = self.clone().with(|shared| {
+            for (name, value) in shared.tensors.iter_mut().flatten() {
+                match change(name, value) {
+                    Ok(Some(other)) => *value = other,
+                    Ok(None) => {}
+                    Err(error) => result = Err(error),
+                }
+            }
+        });
+        result?;
+        Ok(edited)
+    }
+
+    /// The same tensors and others, which take the place of those of the same names.
+    pub(crate) fn and(&self, more: impl IntoIterator<Item = (String, Array)>) -> Self {
+        self.clone().with(|shared| {
+            if let Some(tensors) = &mut shared.tensors {
+                tensors.extend(more);
+            }
+        })
+    }
+
+    /// The full names of the tensors of this part.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.shared.tensors.iter().flat_map(HashMap::keys);
+        names
+            .filter(|name| name.starts_with(&self.prefix))
+            .cloned()
+            .collect()
     }
 
     /// The part under a name.
@@ -499,15 +536,9 @@ impl Weights {
             quantize: change.quantize.as_ref().map(careful),
             ..change.clone()
         };
-        let (own, prefix) = (
-            self.clone().with(|shared| shared.change = change),
-            self.name(name),
-        );
+        let own = self.clone().with(|shared| shared.change = change);
         let layer = own.linear(name, inputs, outputs, bias)?;
         self.shared.used.borrow_mut().extend(own.shared.used.take());
-        if let Some(scheme) = own.shared.packed.borrow_mut().remove(&prefix) {
-            self.shared.packed.borrow_mut().insert(prefix, scheme);
-        }
         Ok(layer)
     }
 
@@ -644,13 +675,7 @@ impl Weights {
         fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
         layer: &str,
     ) -> Result<Matrices> {
-        let found = match self.foreign(&shape)? {
-            Some(found) => found,
-            None if self.has("scales") => Matrices::Quantized(self.packed_matrices(&shape)?),
-            None => Matrices::Dense {
-                weight: self.tensor("weight", shape.clone(), fresh)?.into(),
-            },
-        };
+        let found = self.stored(&shape, fresh)?;
         let change = &self.shared.change;
         let made = match found {
             Matrices::Quantized(packed) if change.dequantize => {
@@ -679,17 +704,42 @@ impl Weights {
         Ok(made)
     }
 
+    /// A matrix as the files have it.
+    fn stored(
+        &self,
+        shape: &Shape,
+        fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
+    ) -> Result<Matrices> {
+        Ok(match self.foreign(shape)? {
+            Some(found) => found,
+            None if self.has("scales") => Matrices::Quantized(self.packed_matrices(shape)?),
+            None => Matrices::Dense {
+                weight: self.tensor("weight", shape.clone(), fresh)?.into(),
+            },
+        })
+    }
+
+    /// A matrix (outputs, inputs) in plain numbers, however the files have it.
+    pub(crate) fn plain(&self, name: &str, outputs: usize, inputs: usize) -> Result<Array> {
+        let zeros = |shape: Shape| Array::zeros(shape, Dtype::Float32);
+        let stored = self.at(name).stored(&[outputs, inputs].into(), &zeros)?;
+        Ok(match stored {
+            Matrices::Dense { weight } => weight.value().clone(),
+            Matrices::Quantized(packed) => packed.packed().dequantize(None)?,
+        })
+    }
+
     fn packed_matrices(&self, shape: &Shape) -> Result<QuantizedWeight> {
         let missing = |what: &str| self.bad(format!("{} is missing", self.name(what)));
         let codes = self.any("weight").ok_or_else(|| missing("weight"))?;
         let scales = self.any("scales").ok_or_else(|| missing("scales"))?;
         let biases = self.any("biases");
-        let Some(scheme) = self
-            .shared
-            .config
-            .as_ref()
-            .and_then(|config| config.of(&self.prefix))
-        else {
+        let config = self.shared.config.as_ref();
+        let scheme = match self.shared.foreign {
+            Some(packed::Foreign::Mxfp4) => Some(Quantization::MXFP4),
+            _ => config.and_then(|config| config.of(&self.prefix)),
+        };
+        let Some(scheme) = scheme else {
             let name = self.name("scales");
             return Err(self.bad(format!(
                 "{name} is there, but config.json has no `quantization` for it"
