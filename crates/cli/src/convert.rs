@@ -67,6 +67,10 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<String>,
 
+    /// Make random weights, for trying out speed and memory; MODEL needs config.json only
+    #[arg(long)]
+    random: bool,
+
     /// Gigabytes that a weight file may have
     #[arg(long, value_name = "GB", default_value_t = 5)]
     shard_gb: usize,
@@ -166,6 +170,7 @@ impl Convert {
         Ok(ConvertOptions {
             change,
             shard_bytes: self.shard_gb.max(1) << 30,
+            random: self.random,
         })
     }
 }

@@ -36,6 +36,19 @@ pub(crate) enum CliError {
     PromptNotUtf8(usize),
     #[error("the prompt is empty")]
     EmptyPrompt,
+    #[error("cannot read {}: {source}", path.display())]
+    ReadFile {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot read or write {}: {_1}", _0.display())]
+    File(PathBuf, std::io::Error),
+    #[error("cannot use the terminal: {0}")]
+    Terminal(rustyline::error::ReadlineError),
+    #[error("the draft model has {0} tokens, the model {1}")]
+    Draft(usize, usize),
+    #[error("`{0}` is not NAME=JSON")]
+    TemplateArgument(String),
     #[error("cannot watch for Ctrl-C: {0}")]
     Interrupt(ctrlc::Error),
     #[error("{} is a file, not a model folder", .0.display())]
@@ -52,7 +65,14 @@ impl CliError {
             Self::ModelIsFile(_) => {
                 "pass the folder that holds it, together with config.json and tokenizer.json"
             }
-            Self::Write(_) | Self::PromptNotUtf8(_) | Self::Interrupt(_) => return None,
+            Self::Draft(..) => "pick a smaller model of the same family",
+            Self::TemplateArgument(_) => "write it like enable_thinking=false, or name='\"text\"'",
+            Self::Write(_)
+            | Self::File(..)
+            | Self::Terminal(_)
+            | Self::PromptNotUtf8(_)
+            | Self::ReadFile { .. }
+            | Self::Interrupt(_) => return None,
         };
         Some(text.to_owned())
     }

@@ -1,11 +1,18 @@
 //! Owns the `olivine` command: parsing the command line and ending with one clear line on failure.
 
+mod bench;
+mod cache;
+mod chat;
 mod convert;
 mod error;
 mod generate;
+mod inspect;
 mod interrupt;
+mod kv;
 mod model;
 mod output;
+mod perplexity;
+mod sampling;
 
 // The facade links the backends.
 use olivine as _;
@@ -27,14 +34,24 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Generate(Box<generate::Generate>),
+    Chat(Box<chat::Chat>),
     Convert(convert::Convert),
-    Generate(generate::Generate),
+    Cache(cache::Cache),
+    Inspect(inspect::Inspect),
+    Bench(bench::Bench),
+    Perplexity(perplexity::Perplexity),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Generate(generate) => generate.run(),
+        Command::Chat(chat) => chat.run(),
         Command::Convert(convert) => convert.run(),
-        Command::Generate(generate) => generate.run(model::start),
+        Command::Cache(cache) => cache.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Perplexity(perplexity) => perplexity.run(),
     };
     match result {
         Ok(exit) => exit.into(),

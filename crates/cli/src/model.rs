@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use olivine_lm::{
-    EmbeddedFile, Generator, LanguageModel, ModelConfig, ModelFolder, SamplerOptions, embed_model,
-    models,
-};
+use olivine_lm::{EmbeddedFile, ModelFolder, embed_model};
 
 use crate::error::CliError;
 
@@ -31,14 +28,4 @@ pub(crate) fn open(path: Option<&Path>) -> Result<ModelFolder, CliError> {
         Some(path) if path.is_file() => Err(CliError::ModelIsFile(path.to_owned())),
         Some(path) => Ok(ModelFolder::open(path)?),
     }
-}
-
-/// Loads a model and starts the tokens that continue `prompt`.
-pub(crate) fn start(
-    folder: &ModelFolder,
-    _config: &ModelConfig,
-    prompt: &[u32],
-    options: SamplerOptions,
-) -> Result<Generator<Box<dyn LanguageModel>>, CliError> {
-    Ok(Generator::new(models::load(folder)?, prompt, options)?)
 }

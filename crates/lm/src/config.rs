@@ -258,6 +258,31 @@ impl ModelConfig {
         })
     }
 
+    /// A short name by which files know that they belong to a model of this configuration: a hash
+    /// of its fields.
+    ///
+    /// ```
+    /// use olivine_lm::ModelConfig;
+    /// let config = |text| ModelConfig::parse("config.json".as_ref(), text);
+    /// let (one, other) = (config(r#"{"model_type": "llama"}"#)?, config(r#"{"model_type": "mistral"}"#)?);
+    /// assert_ne!(one.fingerprint(), other.fingerprint());
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn fingerprint(&self) -> String {
+        let mut fields: Vec<String> =
+            self.fields.entries().map(|(name, value)| format!("{name}={value}")).collect();
+        fields.sort_unstable();
+        // FNV-1a, which is the same on every machine and in every version.
+        let hash = fields.join("\n").bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
+        format!("{}-{hash:016x}", self.model_type)
+    }
+
+    pub(crate) fn fields(&self) -> &Object {
+        &self.fields
+    }
+
     /// The fields as the file has them.
     pub(crate) fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
         self.fields

@@ -11,7 +11,7 @@ use olivine_core::{Array, Dtype, quantized::Quantization};
 use olivine_io::{Metadata, write_safetensors};
 use serde_json::{Map, Value, json};
 
-use crate::{Change, Error, ModelFolder, Recipe, Result, models};
+use crate::{Change, Error, ModelFolder, Recipe, Result, Weights, models};
 
 /// What to convert a model to, and how large its files may be.
 ///
@@ -25,6 +25,8 @@ pub struct ConvertOptions {
     pub change: Change,
     /// Files hold at most so many bytes of tensors, or one tensor.
     pub shard_bytes: usize,
+    /// Weights are random, for trying out a model's speed and memory; the folder needs none.
+    pub random: bool,
 }
 
 impl Default for ConvertOptions {
@@ -32,6 +34,7 @@ impl Default for ConvertOptions {
         ConvertOptions {
             change: Change::default(),
             shard_bytes: 5 << 30,
+            random: false,
         }
     }
 }
@@ -100,7 +103,12 @@ pub fn convert(
         });
     }
     let config = folder.config()?;
-    let (model, weights) = models::load_changed(folder, options.change.clone())?;
+    let (model, weights) = if options.random {
+        let weights = Weights::random().changed(options.change.clone());
+        (models::build(&config, &weights)?, weights)
+    } else {
+        models::load_changed(folder, options.change.clone())?
+    };
     let packing = weights.packing();
     let mut parameters = model.parameters();
     let count = count(&parameters, packing.as_ref());

@@ -199,6 +199,14 @@ pub enum Error {
         /// What is accepted.
         expected: &'static str,
     },
+    /// A file does not hold what a model remembers of a prompt.
+    #[error("{} {problem}", path.display())]
+    PromptCache {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The folder to write is there already.
     #[error("{} exists already", path.display())]
     OutputExists {
@@ -213,9 +221,42 @@ pub enum Error {
         /// The reason given by the operating system.
         source: std::io::Error,
     },
+    /// No token can be chosen: every logit is NaN or negative infinity.
+    #[error("no token of {vocab_size} can be chosen: {why}")]
+    NoPossibleToken {
+        /// Number of logits.
+        vocab_size: usize,
+        /// What makes them impossible.
+        why: &'static str,
+    },
+    /// A description of structured output makes no sense, or asks for what is not supported.
+    #[error("bad {kind}: {message}")]
+    Grammar {
+        /// What was described: a JSON schema, a regular expression, a grammar.
+        kind: &'static str,
+        /// The reason.
+        message: String,
+    },
+    /// A token does not continue the structured output.
+    #[error("token {id} is not what the {kind} allows here: {message}")]
+    NotInGrammar {
+        /// The token.
+        id: u32,
+        /// What describes the output.
+        kind: &'static str,
+        /// The reason.
+        message: String,
+    },
     /// A stop string is empty, so it would match everywhere.
     #[error("a stop string must not be empty")]
     EmptyStopString,
+}
+
+// A sampler becomes a sampler without fail.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl Error {
@@ -245,6 +286,7 @@ impl Error {
             Self::UnsupportedSetting { .. } => "pick a variant of the model without this setting",
             Self::UnsafePath { .. } => "the index may be hostile; get the model from its publisher",
             Self::ChatTemplate { .. } => "pass --ignore-chat-template to send the prompt as it is",
+            Self::PromptCache { .. } => "write it again with `olivine cache` and the same model",
             Self::OutputExists { .. } => "remove it, or choose another name",
             Self::WriteFile { .. } => "check that the place exists, is writable and has room",
             Self::Field { .. }
@@ -255,8 +297,13 @@ impl Error {
             | Self::UnknownToken { .. }
             | Self::ChatRejected { .. }
             | Self::SamplerOption { .. }
+            | Self::NotInGrammar { .. }
+            | Self::Grammar { .. }
             | Self::EmptyPrompt
             | Self::EmptyStopString => return None,
+            Self::NoPossibleToken { .. } => {
+                "the weights may be damaged, or the model needs wider floats than it runs with"
+            }
             Self::Weights { .. } => "config.json and the weights must come from the same model",
             Self::Files(_) => "the file may be damaged or cut short; download it again",
             Self::Array(olivine_core::Error::OutOfMemory { .. }) => {

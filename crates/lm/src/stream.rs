@@ -71,6 +71,22 @@ impl Pieces {
     }
 }
 
+impl Pieces {
+    /// The bytes that a token adds to a text, where they do not depend on its neighbours.
+    pub(crate) fn bytes(&self, token: String) -> Result<Option<Vec<u8>>> {
+        Ok(match self {
+            Self::ByteLevel => Some(byte_level(token)),
+            Self::Metaspace { mark, .. } => Some(token.replace(*mark, " ").into_bytes()),
+            Self::Fallback {
+                replacements,
+                bytes,
+                ..
+            } => Some(fallback_bytes(token, replacements, *bytes)?),
+            Self::Windowed => None,
+        })
+    }
+}
+
 fn flatten<'d>(decoder: &'d DecoderWrapper, steps: &mut Vec<&'d DecoderWrapper>) {
     match decoder {
         DecoderWrapper::Sequence(sequence) => {
