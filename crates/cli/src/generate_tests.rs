@@ -67,11 +67,15 @@ fn write(text: &str, interrupt: &Interrupt) -> (String, Option<FinishReason>) {
 #[test]
 fn flags_override_the_models_recommendations_one_by_one() {
     let options = parse(&["--temp", "0.25", "--seed", "7"])
-        .sampling.options(&recommended())
+        .sampling
+        .options(&recommended())
         .unwrap();
     assert_eq!((options.temperature, options.top_p), (0.25, 0.75));
     assert_eq!(options.seed, Some(7));
-    let plain = parse(&[]).sampling.options(&GenerationConfig::default()).unwrap();
+    let plain = parse(&[])
+        .sampling
+        .options(&GenerationConfig::default())
+        .unwrap();
     assert!(plain.is_greedy());
 }
 
@@ -85,7 +89,10 @@ fn impossible_sampler_flags_are_refused() {
         ["--top-p", "1.5"],
         ["--min-p", "-0.5"],
     ] {
-        let error = parse(&arguments).sampling.options(&recommended()).unwrap_err();
+        let error = parse(&arguments)
+            .sampling
+            .options(&recommended())
+            .unwrap_err();
         assert!(
             matches!(
                 error,

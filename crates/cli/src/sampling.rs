@@ -120,7 +120,10 @@ pub(crate) struct SamplingArgs {
 
 impl SamplingArgs {
     /// The options asked for, filled up with the publisher's recommendations.
-    pub(crate) fn options(&self, recommended: &GenerationConfig) -> Result<SamplerOptions, CliError> {
+    pub(crate) fn options(
+        &self,
+        recommended: &GenerationConfig,
+    ) -> Result<SamplerOptions, CliError> {
         let base = recommended.sampler_options();
         let recent = self.repetition_context_size;
         let options = SamplerOptions {
@@ -170,7 +173,8 @@ impl SamplingArgs {
     /// What the text has to fit, if anything.
     pub(crate) fn grammar(&self) -> Result<Option<Grammar>, CliError> {
         if let Some(schema) = &self.json_schema {
-            let given = schema.trim_start().starts_with(['{', '[']) || ["true", "false"].contains(&schema.trim());
+            let given = schema.trim_start().starts_with(['{', '['])
+                || ["true", "false"].contains(&schema.trim());
             let text = if given {
                 schema.clone()
             } else {
@@ -185,7 +189,9 @@ impl SamplingArgs {
             return Ok(None);
         };
         let text = read(path)?;
-        let lark = path.extension().is_some_and(|extension| extension == "lark");
+        let lark = path
+            .extension()
+            .is_some_and(|extension| extension == "lark");
         Ok(Some(if lark {
             Grammar::lark(&text)
         } else {
@@ -207,9 +213,17 @@ fn read(path: &Path) -> Result<String, CliError> {
 }
 
 fn bias(text: &str) -> Result<(u32, f32), String> {
-    let (token, bias) = text.split_once('=').ok_or("write it as ID=V, such as 50256=-100")?;
-    let token = token.trim().parse().map_err(|_| format!("`{token}` is no token id"))?;
-    let bias = bias.trim().parse().map_err(|_| format!("`{bias}` is no number"))?;
+    let (token, bias) = text
+        .split_once('=')
+        .ok_or("write it as ID=V, such as 50256=-100")?;
+    let token = token
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{token}` is no token id"))?;
+    let bias = bias
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{bias}` is no number"))?;
     Ok((token, bias))
 }
 
@@ -233,12 +247,28 @@ mod tests {
     #[test]
     fn every_option_of_the_sampler_has_a_flag() {
         let changed = parse(&[
-            "--temp=2", "--top-k=3", "--top-p=0.5", "--min-p=0.25", "--typical-p=0.5",
-            "--xtc-probability=0.5", "--xtc-threshold=0.25", "--dry-multiplier=1", "--dry-base=3",
-            "--dry-allowed-length=5", "--dry-range=9", "--dry-sequence-breaker=;",
-            "--repetition-penalty=2", "--repetition-context-size=7", "--presence-penalty=-1",
-            "--frequency-penalty=1", "--logit-bias=3=-1.5", "--logit-bias=4=2", "--mirostat-tau=5",
-            "--mirostat-eta=0.5", "--seed=1", "--logprobs=4",
+            "--temp=2",
+            "--top-k=3",
+            "--top-p=0.5",
+            "--min-p=0.25",
+            "--typical-p=0.5",
+            "--xtc-probability=0.5",
+            "--xtc-threshold=0.25",
+            "--dry-multiplier=1",
+            "--dry-base=3",
+            "--dry-allowed-length=5",
+            "--dry-range=9",
+            "--dry-sequence-breaker=;",
+            "--repetition-penalty=2",
+            "--repetition-context-size=7",
+            "--presence-penalty=-1",
+            "--frequency-penalty=1",
+            "--logit-bias=3=-1.5",
+            "--logit-bias=4=2",
+            "--mirostat-tau=5",
+            "--mirostat-eta=0.5",
+            "--seed=1",
+            "--logprobs=4",
         ])
         .unwrap();
         let options = changed.options(&GenerationConfig::default()).unwrap();
@@ -277,13 +307,19 @@ mod tests {
             ["--grammar", &gbnf],
             ["--grammar", &lark],
         ] {
-            assert!(parse(&arguments).unwrap().grammar().unwrap().is_some(), "{arguments:?}");
+            assert!(
+                parse(&arguments).unwrap().grammar().unwrap().is_some(),
+                "{arguments:?}"
+            );
         }
         assert!(parse(&[]).unwrap().grammar().unwrap().is_none());
         let missing = parse(&["--grammar", "/no/such/file"]).unwrap().grammar();
         assert!(matches!(missing, Err(CliError::ReadFile { .. })));
         let bad = parse(&["--regex", "("]).unwrap().grammar();
-        assert!(matches!(bad, Err(CliError::Model(olivine_lm::Error::Grammar { .. }))));
+        assert!(matches!(
+            bad,
+            Err(CliError::Model(olivine_lm::Error::Grammar { .. }))
+        ));
         assert!(parse(&["--regex", "a", "--grammar", "b"]).is_err());
     }
 }

@@ -94,7 +94,10 @@ impl Grammar {
     /// assert!(Grammar::regex("(").is_err());
     /// ```
     pub fn regex(expression: &str) -> Result<Self> {
-        Self::checked("regular expression", TopLevelGrammar::from_regex(expression))
+        Self::checked(
+            "regular expression",
+            TopLevelGrammar::from_regex(expression),
+        )
     }
 
     /// Texts of a context-free grammar in the Lark syntax of llguidance, whose first rule is `start`.
@@ -185,7 +188,12 @@ impl Grammar {
                 kind: self.kind,
                 message,
             })?;
-        let eos = vocabulary.factory.tok_env().tok_trie().eos_tokens().to_vec();
+        let eos = vocabulary
+            .factory
+            .tok_env()
+            .tok_trie()
+            .eos_tokens()
+            .to_vec();
         Ok(Matcher {
             kind: self.kind,
             eos,
@@ -196,7 +204,9 @@ impl Grammar {
 
 impl fmt::Debug for Grammar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grammar").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Grammar")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -362,7 +372,9 @@ impl Matcher {
 
 impl fmt::Debug for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Matcher").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Matcher")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -378,7 +390,8 @@ impl Vocabulary {
             message,
         };
         let bytes = tokenizer.all_bytes()?;
-        let mut words = bytes.ok_or_else(|| refuse("its tokens depend on their neighbours".into()))?;
+        let mut words =
+            bytes.ok_or_else(|| refuse("its tokens depend on their neighbours".into()))?;
         let mut eos = Vec::new();
         for id in 0..words.len() as u32 {
             if tokenizer.is_special(id) {

@@ -312,7 +312,9 @@ impl Sampler {
             why,
         };
         if !candidates.start(logits) {
-            return Err(impossible("the model's logits are NaN or negative infinity"));
+            return Err(impossible(
+                "the model's logits are NaN or negative infinity",
+            ));
         }
         let own = Own::of(candidates, options.logprobs);
 
@@ -327,7 +329,9 @@ impl Sampler {
                 grammar.mask(logits)?;
             }
             if !candidates.changed() {
-                return Err(impossible("the grammar allows none that the model finds possible"));
+                return Err(impossible(
+                    "the grammar allows none that the model finds possible",
+                ));
             }
         }
         if options.is_greedy() {

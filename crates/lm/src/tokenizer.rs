@@ -323,7 +323,11 @@ impl Tokenizer {
 
     /// Every token whose text contains a text.
     pub(crate) fn tokens_containing(&self, text: &str) -> Result<Vec<u32>> {
-        let contains = |bytes: &[u8]| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        let contains = |bytes: &[u8]| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
         let mut found = Vec::new();
         for (token, id) in self.inner.get_vocab(true) {
             let bytes = match self.pieces.bytes(token.clone())? {

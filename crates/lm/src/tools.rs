@@ -113,7 +113,9 @@ impl OutputFormat {
             ("mixtral", Self::Mistral),
             ("llama", Self::Llama),
         ];
-        let family = families.iter().find(|(family, _)| model_type.starts_with(family));
+        let family = families
+            .iter()
+            .find(|(family, _)| model_type.starts_with(family));
         let family = family.map(|&(_, format)| format);
         match (template, family) {
             // These have no mark that a template would have to mention.

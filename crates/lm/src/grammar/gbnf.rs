@@ -202,7 +202,9 @@ impl Writer<'_> {
                 let parts: Vec<String> = parts.iter().map(|part| self.rule(part)).collect();
                 format!("({})", parts.join(" | "))
             }
-            Expr::Repeat(part, least, most) => format!("({}){}", self.rule(part), times(*least, *most)),
+            Expr::Repeat(part, least, most) => {
+                format!("({}){}", self.rule(part), times(*least, *most))
+            }
             Expr::Rule(name) => format!("r{}", self.numbers[name.as_str()]),
             Expr::Token(name) => name.clone(),
             // These are regular.
@@ -257,7 +259,10 @@ impl<'t> Parser<'t> {
     }
 
     fn fail<T>(&mut self, problem: &str) -> Result<T, String> {
-        let place = self.chars.peek().map_or(self.text.len(), |&(place, _)| place);
+        let place = self
+            .chars
+            .peek()
+            .map_or(self.text.len(), |&(place, _)| place);
         let line = self.text[..place].matches('\n').count() + 1;
         Err(format!("line {line}: {problem}"))
     }
@@ -285,7 +290,10 @@ impl<'t> Parser<'t> {
 
     fn name(&mut self) -> Option<String> {
         let mut name = String::new();
-        while let Some((_, c)) = self.chars.next_if(|(_, c)| c.is_ascii_alphanumeric() || "-_".contains(*c)) {
+        while let Some((_, c)) = self
+            .chars
+            .next_if(|(_, c)| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        {
             name.push(c);
         }
         Some(name).filter(|name| !name.is_empty())

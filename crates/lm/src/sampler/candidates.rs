@@ -72,7 +72,13 @@ impl Candidates {
 
     fn weigh(&mut self, slope: f32) {
         if self.slope != Some(slope) {
-            weigh(&self.logits, self.most, slope, &mut self.weights, &mut self.sums);
+            weigh(
+                &self.logits,
+                self.most,
+                slope,
+                &mut self.weights,
+                &mut self.sums,
+            );
             self.slope = Some(slope);
         }
     }
@@ -83,7 +89,9 @@ impl Candidates {
 
     /// Keeps only what `keep` says of a place.
     fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
-        let kept: Vec<usize> = (0..self.logits.len()).filter(|&place| keep(place)).collect();
+        let kept: Vec<usize> = (0..self.logits.len())
+            .filter(|&place| keep(place))
+            .collect();
         self.select(&kept);
     }
 
@@ -145,15 +153,27 @@ impl Candidates {
         }
         self.weigh(1.0);
         let total = self.total();
+        let target = f64::from(share) * total;
         // Tokens lighter than this, were they all of them, would not make up the rest.
-        let light = total * (1.0 - f64::from(share)) / self.logits.len() as f64;
-        let light = (light * 0.999) as f32;
+        let lightest = (total * (1.0 - f64::from(share)) / self.logits.len() as f64 * 0.999) as f32;
+        // Mostly far fewer are enough.
+        let mut light = (total * 1e-3) as f32;
         let mut pairs = Vec::new();
-        at_least(&self.weights, light, |place, weight| {
-            pairs.push((self.logits[place], weight));
-            light
-        });
-        let floor = least_key_reaching(&pairs, f64::from(share) * total);
+        loop {
+            light = light.max(lightest);
+            pairs.clear();
+            let mut mass = 0.0;
+            at_least(&self.weights, light, |place, weight| {
+                pairs.push((self.logits[place], weight));
+                mass += f64::from(weight);
+                light
+            });
+            if mass >= target || light == lightest {
+                break;
+            }
+            light /= 64.0;
+        }
+        let floor = least_key_reaching(&pairs, target);
         self.keep_from(floor.max(f32::MIN));
     }
 
@@ -174,7 +194,13 @@ impl Candidates {
         let weights = std::mem::take(&mut self.weights);
         let tokens = std::mem::take(&mut self.tokens);
         let narrowed = self.narrowed;
-        let token = |place: usize| if narrowed { tokens[place] } else { place as u32 };
+        let token = |place: usize| {
+            if narrowed {
+                tokens[place]
+            } else {
+                place as u32
+            }
+        };
         let kept: Vec<usize> = (0..self.logits.len())
             .filter(|&place| weights[place] <= least || special.contains(&token(place)))
             .collect();
@@ -221,7 +247,10 @@ impl Candidates {
         } else {
             Some(token as usize)
         };
-        place.and_then(|place| self.weights.get(place)).copied().unwrap_or(0.0)
+        place
+            .and_then(|place| self.weights.get(place))
+            .copied()
+            .unwrap_or(0.0)
     }
 
     /// The token at a place between 0 and 1 of all that are left, each as long as it is likely.
@@ -254,7 +283,11 @@ impl Candidates {
     pub(super) fn probabilities(&mut self) -> Vec<(u32, f32)> {
         self.weigh(self.slope.unwrap_or(1.0));
         let total = self.total();
-        let possible = self.weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0);
+        let possible = self
+            .weights
+            .iter()
+            .enumerate()
+            .filter(|(_, weight)| **weight > 0.0);
         possible
             .map(|(place, &weight)| (self.token(place), (f64::from(weight) / total) as f32))
             .collect()
@@ -264,9 +297,12 @@ impl Candidates {
 /// The greatest key such that the pairs with this key or a greater one weigh at least `mass`.
 fn least_key_reaching(pairs: &[(f32, f32)], mass: f64) -> f32 {
     const BINS: usize = 2048;
-    let keys = pairs.iter().map(|&(key, _)| key);
-    let least = keys.clone().fold(f32::INFINITY, f32::min);
-    let most = keys.fold(f32::NEG_INFINITY, f32::max);
+    let (least, most) = pairs
+        .iter()
+        .fold((f32::MAX, f32::MIN), |(least, most), &(key, _)| {
+            let less = if key < least { key } else { least };
+            (less, if key > most { key } else { most })
+        });
     let scale = if most > least {
         BINS as f32 / (most - least)
     } else {

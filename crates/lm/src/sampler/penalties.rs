@@ -128,7 +128,10 @@ fn common_with_start(tokens: &[u32]) -> Vec<usize> {
         } else {
             0
         };
-        while tokens.get(place + length).is_some_and(|token| *token == tokens[length]) {
+        while tokens
+            .get(place + length)
+            .is_some_and(|token| *token == tokens[length])
+        {
             length += 1;
         }
         if place + length > end {
@@ -152,7 +155,10 @@ mod tests {
         // No copy reaches across a 2, and 9 does not follow as a breaker.
         let found = repetitions(&history, &HashSet::from([2]));
         assert_eq!(found, HashMap::from([(4, 1), (9, 1)]));
-        assert_eq!(repetitions(&history, &HashSet::from([9, 1])), HashMap::from([(4, 2)]));
+        assert_eq!(
+            repetitions(&history, &HashSet::from([9, 1])),
+            HashMap::from([(4, 2)])
+        );
         assert!(repetitions(&history, &HashSet::from([3])).is_empty());
         assert!(repetitions(&[], &HashSet::new()).is_empty());
     }

@@ -20,11 +20,17 @@ fn hot() -> SamplerOptions {
 
 /// The tokens that are left to draw from, with their probabilities.
 fn left(options: SamplerOptions, logits: &[f32]) -> Vec<(u32, f32)> {
-    Sampler::new(options).unwrap().distribution(logits, &[]).unwrap()
+    Sampler::new(options)
+        .unwrap()
+        .distribution(logits, &[])
+        .unwrap()
 }
 
 fn tokens(options: SamplerOptions, logits: &[f32]) -> Vec<u32> {
-    left(options, logits).into_iter().map(|(token, _)| token).collect()
+    left(options, logits)
+        .into_iter()
+        .map(|(token, _)| token)
+        .collect()
 }
 
 fn logs(probabilities: &[f32]) -> Vec<f32> {
@@ -65,7 +71,11 @@ fn greedy_takes_the_first_of_the_likeliest() {
 #[test]
 fn draws_follow_the_probabilities() {
     for temperature in [0.5, 1.0, 2.0] {
-        let mut sampler = Sampler::new(SamplerOptions { temperature, ..hot() }).unwrap();
+        let mut sampler = Sampler::new(SamplerOptions {
+            temperature,
+            ..hot()
+        })
+        .unwrap();
         let mut counts = [0u32; 5];
         for _ in 0..40_000 {
             counts[sampler.sample(&LOGITS, &[]).unwrap().token as usize] += 1;
@@ -74,7 +84,10 @@ fn draws_follow_the_probabilities() {
         for (count, p) in counts.into_iter().zip(expected) {
             let mean = 40_000.0 * p;
             // Five standard deviations.
-            assert!((f64::from(count) - mean).abs() < 5.0 * (mean * (1.0 - p)).sqrt() + 1.0, "{counts:?}");
+            assert!(
+                (f64::from(count) - mean).abs() < 5.0 * (mean * (1.0 - p)).sqrt() + 1.0,
+                "{counts:?}"
+            );
         }
     }
 }
@@ -87,15 +100,27 @@ fn draws_reach_every_block_of_a_large_vocabulary() {
     for _ in 0..5000 {
         counts[sampler.sample(&logits, &[]).unwrap().token as usize / 1000] += 1;
     }
-    assert!(counts.iter().all(|&count| (380..620).contains(&count)), "{counts:?}");
+    assert!(
+        counts.iter().all(|&count| (380..620).contains(&count)),
+        "{counts:?}"
+    );
 }
 
 #[test]
 fn top_k_keeps_exactly_k() {
-    assert_eq!(tokens(SamplerOptions { top_k: 2, ..hot() }, &LOGITS), [1, 3]);
-    assert_eq!(tokens(SamplerOptions { top_k: 9, ..hot() }, &LOGITS).len(), 5);
+    assert_eq!(
+        tokens(SamplerOptions { top_k: 2, ..hot() }, &LOGITS),
+        [1, 3]
+    );
+    assert_eq!(
+        tokens(SamplerOptions { top_k: 9, ..hot() }, &LOGITS).len(),
+        5
+    );
     let ties = [1.0, 2.0, 1.0, 2.0, 1.0];
-    assert_eq!(tokens(SamplerOptions { top_k: 3, ..hot() }, &ties), [0, 1, 3]);
+    assert_eq!(
+        tokens(SamplerOptions { top_k: 3, ..hot() }, &ties),
+        [0, 1, 3]
+    );
     let logits = vocabulary(50_000, 1);
     for top_k in [2, 40, 1000, 40_000] {
         let mut expected = sorted(&logits)[..top_k].to_vec();
@@ -106,39 +131,100 @@ fn top_k_keeps_exactly_k() {
 
 #[test]
 fn top_p_keeps_the_fewest_that_reach_it() {
-    assert_eq!(tokens(SamplerOptions { top_p: 0.6, ..hot() }, &LOGITS), [1, 3]);
-    assert_eq!(tokens(SamplerOptions { top_p: 0.01, ..hot() }, &LOGITS), [1]);
+    assert_eq!(
+        tokens(
+            SamplerOptions {
+                top_p: 0.6,
+                ..hot()
+            },
+            &LOGITS
+        ),
+        [1, 3]
+    );
+    assert_eq!(
+        tokens(
+            SamplerOptions {
+                top_p: 0.01,
+                ..hot()
+            },
+            &LOGITS
+        ),
+        [1]
+    );
     for (size, scale) in [(3000, 1.0), (50_000, 1.0), (50_000, 0.02), (50_000, 5.0)] {
         let logits: Vec<f32> = vocabulary(size, 2).into_iter().map(|l| l * scale).collect();
         let (order, p) = (sorted(&logits), softmax(&logits));
         for top_p in [0.1, 0.5, 0.9, 0.99, 0.9999] {
             let found = tokens(SamplerOptions { top_p, ..hot() }, &logits);
             let mass: f64 = found.iter().map(|&token| p[token as usize]).sum();
-            let least = found.iter().map(|&token| p[token as usize]).fold(1.0, f64::min);
+            let least = found
+                .iter()
+                .map(|&token| p[token as usize])
+                .fold(1.0, f64::min);
             let mut first = order[..found.len()].to_vec();
             first.sort_unstable();
             assert_eq!(found, first);
             // What is left reaches the share, and does not without its last token.
             let share = f64::from(top_p);
-            assert!(mass > share - 1e-5 && mass - least < share + 1e-5, "{size} {scale} {top_p}: {mass}");
+            assert!(
+                mass > share - 1e-5 && mass - least < share + 1e-5,
+                "{size} {scale} {top_p}: {mass}"
+            );
         }
     }
 }
 
 #[test]
 fn min_p_is_relative_to_the_likeliest() {
-    assert_eq!(tokens(SamplerOptions { min_p: 0.5, ..hot() }, &LOGITS), [1, 3]);
-    assert_eq!(tokens(SamplerOptions { min_p: 1.0, ..hot() }, &LOGITS), [1]);
+    assert_eq!(
+        tokens(
+            SamplerOptions {
+                min_p: 0.5,
+                ..hot()
+            },
+            &LOGITS
+        ),
+        [1, 3]
+    );
+    assert_eq!(
+        tokens(
+            SamplerOptions {
+                min_p: 1.0,
+                ..hot()
+            },
+            &LOGITS
+        ),
+        [1]
+    );
 }
 
 #[test]
 fn typical_keeps_what_is_as_surprising_as_expected() {
     // The entropy is 1.5 bits, so the tokens of 2 bits and 1 bit are equally close to it.
     let logits = logs(&[0.5, 0.25, 0.25]);
-    assert_eq!(tokens(SamplerOptions { typical_p: 0.2, ..hot() }, &logits).len(), 3);
+    assert_eq!(
+        tokens(
+            SamplerOptions {
+                typical_p: 0.2,
+                ..hot()
+            },
+            &logits
+        )
+        .len(),
+        3
+    );
     // Here that of the likeliest token is far from it, and so is that of the least likely.
     let logits = logs(&[0.4, 0.15, 0.15, 0.15, 0.14, 0.01]);
-    assert_eq!(tokens(SamplerOptions { typical_p: 0.3, ..hot() }, &logits), [1, 2, 3]);
+    assert_eq!(
+        tokens(
+            SamplerOptions {
+                typical_p: 0.3,
+                ..hot()
+            },
+            &logits
+        ),
+        [1, 2, 3]
+    );
 }
 
 #[test]
@@ -150,22 +236,40 @@ fn xtc_leaves_the_least_likely_of_the_top_choices() {
     };
     assert_eq!(tokens(always.clone(), &logits), [2, 3]);
     // One choice above the threshold is no choice.
-    let one = SamplerOptions { xtc_threshold: 0.4, ..always.clone() };
+    let one = SamplerOptions {
+        xtc_threshold: 0.4,
+        ..always.clone()
+    };
     assert_eq!(tokens(one, &logits).len(), 4);
     // Special tokens are never excluded.
     let mut sampler = Sampler::new(always).unwrap();
     sampler.special.insert(0);
-    let found: Vec<u32> = sampler.distribution(&logits, &[]).unwrap().iter().map(|t| t.0).collect();
+    let found: Vec<u32> = sampler
+        .distribution(&logits, &[])
+        .unwrap()
+        .iter()
+        .map(|t| t.0)
+        .collect();
     assert_eq!(found, [0, 2, 3]);
-    let mut half = Sampler::new(SamplerOptions { xtc_probability: 0.5, ..hot() }).unwrap();
-    let full = (0..1000).filter(|_| half.distribution(&logits, &[]).unwrap().len() == 4).count();
+    let mut half = Sampler::new(SamplerOptions {
+        xtc_probability: 0.5,
+        ..hot()
+    })
+    .unwrap();
+    let full = (0..1000)
+        .filter(|_| half.distribution(&logits, &[]).unwrap().len() == 4)
+        .count();
     assert!((400..600).contains(&full), "{full}");
 }
 
 #[test]
 fn filters_judge_probabilities_before_the_temperature() {
     // Heated by 3, two tokens would not reach 0.6 of the probability.
-    let options = SamplerOptions { temperature: 3.0, top_p: 0.6, ..hot() };
+    let options = SamplerOptions {
+        temperature: 3.0,
+        top_p: 0.6,
+        ..hot()
+    };
     let found = left(options, &LOGITS);
     assert_eq!(found.iter().map(|t| t.0).collect::<Vec<_>>(), [1, 3]);
     let ratio = f64::from(found[0].1) / f64::from(found[1].1);
@@ -187,21 +291,64 @@ fn top_k_comes_after_top_p_and_xtc() {
 fn penalties_are_those_of_mlx_lm() {
     let chosen = |options: &str, logits: &[f32], history: &[u32]| {
         let options: SamplerOptions = serde_json::from_str(options).unwrap();
-        Sampler::new(options).unwrap().sample(logits, history).unwrap().token
+        Sampler::new(options)
+            .unwrap()
+            .sample(logits, history)
+            .unwrap()
+            .token
     };
     let logits = [1.0, 0.9, 0.8, -0.5, -0.6];
     // Once is as often as twice, and signs matter.
-    assert_eq!(chosen(r#"{"repetition_penalty": 1.2}"#, &logits, &[0, 0, 0]), 1);
-    assert_eq!(chosen(r#"{"repetition_penalty": 1.2}"#, &[-0.5, -0.55], &[0]), 1);
-    assert_eq!(chosen(r#"{"presence_penalty": 0.15}"#, &logits, &[0, 1, 1]), 0);
-    assert_eq!(chosen(r#"{"frequency_penalty": 0.15}"#, &logits, &[0, 1, 1, 0]), 2);
-    assert_eq!(chosen(r#"{"frequency_penalty": 0.15}"#, &logits, &[0, 1]), 0);
+    assert_eq!(
+        chosen(r#"{"repetition_penalty": 1.2}"#, &logits, &[0, 0, 0]),
+        1
+    );
+    assert_eq!(
+        chosen(r#"{"repetition_penalty": 1.2}"#, &[-0.5, -0.55], &[0]),
+        1
+    );
+    assert_eq!(
+        chosen(r#"{"presence_penalty": 0.15}"#, &logits, &[0, 1, 1]),
+        0
+    );
+    assert_eq!(
+        chosen(r#"{"frequency_penalty": 0.15}"#, &logits, &[0, 1, 1, 0]),
+        2
+    );
+    assert_eq!(
+        chosen(r#"{"frequency_penalty": 0.15}"#, &logits, &[0, 1]),
+        0
+    );
     // Only recent tokens count.
-    assert_eq!(chosen(r#"{"presence_penalty": 9, "presence_context_size": 2}"#, &logits, &[0, 4, 4]), 0);
-    assert_eq!(chosen(r#"{"presence_penalty": 9, "presence_context_size": 0}"#, &logits, &[0, 4, 4]), 1);
-    assert_eq!(chosen(r#"{"logit_bias": {"4": 2, "99": 50}}"#, &logits, &[]), 4);
+    assert_eq!(
+        chosen(
+            r#"{"presence_penalty": 9, "presence_context_size": 2}"#,
+            &logits,
+            &[0, 4, 4]
+        ),
+        0
+    );
+    assert_eq!(
+        chosen(
+            r#"{"presence_penalty": 9, "presence_context_size": 0}"#,
+            &logits,
+            &[0, 4, 4]
+        ),
+        1
+    );
+    assert_eq!(
+        chosen(r#"{"logit_bias": {"4": 2, "99": 50}}"#, &logits, &[]),
+        4
+    );
     // Tokens from outside the vocabulary are no reason to fail.
-    assert_eq!(chosen(r#"{"repetition_penalty": 2, "frequency_penalty": 1}"#, &logits, &[77]), 0);
+    assert_eq!(
+        chosen(
+            r#"{"repetition_penalty": 2, "frequency_penalty": 1}"#,
+            &logits,
+            &[77]
+        ),
+        0
+    );
 }
 
 #[test]
@@ -223,8 +370,18 @@ fn dry_lowers_what_would_go_on_repeating() {
     assert_eq!(sampler.sample(&logits, &history).unwrap().token, 3);
     let logits = [0.0, 0.0, 0.0, 0.5, 2.3];
     assert_eq!(sampler.sample(&logits, &history).unwrap().token, 4);
-    let mut short = Sampler::new(SamplerOptions { dry_range: 4, ..options }).unwrap();
-    assert_eq!(short.sample(&[0.0, 0.0, 0.0, 0.5, 1.0], &history).unwrap().token, 4);
+    let mut short = Sampler::new(SamplerOptions {
+        dry_range: 4,
+        ..options
+    })
+    .unwrap();
+    assert_eq!(
+        short
+            .sample(&[0.0, 0.0, 0.0, 0.5, 1.0], &history)
+            .unwrap()
+            .token,
+        4
+    );
 }
 
 #[test]
@@ -236,21 +393,28 @@ fn dry_breakers_are_found_by_the_tokenizer() {
     };
     assert!(matches!(
         Sampler::new(options.clone()),
-        Err(Error::SamplerOption { option: "dry_sequence_breakers", .. })
+        Err(Error::SamplerOption {
+            option: "dry_sequence_breakers",
+            ..
+        })
     ));
     let sampler = Sampler::with_tokenizer(options, &tokenizer).unwrap();
     for text in ["\n", ":", "\"", "*"] {
         let token = tokenizer.encode(text).unwrap()[0];
         assert!(sampler.breakers.contains(&token), "{text:?}");
     }
-    assert!(!sampler.breakers.contains(&tokenizer.encode("a").unwrap()[0]));
+    assert!(
+        !sampler
+            .breakers
+            .contains(&tokenizer.encode("a").unwrap()[0])
+    );
 }
 
 #[test]
 fn mirostat_steers_to_its_surprise() {
     let logits = vocabulary(20_000, 3);
     let p = softmax(&logits);
-    for tau in [2.0, 4.0] {
+    for tau in [6.0, 8.0] {
         let options = SamplerOptions {
             mirostat_tau: tau,
             ..hot()
@@ -277,7 +441,10 @@ fn logprobs_are_the_models_own() {
         logit_bias: BTreeMap::from([(1, -50.0)]),
         ..hot()
     };
-    let choice = Sampler::new(options).unwrap().sample(&LOGITS, &[1]).unwrap();
+    let choice = Sampler::new(options)
+        .unwrap()
+        .sample(&LOGITS, &[1])
+        .unwrap();
     let p = softmax(&LOGITS);
     assert!((f64::from(choice.logprob) - p[choice.token as usize].ln()).abs() < 1e-5);
     let ids: Vec<u32> = choice.top.iter().map(|&(token, _)| token).collect();
@@ -290,7 +457,15 @@ fn logprobs_are_the_models_own() {
 #[test]
 fn nan_is_impossible_and_infinity_is_certain() {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
-    for options in [SamplerOptions::greedy(), hot(), SamplerOptions { top_p: 0.5, min_p: 0.1, ..hot() }] {
+    for options in [
+        SamplerOptions::greedy(),
+        hot(),
+        SamplerOptions {
+            top_p: 0.5,
+            min_p: 0.1,
+            ..hot()
+        },
+    ] {
         let mut sampler = Sampler::new(options).unwrap();
         assert_eq!(sampler.sample(&[nan, 1.0, nan], &[]).unwrap().token, 1);
         let choice = sampler.sample(&[5.0, inf, nan, -inf], &[]).unwrap();
@@ -343,26 +518,40 @@ fn extreme_options_leave_a_token() {
 fn a_seed_gives_the_same_tokens_on_every_machine() {
     let logits = vocabulary(3000, 4);
     let run = |seed| -> Vec<u32> {
-        let options = SamplerOptions { seed: Some(seed), top_p: 0.95, temperature: 1.3, ..hot() };
+        let options = SamplerOptions {
+            seed: Some(seed),
+            top_p: 0.95,
+            temperature: 1.3,
+            ..hot()
+        };
         let mut sampler = Sampler::new(options).unwrap();
-        (0..8).map(|_| sampler.sample(&logits, &[]).unwrap().token).collect()
+        (0..8)
+            .map(|_| sampler.sample(&logits, &[]).unwrap().token)
+            .collect()
     };
     assert_eq!(run(1), RECORDED);
     assert_ne!(run(1), run(2));
 }
 
 /// Recorded once; they must not change.
-const RECORDED: [u32; 8] = [0; 8];
+const RECORDED: [u32; 8] = [1123, 152, 1704, 564, 778, 1978, 1374, 403];
 
 #[test]
 fn distributions_are_what_is_drawn_from() {
-    let options = SamplerOptions { top_k: 3, min_p: 0.05, temperature: 0.8, ..hot() };
+    let options = SamplerOptions {
+        top_k: 3,
+        min_p: 0.05,
+        temperature: 0.8,
+        ..hot()
+    };
     let mut sampler = Sampler::new(options).unwrap();
     let expected = sampler.distribution(&LOGITS, &[]).unwrap();
     assert!((expected.iter().map(|t| t.1).sum::<f32>() - 1.0).abs() < 1e-6);
     let mut counts: HashMap<u32, u32> = HashMap::new();
     for _ in 0..20_000 {
-        *counts.entry(sampler.sample(&LOGITS, &[]).unwrap().token).or_default() += 1;
+        *counts
+            .entry(sampler.sample(&LOGITS, &[]).unwrap().token)
+            .or_default() += 1;
     }
     assert_eq!(counts.len(), expected.len());
     for (token, p) in expected {

@@ -106,14 +106,18 @@ fn object(call: Value, strict: bool) -> Option<Call> {
     if strict && !call.keys().all(|key| KEYS.contains(&key.as_str())) {
         return None;
     }
-    let id = call.remove("id").and_then(|id| id.as_str().map(str::to_owned));
+    let id = call
+        .remove("id")
+        .and_then(|id| id.as_str().map(str::to_owned));
     // OpenAI's own form has the call one level down.
     if let Some(Value::Object(inner)) = call.get("function") {
         call = inner.clone();
     }
     let name = call.remove("name").or_else(|| call.remove("function"))?;
     let name = name.as_str().filter(|name| !name.is_empty())?.to_owned();
-    let arguments = call.remove("arguments").or_else(|| call.remove("parameters"));
+    let arguments = call
+        .remove("arguments")
+        .or_else(|| call.remove("parameters"));
     let arguments = match arguments {
         None if strict => return None,
         None | Some(Value::Null) => Value::Object(Map::new()),
@@ -153,7 +157,9 @@ fn deepseek(body: &str) -> Option<Vec<Call>> {
 
 /// `<function=name><parameter=key>value</parameter>…</function>`.
 fn qwen_coder(body: &str, types: &HashMap<(String, String), String>) -> Option<Vec<Call>> {
-    let inner = body.strip_prefix("<function=")?.strip_suffix("</function>")?;
+    let inner = body
+        .strip_prefix("<function=")?
+        .strip_suffix("</function>")?;
     let (name, mut rest) = inner.split_once('>')?;
     let mut arguments = Map::new();
     loop {

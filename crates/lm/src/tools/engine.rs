@@ -23,7 +23,13 @@ const ARGUMENTS: &str = "[ARGS]";
 const PYTHON: &str = "<|python_tag|>";
 const MESSAGE: &str = "<|message|>";
 /// What ends a message of gpt-oss; the last two begin the next.
-const MESSAGE_ENDS: [&str; 5] = ["<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>"];
+const MESSAGE_ENDS: [&str; 5] = [
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|start|>",
+    "<|channel|>",
+];
 
 /// Where a tool call's text is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,7 +61,10 @@ fn blocks(format: OutputFormat) -> &'static [Block] {
         OutputFormat::Plain | OutputFormat::Harmony => &[],
         OutputFormat::Hermes => &[Block::Between("<tool_call>", "</tool_call>")],
         OutputFormat::Mistral => &[Block::Mistral],
-        OutputFormat::Llama => &[Block::Json(PYTHON), Block::Between("<function=", "</function>")],
+        OutputFormat::Llama => &[
+            Block::Json(PYTHON),
+            Block::Between("<function=", "</function>"),
+        ],
         OutputFormat::Gemma => &[
             Block::Between("```tool_code", "```"),
             Block::Between("```function_call", "```"),
@@ -73,7 +82,10 @@ fn blocks(format: OutputFormat) -> &'static [Block] {
 }
 
 pub(super) fn markers(format: OutputFormat) -> Vec<&'static str> {
-    let mut markers: Vec<&str> = REASONING.iter().flat_map(|&(open, close)| [open, close]).collect();
+    let mut markers: Vec<&str> = REASONING
+        .iter()
+        .flat_map(|&(open, close)| [open, close])
+        .collect();
     markers.push("<|channel>");
     for block in blocks(format) {
         markers.push(block.open());
@@ -97,16 +109,32 @@ pub(super) fn markers(format: OutputFormat) -> Vec<&'static str> {
 #[derive(Debug, Clone)]
 pub(super) enum State {
     /// Before anything but white space, where reasoning and bare JSON may begin.
-    Start { drop_space: bool },
-    Reasoning { close: &'static str, begun: bool },
+    Start {
+        drop_space: bool,
+    },
+    Reasoning {
+        close: &'static str,
+        begun: bool,
+    },
     /// `after_call`: white space is only text if more text follows.
-    Text { after_call: bool },
+    Text {
+        after_call: bool,
+    },
     /// In a block whose mark, of this length, is at the beginning of the buffer.
-    Call { block: Block, mark: usize, searched: usize, tries: usize, json: Scan },
+    Call {
+        block: Block,
+        mark: usize,
+        searched: usize,
+        tries: usize,
+        json: Scan,
+    },
     /// Before the body of a gpt-oss message.
     Header,
     /// In such a body; a call's header stays at the beginning of the buffer.
-    Body { body: Body, searched: usize },
+    Body {
+        body: Body,
+        searched: usize,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +148,9 @@ impl State {
     /// The state after a prompt.
     pub(super) fn after(format: OutputFormat, prompt: &str) -> Self {
         if format == OutputFormat::Harmony {
-            let begun = prompt.rsplit_once("<|start|>").map_or("", |(_, begun)| begun);
+            let begun = prompt
+                .rsplit_once("<|start|>")
+                .map_or("", |(_, begun)| begun);
             return match begun.split_once(MESSAGE) {
                 Some((header, _)) => Self::Body {
                     body: Body::of(header, 0),
@@ -129,7 +159,9 @@ impl State {
                 None => Self::Header,
             };
         }
-        let open = REASONING.iter().find(|(open, _)| prompt.trim_end().ends_with(open));
+        let open = REASONING
+            .iter()
+            .find(|(open, _)| prompt.trim_end().ends_with(open));
         match open {
             Some(&(_, close)) => Self::Reasoning {
                 close,
@@ -144,7 +176,9 @@ impl Body {
     fn of(header: &str, length: usize) -> Self {
         let target = header.split_once("to=").map(|(_, rest)| rest);
         let target = target.map(|rest| {
-            let end = rest.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| c.is_whitespace() || c == '<')
+                .unwrap_or(rest.len());
             rest[..end].trim_start_matches("functions.")
         });
         match target {
@@ -238,11 +272,24 @@ impl Engine {
             State::Start { drop_space } => self.start(drop_space, end),
             State::Reasoning { close, begun } => self.reasoning(close, begun, end, events),
             State::Text { after_call } => self.text(after_call, end, events),
-            State::Call { block: Block::Between(_, close), mark, searched, tries, .. } => {
-                self.between(close, (mark, searched, tries), end, events)
-            }
-            State::Call { block: Block::Mistral, mark, json, .. } => self.mistral(mark, json, end, events),
-            State::Call { block: Block::MoreJson, json, .. } => self.more_json(json, end, events),
+            State::Call {
+                block: Block::Between(_, close),
+                mark,
+                searched,
+                tries,
+                ..
+            } => self.between(close, (mark, searched, tries), end, events),
+            State::Call {
+                block: Block::Mistral,
+                mark,
+                json,
+                ..
+            } => self.mistral(mark, json, end, events),
+            State::Call {
+                block: Block::MoreJson,
+                json,
+                ..
+            } => self.more_json(json, end, events),
             State::Call { mark, json, .. } => self.json(mark, json, end, events),
             State::Header => self.header(end),
             State::Body { body, searched } => self.body(&body, searched, end, events),
@@ -385,7 +432,12 @@ impl Engine {
     }
 
     /// The buffer up to `length` was a call, or is text if it was none.
-    fn conclude(&mut self, calls: Option<Vec<Call>>, length: usize, events: &mut Vec<Event>) -> Step {
+    fn conclude(
+        &mut self,
+        calls: Option<Vec<Call>>,
+        length: usize,
+        events: &mut Vec<Event>,
+    ) -> Step {
         match calls {
             Some(calls) => {
                 self.take(length);
@@ -411,7 +463,10 @@ impl Engine {
             return Step::Wait;
         };
         let parse = |body: &str| calls::between(block.open(), body, &self.types);
-        let Some(place) = self.buffer[searched..].find(close).map(|place| searched + place) else {
+        let Some(place) = self.buffer[searched..]
+            .find(close)
+            .map(|place| searched + place)
+        else {
             if end {
                 let length = self.buffer.len();
                 let found = parse(&self.buffer[mark..]);
@@ -435,7 +490,10 @@ impl Engine {
     }
 
     fn searched(&mut self, place: usize, count: usize) {
-        if let State::Call { searched, tries, .. } = &mut self.state {
+        if let State::Call {
+            searched, tries, ..
+        } = &mut self.state
+        {
             *searched = place;
             *tries = count;
         }
@@ -477,7 +535,9 @@ impl Engine {
         }
         // A name, perhaps an id, and the mark.
         let in_header = |c: char| c.is_alphanumeric() || "_-.[]".contains(c);
-        let place = body.find(ARGUMENTS).filter(|&place| place <= LONGEST_HEADER);
+        let place = body
+            .find(ARGUMENTS)
+            .filter(|&place| place <= LONGEST_HEADER);
         if !body[..place.unwrap_or(body.len())].chars().all(in_header) {
             return self.conclude(None, mark, events);
         }
@@ -555,13 +615,17 @@ impl Engine {
     }
 
     fn header(&mut self, end: bool) -> Step {
-        let place = self.buffer.find(MESSAGE).filter(|&place| place <= LONGEST_HEADER);
+        let place = self
+            .buffer
+            .find(MESSAGE)
+            .filter(|&place| place <= LONGEST_HEADER);
         let Some(place) = place else {
             // Whatever this is, it is not a header.
             if end || self.buffer.len() > LONGEST_HEADER + MESSAGE.len() {
+                // Nor is a mark at its beginning one.
                 self.state = State::Body {
                     body: Body::Answer,
-                    searched: 0,
+                    searched: self.buffer.chars().next().map_or(0, char::len_utf8),
                 };
                 return Step::Again;
             }

@@ -43,7 +43,8 @@ pub(super) fn brace_call(text: &str) -> Option<(String, Value)> {
     reader.space();
     let arguments = reader.brace_value(0)?;
     reader.space();
-    (!name.is_empty() && arguments.is_object() && reader.rest.is_empty()).then_some((name, arguments))
+    (!name.is_empty() && arguments.is_object() && reader.rest.is_empty())
+        .then_some((name, arguments))
 }
 
 struct Reader<'t> {
@@ -86,7 +87,10 @@ impl<'t> Reader<'t> {
     fn python_call(&mut self) -> Option<Call> {
         let name = self.name();
         // How Gemma is told to name its tools.
-        let name = name.strip_prefix("default_api.").unwrap_or(&name).to_owned();
+        let name = name
+            .strip_prefix("default_api.")
+            .unwrap_or(&name)
+            .to_owned();
         self.space();
         if name.is_empty() || !self.eat("(") {
             return None;
@@ -124,11 +128,13 @@ impl<'t> Reader<'t> {
             '"' | '\'' => self.python_string().map(Value::String),
             '[' => {
                 self.eat("[");
-                self.list("]", |reader| reader.python_value(depth + 1)).map(Value::Array)
+                self.list("]", |reader| reader.python_value(depth + 1))
+                    .map(Value::Array)
             }
             '(' => {
                 self.eat("(");
-                self.list(")", |reader| reader.python_value(depth + 1)).map(Value::Array)
+                self.list(")", |reader| reader.python_value(depth + 1))
+                    .map(Value::Array)
             }
             '{' => {
                 self.eat("{");
@@ -169,7 +175,9 @@ impl<'t> Reader<'t> {
     }
 
     fn python_string(&mut self) -> Option<String> {
-        let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| self.eat(quote))?;
+        let quote = ["\"\"\"", "'''", "\"", "'"]
+            .into_iter()
+            .find(|quote| self.eat(quote))?;
         let mut text = String::new();
         loop {
             if self.eat(quote) {
@@ -221,7 +229,9 @@ impl<'t> Reader<'t> {
             }
         }
         if self.eat("[") {
-            return self.list("]", |reader| reader.brace_value(depth + 1)).map(Value::Array);
+            return self
+                .list("]", |reader| reader.brace_value(depth + 1))
+                .map(Value::Array);
         }
         if self.eat("{") {
             let pairs = self.list("}", |reader| {

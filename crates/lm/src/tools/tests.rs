@@ -55,22 +55,63 @@ fn cases() -> Vec<(OutputFormat, &'static str, Vec<Event>)> {
     use OutputFormat::{DeepSeek, Gemma, Harmony, Hermes, Llama, Mistral, Plain, Pythonic};
     let paris = || json!({"city": "Paris"});
     vec![
-        (Plain, " Hi <tool_call>{}</tool_call> \n", vec![text(" Hi <tool_call>{}</tool_call> \n")]),
-        (Plain, "<think>\nLet me\nsee. \n</think>\n\nYes.", vec![thought("Let me\nsee."), text("Yes.")]),
-        (Plain, "<think></think>Yes <think>", vec![text("Yes <think>")]),
+        (
+            Plain,
+            " Hi <tool_call>{}</tool_call> \n",
+            vec![text(" Hi <tool_call>{}</tool_call> \n")],
+        ),
+        (
+            Plain,
+            "<think>\nLet me\nsee. \n</think>\n\nYes.",
+            vec![thought("Let me\nsee."), text("Yes.")],
+        ),
+        (
+            Plain,
+            "<think></think>Yes <think>",
+            vec![text("Yes <think>")],
+        ),
         (Plain, "<think>never ends ", vec![thought("never ends")]),
-        (Plain, "[THINK]Bon[/THINK]Oui", vec![thought("Bon"), text("Oui")]),
-        (Hermes, "<tool_call>\n{\"name\": \"w\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>", vec![call("w", paris())]),
+        (
+            Plain,
+            "[THINK]Bon[/THINK]Oui",
+            vec![thought("Bon"), text("Oui")],
+        ),
+        (
+            Hermes,
+            "<tool_call>\n{\"name\": \"w\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>",
+            vec![call("w", paris())],
+        ),
         (
             Hermes,
             "<think>é</think>\nSee:\n<tool_call>{\"name\": \"a\", \"arguments\": {\"s\": \"</tool_call>{\\\"\"}}</tool_call>\n<tool_call>{\"name\": \"b\"}</tool_call>\n",
-            vec![thought("é"), text("See:\n"), call("a", json!({"s": "</tool_call>{\""})), call("b", json!({}))],
+            vec![
+                thought("é"),
+                text("See:\n"),
+                call("a", json!({"s": "</tool_call>{\""})),
+                call("b", json!({})),
+            ],
         ),
-        (Hermes, "<tool_call>{\"name\": \"a\", \"arguments\": \"{\\\"x\\\": 1}\"}", vec![call("a", json!({"x": 1}))]),
-        (Hermes, "{\"name\": \"w\", \"arguments\": {\"city\": \"Paris\"}}", vec![call("w", paris())]),
-        (Hermes, "{\"name\": \"Ada\", \"age\": 36}", vec![text("{\"name\": \"Ada\", \"age\": 36}")]),
+        (
+            Hermes,
+            "<tool_call>{\"name\": \"a\", \"arguments\": \"{\\\"x\\\": 1}\"}",
+            vec![call("a", json!({"x": 1}))],
+        ),
+        (
+            Hermes,
+            "{\"name\": \"w\", \"arguments\": {\"city\": \"Paris\"}}",
+            vec![call("w", paris())],
+        ),
+        (
+            Hermes,
+            "{\"name\": \"Ada\", \"age\": 36}",
+            vec![text("{\"name\": \"Ada\", \"age\": 36}")],
+        ),
         (Hermes, "[1, 2]", vec![text("[1, 2]")]),
-        (Hermes, "<tool_call>nonsense</tool_call> and on", vec![text("<tool_call>nonsense</tool_call> and on")]),
+        (
+            Hermes,
+            "<tool_call>nonsense</tool_call> and on",
+            vec![text("<tool_call>nonsense</tool_call> and on")],
+        ),
         (
             Hermes,
             "<tool_call>\n<function=w>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>\n[1, 2]\n</parameter>\n</function>\n</tool_call>",
@@ -89,23 +130,56 @@ fn cases() -> Vec<(OutputFormat, &'static str, Vec<Event>)> {
         (
             Mistral,
             "Ok.[TOOL_CALLS]w[ARGS]{\"city\": \"Paris\"}[TOOL_CALLS]x[CALL_ID]i9[ARGS]{} y[ARGS]{\"k\": \"]}\"}",
-            vec![text("Ok."), call("w", paris()), call_with_id("x", json!({}), "i9"), call("y", json!({"k": "]}"}))],
+            vec![
+                text("Ok."),
+                call("w", paris()),
+                call_with_id("x", json!({}), "i9"),
+                call("y", json!({"k": "]}"})),
+            ],
         ),
-        (Mistral, "[TOOL_CALLS]w[ARGS]{}done", vec![call("w", json!({})), text("done")]),
-        (Mistral, "[TOOL_CALLS]w [ARGS]{}", vec![text("[TOOL_CALLS]w [ARGS]{}")]),
+        (
+            Mistral,
+            "[TOOL_CALLS]w[ARGS]{}done",
+            vec![call("w", json!({})), text("done")],
+        ),
+        (
+            Mistral,
+            "[TOOL_CALLS]w [ARGS]{}",
+            vec![text("[TOOL_CALLS]w [ARGS]{}")],
+        ),
         (Mistral, "[TOOL_CALLS][1]", vec![text("[TOOL_CALLS][1]")]),
         (Mistral, "[TOOL_CALLS] how", vec![text("[TOOL_CALLS] how")]),
-        (Llama, "<|python_tag|>{\"name\": \"w\", \"parameters\": {\"city\": \"Paris\"}}", vec![call("w", paris())]),
+        (
+            Llama,
+            "<|python_tag|>{\"name\": \"w\", \"parameters\": {\"city\": \"Paris\"}}",
+            vec![call("w", paris())],
+        ),
         (
             Llama,
             "{\"type\": \"function\", \"name\": \"w\", \"parameters\": {\"city\": \"Paris\"}}; {\"name\": \"x\", \"parameters\": {}}\n",
             vec![call("w", paris()), call("x", json!({}))],
         ),
-        (Llama, "{\"name\": \"w\", \"parameters\": {}}; but", vec![call("w", json!({})), text("; but")]),
+        (
+            Llama,
+            "{\"name\": \"w\", \"parameters\": {}}; but",
+            vec![call("w", json!({})), text("; but")],
+        ),
         (Llama, "{\"answer\": 42}", vec![text("{\"answer\": 42}")]),
-        (Llama, "Hm <function=w>{\"city\": \"Paris\"}</function>", vec![text("Hm "), call("w", paris())]),
-        (Llama, "<|python_tag|>print(1)", vec![text("<|python_tag|>print(1)")]),
-        (Gemma, "```tool_code\nprint(w(city=\"Paris\"))\n```", vec![call("w", paris())]),
+        (
+            Llama,
+            "Hm <function=w>{\"city\": \"Paris\"}</function>",
+            vec![text("Hm "), call("w", paris())],
+        ),
+        (
+            Llama,
+            "<|python_tag|>print(1)",
+            vec![text("<|python_tag|>print(1)")],
+        ),
+        (
+            Gemma,
+            "```tool_code\nprint(w(city=\"Paris\"))\n```",
+            vec![call("w", paris())],
+        ),
         (
             Gemma,
             "```tool_code\na(x=-1.5, y=[True, None], z={'k': (1,)})\ndefault_api.b()\n```\nDone",
@@ -115,8 +189,16 @@ fn cases() -> Vec<(OutputFormat, &'static str, Vec<Event>)> {
                 text("\nDone"),
             ],
         ),
-        (Gemma, "```json\n{\"name\": \"w\", \"parameters\": {\"city\": \"Paris\"}}\n```", vec![call("w", paris())]),
-        (Gemma, "```json\n{\"a\": 1}\n``` x", vec![text("```json\n{\"a\": 1}\n``` x")]),
+        (
+            Gemma,
+            "```json\n{\"name\": \"w\", \"parameters\": {\"city\": \"Paris\"}}\n```",
+            vec![call("w", paris())],
+        ),
+        (
+            Gemma,
+            "```json\n{\"a\": 1}\n``` x",
+            vec![text("```json\n{\"a\": 1}\n``` x")],
+        ),
         (
             Gemma,
             "<start_function_call>call:w{city:<escape>Paris<escape>,n:2}<end_function_call>",
@@ -125,14 +207,21 @@ fn cases() -> Vec<(OutputFormat, &'static str, Vec<Event>)> {
         (
             Gemma,
             "<|channel>thought\nHm<channel|><|tool_call>call:w{city:<|\"|>Pa}ris<|\"|>,a:[{b:true}]}<tool_call|>",
-            vec![thought("Hm"), call("w", json!({"city": "Pa}ris", "a": [{"b": true}]}))],
+            vec![
+                thought("Hm"),
+                call("w", json!({"city": "Pa}ris", "a": [{"b": true}]})),
+            ],
         ),
         (
             DeepSeek,
             "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>w\n```json\n{\"city\": \"Paris\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>x<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
             vec![call("w", paris()), call("x", json!({}))],
         ),
-        (DeepSeek, "<｜tool▁call▁begin｜>?<｜tool▁call▁end｜>", vec![text("<｜tool▁call▁begin｜>?<｜tool▁call▁end｜>")]),
+        (
+            DeepSeek,
+            "<｜tool▁call▁begin｜>?<｜tool▁call▁end｜>",
+            vec![text("<｜tool▁call▁begin｜>?<｜tool▁call▁end｜>")],
+        ),
         (
             Harmony,
             "<|channel|>analysis<|message|>Think.<|end|><|start|>assistant<|channel|>commentary to=functions.w <|constrain|>json<|message|>{\"city\": \"Paris\"}<|call|>",
@@ -152,7 +241,11 @@ fn cases() -> Vec<(OutputFormat, &'static str, Vec<Event>)> {
         (
             Pythonic,
             "<|tool_call_start|>[w(city='Paris'), x(s=\"a\\n\\u00e9\")]<|tool_call_end|>ok",
-            vec![call("w", paris()), call("x", json!({"s": "a\né"})), text("ok")],
+            vec![
+                call("w", paris()),
+                call("x", json!({"s": "a\né"})),
+                text("ok"),
+            ],
         ),
     ]
 }
@@ -177,7 +270,11 @@ fn cutting_the_output_anywhere_changes_nothing() {
             .char_indices()
             .map(|(place, c)| &output[place..place + c.len_utf8()])
             .collect();
-        assert_eq!(parse(&parser, &single), expected, "{format:?}: one by one: {output}");
+        assert_eq!(
+            parse(&parser, &single),
+            expected,
+            "{format:?}: one by one: {output}"
+        );
     }
 }
 
@@ -197,11 +294,26 @@ fn marks_in_any_order_neither_panic_nor_depend_on_cuts() {
     let mut random = StdRng::seed_from_u64(7);
     for format in FORMATS {
         let mut parts = markers(format);
-        parts.extend(["{", "}", "[", "]", "\"", "\\", "name", "\"name\": \"f\"", "\"arguments\": {}", " "]);
-        parts.extend([",", ";", "é", "f(x=", "')", "call:f{", "to=f", "\n", "=", ">", "<"]);
+        parts.extend([
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            "\\",
+            "name",
+            "\"name\": \"f\"",
+            "\"arguments\": {}",
+            " ",
+        ]);
+        parts.extend([
+            ",", ";", "é", "f(x=", "')", "call:f{", "to=f", "\n", "=", ">", "<",
+        ]);
         for _ in 0..3000 {
             let count = random.random_range(1..12);
-            let pieces: Vec<&str> = (0..count).map(|_| parts[random.random_range(0..parts.len())]).collect();
+            let pieces: Vec<&str> = (0..count)
+                .map(|_| parts[random.random_range(0..parts.len())])
+                .collect();
             let parser = OutputParser::new(format);
             let whole = pieces.concat();
             let single: Vec<String> = whole.chars().map(String::from).collect();
@@ -274,25 +386,39 @@ fn deep_nesting_is_text_and_no_stack_overflow() {
     let deep = |open: &str, inner: &str| open.to_owned() + &inner.repeat(100_000);
     for (format, output) in [
         (OutputFormat::Hermes, deep("<tool_call>", "[")),
-        (OutputFormat::Pythonic, deep("<|tool_call_start|>[f(x=", "[")),
+        (
+            OutputFormat::Pythonic,
+            deep("<|tool_call_start|>[f(x=", "["),
+        ),
         (OutputFormat::Gemma, deep("<|tool_call>call:f{x:", "[")),
-        (OutputFormat::Gemma, deep("<start_function_call>call:f", "{a:")),
+        (
+            OutputFormat::Gemma,
+            deep("<start_function_call>call:f", "{a:"),
+        ),
     ] {
-        assert_eq!(parse(&OutputParser::new(format), &[&output]), [text(&output)]);
+        assert_eq!(
+            parse(&OutputParser::new(format), &[&output]),
+            [text(&output)]
+        );
     }
 }
 
 #[test]
 fn a_prompt_may_have_opened_the_reasoning() {
-    let parser = OutputParser::new(OutputFormat::Hermes).after_prompt("<|im_start|>assistant\n<think>\n");
+    let parser =
+        OutputParser::new(OutputFormat::Hermes).after_prompt("<|im_start|>assistant\n<think>\n");
     let events = parse(&parser, &["Hm.\n</think>\n\nYes"]);
     assert_eq!(events, [thought("Hm."), text("Yes")]);
     // Reasoning that was opened and closed is over.
     let parser = OutputParser::new(OutputFormat::Hermes).after_prompt("<think>\n\n</think>\n\n");
     assert_eq!(parse(&parser, &["Yes"]), [text("Yes")]);
-    let prompt = "<|start|>user<|message|>Hi<|end|><|start|>assistant<|channel|>analysis<|message|>";
+    let prompt =
+        "<|start|>user<|message|>Hi<|end|><|start|>assistant<|channel|>analysis<|message|>";
     let parser = OutputParser::new(OutputFormat::Harmony).after_prompt(prompt);
-    let events = parse(&parser, &["So<|end|><|start|>assistant<|channel|>final<|message|>Hi"]);
+    let events = parse(
+        &parser,
+        &["So<|end|><|start|>assistant<|channel|>final<|message|>Hi"],
+    );
     assert_eq!(events, [thought("So"), text("Hi")]);
 }
 
@@ -313,7 +439,11 @@ fn templates_tell_the_format() {
     for (model_type, template, format) in [
         ("qwen3", Some("… <tool_call> …"), Hermes),
         ("qwen2", None, Hermes),
-        ("llama", Some("… Respond in the format {\"name\": …, \"parameters\": …}"), Llama),
+        (
+            "llama",
+            Some("… Respond in the format {\"name\": …, \"parameters\": …}"),
+            Llama,
+        ),
         ("llama", Some("{{ messages }}"), Plain),
         ("mistral", Some("[TOOL_CALLS]"), Mistral),
         ("mistral", Some("[INST]"), Plain),
@@ -323,6 +453,10 @@ fn templates_tell_the_format() {
         ("lfm2", Some("<|tool_list_start|>"), Pythonic),
         ("unheard_of", None, Plain),
     ] {
-        assert_eq!(OutputFormat::detect(model_type, template), format, "{model_type}");
+        assert_eq!(
+            OutputFormat::detect(model_type, template),
+            format,
+            "{model_type}"
+        );
     }
 }
