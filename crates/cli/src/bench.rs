@@ -81,7 +81,7 @@ impl Bench {
         if let Some(threads) = self.threads {
             olivine::set_num_threads(threads.max(1));
         }
-        let folder = model::open(self.model.as_deref())?;
+        let folder = model::open(self.model.as_deref(), &interrupt)?;
         let loading = Instant::now();
         let model = models::load(&folder)?;
         let bytes: usize = model.parameters().values().map(olivine::Array::nbytes).sum();
@@ -173,7 +173,7 @@ impl Bench {
             before.push(prompt[self.depth]);
             let mut reader =
                 Generator::with_options(model, &before, SamplerOptions::greedy(), options.clone())?;
-            reader.prefill(&mut |_, _| {})?;
+            reader.prefill(&mut |_, _| true)?;
             text = text.after(reader.into_cache());
         }
         let start = Instant::now();

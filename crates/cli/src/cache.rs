@@ -8,6 +8,7 @@ use olivine_lm::{Generator, Message, Model, SamplerOptions};
 
 use crate::{
     error::{CliError, Exit, say},
+    interrupt::Interrupt,
     kv::KvArgs,
     model,
 };
@@ -45,7 +46,8 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
-        let folder = model::open(self.model.as_deref())?;
+        let interrupt = Interrupt::watch()?;
+        let folder = model::open(self.model.as_deref(), &interrupt)?;
         let model = Model::from_folder(&folder)?;
         let text = if self.prompt == "-" {
             let mut text = String::new();
@@ -76,8 +78,12 @@ impl Cache {
         generator.prefill(&mut |read, all| {
             bar.set_length(all as u64);
             bar.set_position(read as u64);
+            !interrupt.pressed()
         })?;
         bar.finish_and_clear();
+        if interrupt.pressed() {
+            return Ok(Exit::Interrupted);
+        }
         let cache = generator.into_cache();
         cache.save(&self.out, &model.config.fingerprint())?;
         let (tokens, size) = (cache.tokens().len(), cache.bytes() as f64 / 1e6);

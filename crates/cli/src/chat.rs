@@ -70,7 +70,7 @@ pub(crate) struct Chat {
 impl Chat {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
         let interrupt = Interrupt::watch()?;
-        let model = Model::from_folder(&model::open(self.model.as_deref())?)?;
+        let model = Model::from_folder(&model::open(self.model.as_deref(), &interrupt)?)?;
         let options = self.sampling.options(&model.recommended)?;
         let mut talk = Talk {
             messages: Vec::new(),

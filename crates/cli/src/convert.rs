@@ -10,6 +10,7 @@ use olivine_lm::{
 };
 
 use crate::error::{CliError, Exit, say};
+use crate::interrupt::Interrupt;
 use crate::model;
 
 const EXAMPLES: &str = "\
@@ -101,7 +102,8 @@ impl From<Mode> for QuantizationMode {
 
 impl Convert {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
-        let folder = model::open(Some(&self.source))?;
+        let interrupt = Interrupt::watch()?;
+        let folder = model::open(Some(&self.source), &interrupt)?;
         let options = self.options(&folder)?;
         let style = ProgressStyle::with_template(
             "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
@@ -110,8 +112,13 @@ impl Convert {
         let made = convert(&folder, &self.out, &options, &mut |done, all| {
             bar.set_length(all);
             bar.set_position(done);
-        })?;
+            !interrupt.pressed()
+        });
         bar.finish_and_clear();
+        if interrupt.pressed() {
+            return Ok(Exit::Interrupted);
+        }
+        let made = made?;
         say(&format!(
             "{}: {:.3} billion weights, {:.3} bits each, {:.2} GB in {} {}",
             self.out.display(),

@@ -53,6 +53,10 @@ pub(crate) enum CliError {
     Interrupt(ctrlc::Error),
     #[error("{} is a file, not a model folder", .0.display())]
     ModelIsFile(PathBuf),
+    #[error("cannot read the answer from standard input: {0}")]
+    ReadAnswer(std::io::Error),
+    #[error("there is no terminal on which to ask whether to remove {0}")]
+    NeedsYes(String),
 }
 
 impl CliError {
@@ -65,6 +69,7 @@ impl CliError {
             Self::ModelIsFile(_) => {
                 "pass the folder that holds it, together with config.json and tokenizer.json"
             }
+            Self::ReadAnswer(_) | Self::NeedsYes(_) => "pass --yes to remove without being asked",
             Self::Draft(..) => "pick a smaller model of the same family",
             Self::TemplateArgument(_) => "write it like enable_thinking=false, or name='\"text\"'",
             Self::Write(_)
@@ -75,6 +80,16 @@ impl CliError {
             | Self::Interrupt(_) => return None,
         };
         Some(text.to_owned())
+    }
+
+    /// How the process ends because of the error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Model(olivine_lm::Error::Hub(olivine_lm::HubError::Interrupted { .. })) => {
+                Exit::Interrupted
+            }
+            _ => Exit::Failure,
+        }
     }
 
     /// Prints the error to standard error, in at most two lines.

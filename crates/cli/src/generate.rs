@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use olivine_lm::{
     ChatTemplate, FinishReason, GenerationStats, Generator, LanguageModel, Message, ModelDraft,
     ModelFolder, NgramDraft, PromptCache, Role, StopRules, TextStream, Tokenizer, models,
@@ -33,6 +34,9 @@ Examples:
       The text of the big model, sooner: the small one guesses, the big one checks.
   olivine generate --prompt \"Hi\" --json | jq -r .text
       One JSON object with the text and the statistics.";
+
+/// Prompts of more tokens show a progress bar.
+const LONG: usize = 1024;
 
 const PROMPT: &str = "Prompt";
 const SPEED: &str = "Speed";
@@ -108,7 +112,7 @@ impl Generate {
     /// The time to the first token is the model's and not the disk's: loading is not part of it.
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
         let interrupt = Interrupt::watch()?;
-        let folder = model::open(self.model.as_deref())?;
+        let folder = model::open(self.model.as_deref(), &interrupt)?;
         let config = folder.config()?;
         let recommended = folder.generation_config()?;
         let options = self.sampling.options(&recommended)?;
@@ -139,13 +143,22 @@ impl Generate {
         }
         let guesses = self.num_draft_tokens;
         if let Some(path) = &self.draft_model {
-            let small = self.draft(&model::open(Some(path))?, &*network)?;
+            let small = self.draft(&model::open(Some(path), &interrupt)?, &*network)?;
             generator = generator.guessing(ModelDraft::new(small, guesses));
         } else if self.ngram_draft {
             generator = generator.guessing(NgramDraft { guesses, ..NgramDraft::default() });
         }
 
         let mut clock = Clock::start(tokens.len());
+        // A long prompt takes its time; a short one is read with the first token.
+        let bar = ProgressBar::new(tokens.len() as u64).with_style(reading());
+        if tokens.len() > LONG {
+            generator.prefill(&mut |read, _all| {
+                bar.set_position(read as u64);
+                !interrupt.pressed()
+            })?;
+        }
+        bar.finish_and_clear();
         let mut output = Output::new(std::io::stdout().lock(), self.json);
         if let Some(start) = &self.prefill_response {
             output.push(start)?;
@@ -238,6 +251,11 @@ impl Generate {
         };
         self.template_arg.iter().map(pair).collect()
     }
+}
+
+fn reading() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:40} {pos}/{len} tokens of the prompt, {eta} left")
+        .expect("the template is well formed")
 }
 
 /// Prints the likeliest tokens beside the chosen one, where they were asked for.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{CliError, Exit},
+    interrupt::Interrupt,
     model,
 };
 
@@ -43,7 +44,8 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
-        let folder = model::open(self.model.as_deref())?;
+        let interrupt = Interrupt::watch()?;
+        let folder = model::open(self.model.as_deref(), &interrupt)?;
         let config = folder.config()?;
         let (model, weights) = models::load_changed(&folder, Change::default())?;
         // Nothing is computed in what follows: shapes alone say how many bytes there are.

@@ -1,10 +1,12 @@
-//! Owns finding the model a subcommand works on: a folder of the user's, or the one shipped inside.
+//! Owns finding the model a subcommand works on: a folder, a name on the hub, or the one shipped inside.
 
 use std::path::Path;
 
-use olivine_lm::{EmbeddedFile, ModelFolder, embed_model};
+use olivine_lm::{EmbeddedFile, Hub, HubModel, ModelFolder, embed_model};
 
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
+use crate::progress::Download;
 
 /// The model trained by `cargo xtask train-demo`; inside the program, so every directory will do.
 const SHIPPED: &[EmbeddedFile] = embed_model!(
@@ -21,11 +23,23 @@ const SHIPPED: &[EmbeddedFile] = embed_model!(
     ]
 );
 
-/// Opens the folder at a path, or the shipped model when there is none.
-pub(crate) fn open(path: Option<&Path>) -> Result<ModelFolder, CliError> {
-    match path {
-        None => Ok(ModelFolder::embedded(SHIPPED)),
-        Some(path) if path.is_file() => Err(CliError::ModelIsFile(path.to_owned())),
-        Some(path) => Ok(ModelFolder::open(path)?),
+/// Opens the folder at a path, or the model of that name on the hub, or the shipped one.
+///
+/// What exists is never looked for on the hub; what is not named like a model there is not either.
+pub(crate) fn open(path: Option<&Path>, interrupt: &Interrupt) -> Result<ModelFolder, CliError> {
+    let Some(path) = path else {
+        return Ok(ModelFolder::embedded(SHIPPED));
+    };
+    if path.is_file() {
+        return Err(CliError::ModelIsFile(path.to_owned()));
     }
+    if !path.exists()
+        && let Some(Ok(model)) = path.to_str().map(str::parse::<HubModel>)
+    {
+        let download = Download::new(&model, interrupt);
+        let folder = Hub::from_env()?.fetch(&model, &download);
+        download.end();
+        return Ok(ModelFolder::open(folder?)?);
+    }
+    Ok(ModelFolder::open(path)?)
 }

@@ -62,7 +62,7 @@ impl Perplexity {
         } else {
             text = std::fs::read_to_string(&self.text).map_err(failed)?;
         }
-        let model = Model::from_folder(&model::open(self.model.as_deref())?)?;
+        let model = Model::from_folder(&model::open(self.model.as_deref(), &interrupt)?)?;
         let mut tokens = model.tokenizer.encode(&text)?;
         if let Some(pieces) = self.pieces {
             tokens.truncate(pieces.saturating_mul(self.length));

@@ -93,7 +93,7 @@ impl ModelConfig {
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let object = Object::parse(path, text)?;
         let model_type = object.required("model_type", object.string("model_type")?)?;
-        if !models::is_supported(model_type) {
+        if !models::is_supported(model_type) && !crate::embed::is_encoder(model_type) {
             return Err(Error::UnsupportedArchitecture {
                 path: path.to_owned(),
                 found: model_type.chars().take(40).collect(),

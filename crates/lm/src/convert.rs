@@ -72,7 +72,7 @@ impl ConvertSummary {
 ///
 /// Tensors are read, changed and written one by one, so the model need not fit into memory. The
 /// folder appears under its name when it is complete. `progress` is told the bytes written so far
-/// and those of all.
+/// and those of all; false stops the conversion, and nothing is left of it.
 ///
 /// # Errors
 /// `out` exists already, or cannot be written; whatever is wrong with the model.
@@ -86,7 +86,7 @@ impl ConvertSummary {
 /// let folder = ModelFolder::open(path)?;
 /// let out = place.path().join("stories-4bit");
 /// let change = Change { quantize: Some(Recipe::uniform(Quantization::default())), ..Change::default() };
-/// let made = convert(&folder, &out, &ConvertOptions { change, ..Default::default() }, &mut |_, _| {})?;
+/// let made = convert(&folder, &out, &ConvertOptions { change, ..Default::default() }, &mut |_, _| true)?;
 /// assert!(made.bits_per_weight() < 4.7);
 /// assert!(models::load(&ModelFolder::open(out)?).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -95,7 +95,7 @@ pub fn convert(
     folder: &ModelFolder,
     out: &Path,
     options: &ConvertOptions,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<ConvertSummary> {
     if out.exists() {
         return Err(Error::OutputExists {
@@ -128,11 +128,7 @@ pub fn convert(
     let metadata = Metadata::from([("format".to_owned(), "mlx".to_owned())]);
     let files = shards.len();
     let mut map = Map::new();
-    let mut counter = Counter {
-        written: 0,
-        all: bytes as u64,
-        progress,
-    };
+    let mut counter = Counter { written: 0, all: bytes as u64, stopped: false, progress };
     for (number, shard) in shards.into_iter().enumerate() {
         let name = match files {
             1 => "model.safetensors".to_owned(),
@@ -156,9 +152,14 @@ pub fn convert(
                 counter: &mut counter,
             },
         );
-        write_safetensors(&mut writer, shard, &metadata)?;
-        writer.flush().map_err(failed)?;
+        let written = write_safetensors(&mut writer, shard, &metadata);
+        let flushed = writer.flush();
         drop(writer);
+        if counter.stopped {
+            return Err(Error::Stopped);
+        }
+        written?;
+        flushed.map_err(failed)?;
         file.sync_all().map_err(failed)?;
     }
     map.sort_keys();
@@ -228,7 +229,8 @@ fn pretty(value: &Value) -> String {
 struct Counter<'a> {
     written: u64,
     all: u64,
-    progress: &'a mut dyn FnMut(u64, u64),
+    stopped: bool,
+    progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
 /// A file that tells how much has been written.
@@ -243,8 +245,11 @@ impl Write for Counted<'_, '_> {
         let counter = &mut self.counter;
         counter.written += count as u64;
         // Headers are not counted in what there is to write.
-        (counter.progress)(counter.written.min(counter.all), counter.all);
-        Ok(count)
+        if (counter.progress)(counter.written.min(counter.all), counter.all) {
+            return Ok(count);
+        }
+        counter.stopped = true;
+        Err(std::io::Error::other("stopped"))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

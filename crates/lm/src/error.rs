@@ -160,6 +160,9 @@ pub enum Error {
     /// A weight file cannot be read.
     #[error(transparent)]
     Files(#[from] olivine_io::Error),
+    /// A model could not be found on the hub, downloaded or removed.
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// An array could not be computed.
     #[error(transparent)]
     Array(#[from] olivine_core::Error),
@@ -207,6 +210,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The work was stopped by who asked for it.
+    #[error("stopped; nothing has been written")]
+    Stopped,
     /// The folder to write is there already.
     #[error("{} exists already", path.display())]
     OutputExists {
@@ -269,7 +275,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         let text = match self {
             Self::Io { .. } | Self::NotAFolder { .. } => {
-                "pass a folder that holds config.json, tokenizer.json and *.safetensors"
+                "pass a folder that holds config.json, tokenizer.json and *.safetensors, or a model on the hub as org/name"
             }
             Self::MissingFile { file, .. } if file.ends_with(".safetensors") => {
                 "convert the weights to safetensors, or finish the download"
@@ -291,6 +297,7 @@ impl Error {
             Self::WriteFile { .. } => "check that the place exists, is writable and has room",
             Self::Field { .. }
             | Self::Option { .. }
+            | Self::Stopped
             | Self::Tokenizer { .. }
             | Self::Encode { .. }
             | Self::Decode { .. }
@@ -305,6 +312,7 @@ impl Error {
                 "the weights may be damaged, or the model needs wider floats than it runs with"
             }
             Self::Weights { .. } => "config.json and the weights must come from the same model",
+            Self::Hub(error) => return error.help(),
             Self::Files(_) => "the file may be damaged or cut short; download it again",
             Self::Array(olivine_core::Error::OutOfMemory { .. }) => {
                 "close other programs, or pick a smaller model"

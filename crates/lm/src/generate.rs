@@ -265,7 +265,8 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         PromptCache::new(self.tokens[..self.seen].to_vec(), self.caches)
     }
 
-    /// Reads the prompt, but for its last token; `progress` is told how much of it has been read.
+    /// Reads the prompt, but for its last token; `progress` is told how much of it has been read,
+    /// and false stops: what has been read stays read.
     ///
     /// The first call of `next` does this, too; alone it serves to fill a cache.
     ///
@@ -275,11 +276,11 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
     /// let model = models::load(&ModelFolder::open(path)?)?;
     /// let mut generator = Generator::new(&*model, &[5, 6, 7], SamplerOptions::greedy())?;
-    /// generator.prefill(&mut |_read, _all| {})?;
+    /// generator.prefill(&mut |_read, _all| true)?;
     /// assert_eq!(generator.into_cache().tokens().len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn prefill(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<()> {
+    pub fn prefill(&mut self, progress: &mut dyn FnMut(usize, usize) -> bool) -> Result<()> {
         let all = self.tokens.len() - 1;
         while self.seen < all {
             let end = all.min(self.seen + self.options.prefill_chunk.max(1));
@@ -287,7 +288,9 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
             // What the caches keep is all that is needed of these.
             eval(self.caches.iter().flat_map(Cache::arrays))?;
             self.options.pack(&mut self.caches)?;
-            progress(end, all);
+            if !progress(end, all) {
+                break;
+            }
         }
         Ok(())
     }
@@ -306,7 +309,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         if unseen > 1 {
             // So that a short prompt is read at once.
             if unseen > self.options.prefill_chunk {
-                self.prefill(&mut |_, _| {})?;
+                self.prefill(&mut |_, _| true)?;
             }
         }
         let guesses = match &mut self.draft {

@@ -11,11 +11,13 @@ mod chat;
 mod config;
 mod convert;
 mod draft;
+mod embed;
 mod error;
 mod folder;
 mod generate;
 mod generation_config;
 mod grammar;
+mod hub;
 mod json;
 pub mod layers;
 mod model;
@@ -42,11 +44,16 @@ pub use chat::{ChatTemplate, Message, Role};
 pub use config::{ModelConfig, RopeConfig};
 pub use convert::{ConvertOptions, ConvertSummary, MixedBits, convert, dtype_of};
 pub use draft::{Draft, ModelDraft, NgramDraft};
+pub use embed::{Embedder, Pooling};
 pub use error::{Error, Result};
 pub use folder::{EmbeddedFile, ModelFolder, WeightFile, WeightFiles};
 pub use generate::{Generator, GeneratorOptions};
 pub use generation_config::GenerationConfig;
 pub use grammar::{Grammar, Matcher};
+pub use hub::{
+    CachedFile, CachedModel, CachedRevision, Hub, HubError, HubModel, ModelSummary, Notice,
+    PlannedFile, Progress,
+};
 pub use model::{Model, TextGenerator, TextOptions};
 pub use models::{Family, LanguageModel, supported_model_types};
 pub use perplexity::{PerplexityMeasure, perplexity};

@@ -118,7 +118,7 @@ impl PromptCache {
     /// # let file = place.path().join("prompt.safetensors");
     /// let model = models::load(&ModelFolder::open(path)?)?;
     /// let mut generator = Generator::new(&*model, &[5, 6, 7], SamplerOptions::greedy())?;
-    /// generator.prefill(&mut |_, _| {})?;
+    /// generator.prefill(&mut |_, _| true)?;
     /// generator.into_cache().save(&file, "stories")?;
     /// assert_eq!(PromptCache::load(&file, "stories", model.caches())?.tokens(), &[5, 6]);
     /// assert!(PromptCache::load(&file, "novels", model.caches()).is_err());
