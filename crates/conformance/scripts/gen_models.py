@@ -27,6 +27,8 @@ HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden" / "models"
 PROMPT_LENGTH, GREEDY, LOGITS = 21, 64, 3
 MARGIN = 2e-3
+# Their norms multiply by one more than the weight.
+OFFSET_NORMS = {"gemma", "gemma2", "gemma3", "gemma3_text"}
 
 
 def noise(name, count, seed):
@@ -64,6 +66,8 @@ def build(config, seed):
         if not mx.issubdtype(old.dtype, mx.floating):
             continue
         offset, scale = spread(name, old.shape, np.array(old.astype(mx.float32)))
+        if "norm" in name and config["model_type"] in OFFSET_NORMS:
+            offset -= 1
         values = offset + np.float32(scale) * noise(name, math.prod(old.shape), seed)
         weights.append((name, mx.array(values.reshape(old.shape).astype(np.float32))))
         tensors[name] = [list(old.shape), offset, scale]

@@ -1,6 +1,23 @@
 //! Owns the model families: one file each, named by `model_type`.
 
+mod cohere2;
+mod gemma;
+mod gemma3_text;
+mod glm4;
+mod gpt2;
+mod gpt_neox;
+mod granite;
+mod internlm3;
 pub mod llama;
+mod minicpm3;
+mod olmo2;
+mod phi;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod smollm3;
+mod stablelm;
+mod starcoder2;
 
 use olivine_core::Array;
 use olivine_nn::Module;
