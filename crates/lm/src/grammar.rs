@@ -162,7 +162,7 @@ impl Grammar {
 
     /// Starts a text in this grammar, made of a tokenizer's tokens.
     ///
-    /// The first call for a tokenizer prepares its vocabulary, which takes a fraction of a second.
+    /// The first call for a tokenizer prepares its vocabulary, which takes about a second for a large one.
     ///
     /// # Errors
     /// [`Error::Grammar`] for a grammar that is malformed, and for tokenizers whose tokens do not stand
@@ -449,10 +449,16 @@ fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> Result<T, String> {
     panic_utils::catch_unwind(AssertUnwindSafe(work)).map_err(|error| plain(&format!("{error:#}")))
 }
 
-/// An error's message without the state that the crate appends to it.
+/// An error's message in one line, without the state that the crate appends to it.
 fn plain(message: &str) -> String {
+    if message.contains("NoExtensionBias") {
+        return "no token of the tokenizer continues the text".to_owned();
+    }
     let end = message.find("\n<").unwrap_or(message.len());
-    message[..end].trim().to_owned()
+    message[..end]
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

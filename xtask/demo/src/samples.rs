@@ -138,7 +138,7 @@ fn complete(
     let mut stream = TextStream::new(tokenizer, rules);
     let (mut text, mut written) = (String::new(), 0);
     for token in Generator::new(model, prompt, options)?.take(limit) {
-        let step = stream.push(token?)?;
+        let step = stream.push(token?.token)?;
         written += 1;
         text.push_str(&step.text);
         if step.finish.is_some() {

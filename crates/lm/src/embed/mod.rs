@@ -278,3 +278,6 @@ fn each_text(
     }
     concatenate(&made, 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ fn fits(value: &Value) -> bool {
 #[test]
 fn noise_under_a_schema_is_json_that_fits() {
     let grammar = Grammar::json_schema(SCHEMA).unwrap();
-    for (tokenizer, seeds) in [(shipped(), 200), (byte_level(), 60), (byte_fallback(), 60)] {
+    for (tokenizer, seeds) in [(shipped(), 60), (byte_level(), 20), (byte_fallback(), 20)] {
         for seed in 0..seeds {
             let text = babble(&grammar, &tokenizer, seed);
             let value: Value =
@@ -98,12 +98,12 @@ fn noise_under_a_schema_is_json_that_fits() {
 
 #[test]
 fn noise_under_a_regular_expression_matches() {
-    let grammar = Grammar::regex(r"(he|she) said: [a-z ]{0,20}\.").unwrap();
+    let grammar = Grammar::regex(r"(he|she) said [a-z ]{0,20}\.").unwrap();
     for tokenizer in [shipped(), byte_level(), byte_fallback(), metaspace()] {
         for seed in 0..50 {
             let text = babble(&grammar, &tokenizer, seed);
             let said = text.strip_prefix("she").or_else(|| text.strip_prefix("he"));
-            let said = said.and_then(|rest| rest.strip_prefix(" said: ")?.strip_suffix('.'));
+            let said = said.and_then(|rest| rest.strip_prefix(" said ")?.strip_suffix('.'));
             let said = said.unwrap_or_else(|| panic!("{text}"));
             assert!(
                 said.len() <= 20 && said.chars().all(|c| c == ' ' || c.is_ascii_lowercase()),
@@ -276,7 +276,12 @@ fn control_tokens_are_neither_text_nor_forbidden_to_a_grammar_that_names_them() 
         .matcher(&tokenizer)
         .unwrap();
     anything.mask(&mut logits).unwrap();
+    let bytes = tokenizer.all_bytes().unwrap().unwrap();
     for id in 0..logits.len() as u32 {
+        // Tokens that are parts of a character may not begin a text.
+        if !tokenizer.is_special(id) && std::str::from_utf8(&bytes[id as usize]).is_err() {
+            continue;
+        }
         let allowed = !tokenizer.is_special(id) || tokenizer.eos_ids().contains(&id);
         assert_eq!(
             logits[id as usize] == 0.0,
