@@ -17,9 +17,12 @@ pub(crate) struct Object {
 impl Object {
     /// Parses the text of a file whose top level must be an object.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self> {
-        let value = serde_json::from_str(text).map_err(|source| Error::Json {
-            path: path.to_owned(),
-            source,
+        let value = serde_json::from_str(text).or_else(|source| {
+            let usual = without_infinities(text).and_then(|text| serde_json::from_str(&text).ok());
+            usual.ok_or_else(|| Error::Json {
+                path: path.to_owned(),
+                source,
+            })
         })?;
         match value {
             Value::Object(map) => Ok(Self {
@@ -190,6 +193,29 @@ impl Object {
     }
 }
 
+/// The text with `null` for numbers that JSON lacks and Python writes all the same; none if there
+/// is no such number.
+fn without_infinities(text: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    let mut usual = String::with_capacity(text.len());
+    let (mut rest, mut found) = (text, false);
+    let (mut quoted, mut escaped) = (false, false);
+    while let Some(next) = rest.chars().next() {
+        let word = WORDS.iter().find(|word| rest.starts_with(**word));
+        if let Some(word) = word.filter(|_| !quoted) {
+            usual.push_str("null");
+            rest = &rest[word.len()..];
+            found = true;
+            continue;
+        }
+        quoted ^= next == '"' && !escaped;
+        escaped = next == '\\' && !escaped;
+        usual.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    found.then_some(usual)
+}
+
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -211,4 +237,19 @@ fn show(value: &Value) -> String {
     let mut cut: String = text.chars().take(LONGEST).collect();
     cut.push('…');
     cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_outside_of_texts_count_as_absent() {
+        let text = r#"{"a": [0.0, Infinity], "b": -Infinity, "c": "\"NaN\\", "d": NaN}"#;
+        let object = Object::parse(Path::new("config.json"), text).unwrap();
+        assert_eq!(object.get("a").unwrap().to_string(), "[0.0,null]");
+        assert!(object.get("b").is_none() && object.get("d").is_none());
+        assert_eq!(object.string("c").unwrap(), Some("\"NaN\\"));
+        assert!(Object::parse(Path::new("config.json"), r#"{"a": Infinite}"#).is_err());
+    }
 }

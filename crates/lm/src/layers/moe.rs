@@ -57,7 +57,12 @@ impl Router {
         if count == 0 || count > experts {
             return Err(weights.bad(format!("{count} of {experts} experts cannot be chosen")));
         }
-        if let Some(Groups { count, kept, judges }) = self.groups {
+        if let Some(Groups {
+            count,
+            kept,
+            judges,
+        }) = self.groups
+        {
             let fits = count > 0 && experts.is_multiple_of(count) && experts / count >= judges;
             if !fits || kept == 0 || kept > count {
                 return Err(weights.bad(format!(

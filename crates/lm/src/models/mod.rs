@@ -1,20 +1,34 @@
 //! Owns the model families: one file each, named by `model_type`.
 
 mod cohere2;
+mod deepseek_v2;
+mod deepseek_v3;
+mod ernie4_5_moe;
 mod gemma;
 mod gemma3_text;
 mod glm4;
+mod glm4_moe;
 mod gpt2;
 mod gpt_neox;
+mod gpt_oss;
 mod granite;
 mod internlm3;
+mod lfm2;
 pub mod llama;
+mod llama4_text;
+mod mamba2;
 mod minicpm3;
+mod mixtral;
+mod nemotron_h;
 mod olmo2;
+mod olmoe;
 mod phi;
 mod phi3;
 mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_moe;
+mod qwen3_next;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
