@@ -9,9 +9,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use olivine_lm::{
     ChatTemplate, FinishReason, GenerationStats, Generator, LanguageModel, Message, ModelDraft,
-    ModelFolder, NgramDraft, PromptCache, Role, StopRules, TextStream, Tokenizer, models,
+    ModelFolder, NgramDraft, OutputFormat, OutputParser, PromptCache, Role, StopRules,
+    StreamingDetokenizer, TextStream, Tokenizer, models,
     peak_memory,
 };
+use serde_json::Value;
 
 use crate::error::{CliError, Exit, say};
 use crate::interrupt::Interrupt;
@@ -83,6 +85,15 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "NAME=JSON", help_heading = PROMPT)]
     template_arg: Vec<String>,
 
+    /// Tell the model of tools it may call: a JSON list in the chat template's form, mostly OpenAI's
+    #[arg(long, value_name = "FILE", help_heading = PROMPT)]
+    #[arg(conflicts_with = "ignore_chat_template")]
+    tools: Option<PathBuf>,
+
+    /// Tell reasoning and tool calls from the text, as --tools does
+    #[arg(long, help_heading = PROMPT)]
+    parse: bool,
+
     /// Go on after a prompt that `olivine cache` has read
     #[arg(long, value_name = "FILE", help_heading = PROMPT)]
     prompt_cache: Option<PathBuf>,
@@ -121,7 +132,7 @@ impl Generate {
         let stops = self.sampling.stop().iter().cloned();
         let rules = StopRules::new(tokenizer.eos_ids().iter().copied(), stops)?;
         let sampler = self.sampling.sampler(options, &tokenizer)?;
-        let template = if self.ignore_chat_template { None } else { ChatTemplate::load(&folder)? };
+        let template = self.template(&folder)?;
         let (network, cache) = match &self.prompt_cache {
             Some(path) => {
                 let network = models::load(&folder)?;
@@ -160,6 +171,15 @@ impl Generate {
         }
         bar.finish_and_clear();
         let mut output = Output::new(std::io::stdout().lock(), self.json);
+        let mut detokenizer = StreamingDetokenizer::new(&tokenizer);
+        if self.parse || self.tools.is_some() {
+            let source = template.as_ref().map(ChatTemplate::source);
+            let format = OutputFormat::detect(&config.model_type, source);
+            detokenizer = detokenizer.showing(&format.markers());
+            let start = tokenizer.decode(&tokens[tokens.len().saturating_sub(16)..])?;
+            let parser = OutputParser::new(format).after_prompt(&start);
+            output = output.parsed(parser.with_tools(&self.tools()?));
+        }
         if let Some(start) = &self.prefill_response {
             output.push(start)?;
         }
@@ -170,7 +190,7 @@ impl Generate {
                 output_logprobs(&choice, &tokenizer, self.json);
                 Ok(choice.token)
             }),
-            &mut TextStream::new(&tokenizer, rules),
+            &mut TextStream::over(detokenizer, rules),
             &mut output,
             &interrupt,
         )?;
@@ -193,6 +213,14 @@ impl Generate {
             return Err(CliError::Draft(small.vocab_size(), network.vocab_size()));
         }
         Ok(small)
+    }
+
+    /// The model's chat template, unless the prompt is not to be answered.
+    fn template(&self, folder: &ModelFolder) -> Result<Option<ChatTemplate>, CliError> {
+        if self.ignore_chat_template {
+            return Ok(None);
+        }
+        Ok(ChatTemplate::load(folder)?)
     }
 
     /// The prompt's text, from the command line, a file, or `input`.
@@ -243,13 +271,26 @@ impl Generate {
         Ok(tokens)
     }
 
-    fn template_variables(&self) -> Result<BTreeMap<String, serde_json::Value>, CliError> {
+    fn template_variables(&self) -> Result<BTreeMap<String, Value>, CliError> {
         let pair = |text: &String| {
             let wrong = || CliError::TemplateArgument(text.clone());
             let (name, value) = text.split_once('=').ok_or_else(wrong)?;
             Ok((name.to_owned(), serde_json::from_str(value).map_err(|_| wrong())?))
         };
-        self.template_arg.iter().map(pair).collect()
+        let mut variables: BTreeMap<String, Value> =
+            self.template_arg.iter().map(pair).collect::<Result<_, CliError>>()?;
+        if self.tools.is_some() {
+            variables.insert("tools".to_owned(), Value::Array(self.tools()?));
+        }
+        Ok(variables)
+    }
+
+    /// The tools that the model may call.
+    fn tools(&self) -> Result<Vec<Value>, CliError> {
+        let Some(path) = &self.tools else { return Ok(Vec::new()) };
+        let failed = |error| CliError::File(path.clone(), error);
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        serde_json::from_str(&text).map_err(|error| failed(error.into()))
     }
 }
 
@@ -358,7 +399,7 @@ fn conclude<W: Write>(
     stats: &GenerationStats,
     finish: Option<FinishReason>,
 ) -> Result<Exit, CliError> {
-    let streamed = matches!(output, Output::Stream { .. });
+    let streamed = output.streams();
     output.finish(stats, finish.as_ref())?;
     if streamed {
         // To standard error, so that a pipe receives nothing but the text.

@@ -134,8 +134,10 @@ fn prompts_are_wrapped_in_the_chat_template_unless_told_otherwise() {
     let folder = ModelFolder::open(directory.path()).unwrap();
     let tokenizer = tokenizer();
     let tokens = |arguments: &[&str]| {
-        let tokens = parse(arguments)
-            .prompt_tokens("Hi", &folder, &tokenizer)
+        let options = parse(arguments);
+        let template = options.template(&folder).unwrap();
+        let tokens = options
+            .prompt_tokens("Hi", template.as_ref(), &tokenizer, None)
             .unwrap();
         tokenizer.decode(&tokens).unwrap()
     };
@@ -144,6 +146,34 @@ fn prompts_are_wrapped_in_the_chat_template_unless_told_otherwise() {
     std::fs::write(directory.path().join("chat_template.jinja"), template).unwrap();
     assert_eq!(tokens(&[]), "user: Hi|");
     assert_eq!(tokens(&["--ignore-chat-template"]), "Hi");
+    assert_eq!(tokens(&["--system", "Rhyme."]), "system: Rhyme.user: Hi|");
+    assert_eq!(tokens(&["--prefill-response", "Well"]), "user: Hi|Well");
+    let template = "{{ messages[0].content }}{% if quiet %} hush{% endif %}";
+    std::fs::write(directory.path().join("chat_template.jinja"), template).unwrap();
+    assert_eq!(tokens(&["--template-arg", "quiet=true"]), "Hi hush");
+    for wrong in ["quiet", "quiet=yes"] {
+        let options = parse(&["--template-arg", wrong]);
+        let template = options.template(&folder).unwrap();
+        let error = options.prompt_tokens("Hi", template.as_ref(), &tokenizer, None);
+        assert!(matches!(error, Err(CliError::TemplateArgument(_))));
+    }
+}
+
+#[test]
+fn a_prompt_goes_on_within_the_message_that_a_cache_remembers() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = ModelFolder::open(directory.path()).unwrap();
+    let tokenizer = tokenizer();
+    let template = "<{{ messages[0].content }}>";
+    std::fs::write(directory.path().join("chat_template.jinja"), template).unwrap();
+    let read = tokenizer.encode("<A book. ").unwrap();
+    let cache = PromptCache::new(read, Vec::new());
+    let options = parse(&[]);
+    let template = options.template(&folder).unwrap();
+    let tokens = options
+        .prompt_tokens("Who?", template.as_ref(), &tokenizer, Some(&cache))
+        .unwrap();
+    assert_eq!(tokenizer.decode(&tokens).unwrap(), "<A book. Who?>");
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Message {
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    source: String,
     path: PathBuf,
     tokens: BTreeMap<String, String>,
 }
@@ -157,9 +158,22 @@ impl ChatTemplate {
             .map_err(|error| complaint(&path, &error))?;
         Ok(Self {
             environment,
+            source: source.to_owned(),
             path,
             tokens,
         })
+    }
+
+    /// The template's text.
+    ///
+    /// ```
+    /// use olivine_lm::ChatTemplate;
+    /// let template = ChatTemplate::compile("chat_template.jinja", "Hi", Default::default())?;
+    /// assert_eq!(template.source(), "Hi");
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Renders a conversation; with `add_generation_prompt` the text ends where the model's turn begins.
