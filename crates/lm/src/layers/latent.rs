@@ -241,3 +241,67 @@ impl Block for LatentAttention {
         self.o_proj.forward(&mixed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use olivine_core::{Dtype, quantized::Quantization, random};
+
+    use super::*;
+    use crate::{Change, Recipe, layers::RopeScaling};
+
+    const SHAPE: LatentShape = LatentShape {
+        width: 64,
+        heads: 2,
+        q_rank: None,
+        kv_rank: 64,
+        turned: 32,
+        still: 32,
+        value: 32,
+        bias: false,
+    };
+
+    fn layer(quantize: Option<Recipe>) -> LatentAttention {
+        random::seed(5);
+        let change = Change {
+            quantize,
+            ..Change::default()
+        };
+        let weights = Weights::random().changed(change);
+        let rope = Rope::new(SHAPE.turned, 10_000.0, true, &RopeScaling::Default).unwrap();
+        LatentAttention::new(&weights, SHAPE, true, rope, 1.0).unwrap()
+    }
+
+    /// Outputs of a prompt and of one more token, with caches of whole or packed numbers.
+    fn run(layer: &LatentAttention, packed: Option<Quantization>) -> Vec<f32> {
+        random::seed(6);
+        let x = random::normal([1, 9, SHAPE.width]).unwrap();
+        let mut cache = KvCache::new();
+        if let Some(scheme) = packed {
+            cache = cache.quantized(scheme).unwrap();
+        }
+        let mut caches = [Cache::from(cache)];
+        let mut all = Vec::new();
+        for part in [0..8, 8..9] {
+            let x = x.index((.., part)).unwrap().astype(Dtype::Float32).unwrap();
+            let mut sequences = Sequences::one(&mut caches);
+            let y = layer.forward(&x, 0, &mut sequences).unwrap();
+            all.extend(y.to_vec::<f32>().unwrap());
+        }
+        all
+    }
+
+    #[test]
+    fn packed_matrices_and_packed_caches_stay_close() {
+        let eight = Quantization::affine(32, 8).unwrap();
+        let plain = run(&layer(None), None);
+        let spread = plain.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let packed = layer(Some(Recipe::uniform(eight)));
+        assert!(packed.parameters().contains_key("embed_q.scales"));
+        for own in [run(&packed, None), run(&layer(None), Some(eight))] {
+            assert_ne!(own, plain);
+            for (own, plain) in own.iter().zip(&plain) {
+                assert!((own - plain).abs() < 0.05 * spread, "{own} against {plain}");
+            }
+        }
+    }
+}

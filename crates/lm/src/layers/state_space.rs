@@ -325,3 +325,56 @@ impl Steps {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use olivine_core::{Tolerance, random};
+
+    use super::*;
+
+    #[test]
+    fn steps_at_once_are_the_recurrence() {
+        random::seed(3);
+        let uniform = |shape: &[usize]| random::uniform(shape).unwrap();
+        let count = Steps::AT_ONCE + 44;
+        let steps = Steps {
+            written: uniform(&[2, count, 4, 3]),
+            fade: uniform(&[2, count, 4]).negative().unwrap(),
+            write: uniform(&[2, count, 2, 5]),
+            read: uniform(&[2, count, 2, 5]),
+        };
+        let first = uniform(&[2, 4, 3, 5]);
+        let (read, last) = steps.run(Some(first.clone())).unwrap();
+
+        let mut state = first;
+        for step in 0..count {
+            let at = |x: &Array| x.index((.., step)).unwrap();
+            let by_heads = |x: &Array| at(x).repeat(2, 1).unwrap().expand_dims(-2).unwrap();
+            let kept = at(&steps.fade).exp().unwrap();
+            let kept = kept.expand_dims(-1).unwrap().expand_dims(-1).unwrap();
+            let written = at(&steps.written).expand_dims(-1).unwrap();
+            let new = written.multiply(by_heads(&steps.write)).unwrap();
+            state = state.multiply(kept).unwrap().add(new).unwrap();
+            let expected = state.multiply(by_heads(&steps.read)).unwrap();
+            let expected = expected.sum(-1).unwrap();
+            let tolerance = Tolerance {
+                relative: 1e-4,
+                absolute: 1e-4,
+                ..Tolerance::default()
+            };
+            let same = at(&read).allclose(&expected, tolerance).unwrap();
+            assert!(same.item::<bool>().unwrap(), "step {step}");
+        }
+        let apart = last.subtract(state).unwrap().abs().unwrap();
+        assert!(apart.max(..).unwrap().item::<f32>().unwrap() < 1e-4);
+    }
+
+    #[test]
+    fn limits_that_are_no_numbers_are_none() {
+        for text in [r#"[0.5, null]"#, r#"[0.5, {"__float__": "Infinity"}]"#] {
+            let limits: StepLimits = serde_json::from_str(text).unwrap();
+            assert_eq!(limits.steps(), [0.5, f32::INFINITY]);
+        }
+        assert_eq!(StepLimits::default().steps(), [0.0, f32::INFINITY]);
+    }
+}
