@@ -177,6 +177,14 @@ impl ModelConfig {
     pub(crate) fn rope_or(&self, theta: f64) -> Result<RopeConfig> {
         let usual = theta;
         let newer = self.fields.object("rope_parameters")?;
+        if let Some(parameters) = &newer
+            && parameters.entries().any(|(_, value)| value.is_object())
+        {
+            return Err(self.bad(
+                "rope_parameters",
+                "differ by kind of layer, which this family does not know",
+            ));
+        }
         let theta = match &newer {
             Some(parameters) => parameters.positive("rope_theta")?,
             None => None,
@@ -194,6 +202,17 @@ impl ModelConfig {
             None => RopeScaling::Default,
         };
         Ok(RopeConfig { theta, scaling })
+    }
+
+    /// What `rope_parameters` say of layers of one kind, where they differ by kind.
+    pub(crate) fn rope_of(&self, kind: &str, theta: f64) -> Result<Option<RopeConfig>> {
+        let all = self.fields.object("rope_parameters")?;
+        let Some(own) = all.map(|all| all.object(kind)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let theta = own.positive("rope_theta")?.unwrap_or(theta);
+        let scaling = RopeScaling::read(&self.fields, &own)?;
+        Ok(Some(RopeConfig { theta, scaling }))
     }
 
     /// An error about one of the fields.
@@ -269,13 +288,19 @@ impl ModelConfig {
     /// # Ok::<(), olivine_lm::Error>(())
     /// ```
     pub fn fingerprint(&self) -> String {
-        let mut fields: Vec<String> =
-            self.fields.entries().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut fields: Vec<String> = self
+            .fields
+            .entries()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         fields.sort_unstable();
         // FNV-1a, which is the same on every machine and in every version.
-        let hash = fields.join("\n").bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-        });
+        let hash = fields
+            .join("\n")
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+            });
         format!("{}-{hash:016x}", self.model_type)
     }
 

@@ -353,3 +353,55 @@ fn plain_experts_of_gpt_oss_are_turned() {
     }
     assert_same("gpt_oss", &*load(&config, own), &*load(&config, published));
 }
+
+/// The same tensors under the names that `rename` gives.
+fn renamed(tensors: Tensors, rename: impl Fn(&str) -> String) -> Tensors {
+    let pairs = tensors.into_iter();
+    pairs.map(|(name, value)| (rename(&name), value)).collect()
+}
+
+#[test]
+fn matrices_of_gpt_2_are_turned() {
+    let config = config("gpt2");
+    let own = tensors(&config);
+    let mut published = map(own.clone(), |name, value| match value.ndim() {
+        2 if name.starts_with("model.h.") => value.swapaxes(0, 1).unwrap().contiguous().unwrap(),
+        _ => value,
+    });
+    published = renamed(published, |name| name.replacen("model.", "", 1));
+    let mask = Array::ones([1, 1, 4, 4], Dtype::Float32).unwrap();
+    published.insert("h.0.attn.bias".to_owned(), mask);
+    assert_same("gpt2", &*load(&config, own), &*load(&config, published));
+}
+
+#[test]
+fn gpt_neox_has_layers_of_another_name() {
+    let config = config("gpt_neox");
+    let own = tensors(&config);
+    let mut published = renamed(own.clone(), |name| match name.strip_prefix("model.h.") {
+        Some(rest) => format!("gpt_neox.layers.{rest}"),
+        None if name.contains("embed_out") => name.replace("model.", ""),
+        None => name.replace("model.", "gpt_neox."),
+    });
+    let mask = Array::ones([1, 1, 4, 4], Dtype::Float32).unwrap();
+    published.insert("gpt_neox.layers.0.attention.bias".to_owned(), mask);
+    assert_same("gpt_neox", &*load(&config, own), &*load(&config, published));
+}
+
+#[test]
+fn towers_beside_gemma_are_left_out() {
+    for (name, tower) in [
+        ("gemma3", "vision_tower.weight"),
+        ("gemma3n", "model.audio_tower.weight"),
+    ] {
+        let config = config(name);
+        let own = tensors(&config);
+        let mut published = renamed(own.clone(), |name| {
+            name.replace("language_model.model.", "model.language_model.")
+                .replace("language_model.lm_head.", "lm_head.")
+        });
+        let picture = Array::ones([2], Dtype::Float32).unwrap();
+        published.insert(tower.to_owned(), picture);
+        assert_same(name, &*load(&config, own), &*load(&config, published));
+    }
+}

@@ -8,7 +8,7 @@ use olivine_nn::Activation;
 use serde::Deserialize;
 
 use crate::{
-    AttentionRule, Family, LanguageModel, ModelConfig, Result, Weights,
+    AttentionRule, Family, LanguageModel, ModelConfig, Result, RopeConfig, Weights,
     layers::{
         Attention, AttentionShape, CausalLm, GatedMlp, Heads, LayerType, Names, Rope, RopeScaling,
         Sandwich, Windows,
@@ -146,13 +146,18 @@ fn build(config: &ModelConfig, weights: &Weights, place: Place) -> Result<Box<dy
         head_dim: config.head_dim(Some(c.head_dim), width, heads)?,
         ..AttentionShape::default()
     };
-    let far = config.turns(shape.head_dim, 1e6, false)?;
-    let near = Rope::new(
-        shape.head_dim,
-        c.rope_local_base_freq,
-        false,
-        &RopeScaling::Default,
-    )?;
+    let far = match config.rope_of("full_attention", 1e6)? {
+        Some(far) => far,
+        None => config.rope_or(1e6)?,
+    };
+    let near = config.rope_of("sliding_attention", c.rope_local_base_freq)?;
+    let near = near.unwrap_or(RopeConfig {
+        theta: c.rope_local_base_freq,
+        scaling: RopeScaling::Default,
+    });
+    let [near, far] =
+        [near, far].map(|rope| Rope::new(shape.head_dim, rope.theta, false, &rope.scaling));
+    let (near, far) = (near?, far?);
     let windows = Windows {
         size: Some(c.sliding_window),
         listed: c.layer_types,
