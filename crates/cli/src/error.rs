@@ -50,7 +50,7 @@ impl CliError {
                 "pass --prompt TEXT, or --prompt - and pipe the text in"
             }
             Self::ModelIsFile(_) => {
-                "pass the folder that holds it, together with config.json and tokenizer.json"
+                "pass a .gguf file, or the folder with config.json, tokenizer.json and *.safetensors"
             }
             Self::Write(_) | Self::PromptNotUtf8(_) | Self::Interrupt(_) => return None,
         };

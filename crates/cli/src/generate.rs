@@ -30,8 +30,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Generate {
-    /// Folder with config.json, tokenizer.json and *.safetensors [default: the shipped model]
-    #[arg(long, value_name = "DIR")]
+    /// Folder with config.json, tokenizer.json and *.safetensors, or a GGUF file [default: the shipped model]
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
 
     /// What to continue or answer; `-` reads it from standard input

@@ -1,4 +1,4 @@
-//! Owns finding the model a subcommand works on: a folder of the user's, or the one shipped inside.
+//! Owns finding the model a subcommand works on: a folder or file of the user's, or the one shipped inside.
 
 use std::path::Path;
 
@@ -24,13 +24,19 @@ const SHIPPED: &[EmbeddedFile] = embed_model!(
     ]
 );
 
-/// Opens the folder at a path, or the shipped model when there is none.
+/// Opens the folder or GGUF file at a path, or the shipped model when there is none.
 pub(crate) fn open(path: Option<&Path>) -> Result<ModelFolder, CliError> {
     match path {
         None => Ok(ModelFolder::embedded(SHIPPED)),
-        Some(path) if path.is_file() => Err(CliError::ModelIsFile(path.to_owned())),
+        Some(path) if path.is_file() && !is_gguf(path) => Err(CliError::ModelIsFile(path.to_owned())),
         Some(path) => Ok(ModelFolder::open(path)?),
     }
+}
+
+/// Whether a path's name says that it is a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
 }
 
 /// Loads a model and starts the tokens that continue `prompt`.

@@ -291,6 +291,14 @@ impl Tokenizer {
         })
     }
 
+    /// The text of the `tokenizer.json` that is this tokenizer.
+    #[cfg(test)]
+    pub(crate) fn json(&self) -> String {
+        self.inner
+            .to_string(false)
+            .expect("tokenizers can be written")
+    }
+
     pub(crate) fn pieces(&self) -> &Pieces {
         &self.pieces
     }
