@@ -12,6 +12,7 @@ use olivine_lm::{
 };
 
 use crate::error::{CliError, Exit, say};
+use crate::interrupt::Interrupt;
 use crate::model;
 
 const EXAMPLES: &str = "\
@@ -76,6 +77,10 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "TYPE", conflicts_with_all = ["quantize", "q_recipe", "dtype"])]
     gguf_type: Option<String>,
 
+    /// Make random weights, for trying out speed and memory; MODEL needs config.json only
+    #[arg(long)]
+    random: bool,
+
     /// Gigabytes that a weight file may have
     #[arg(long, value_name = "GB", default_value_t = 5)]
     shard_gb: usize,
@@ -116,10 +121,14 @@ fn refused(option: &'static str, value: impl ToString, expected: &'static str) -
 
 impl Convert {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
-        let folder = model::open(Some(&self.source))?;
+        let interrupt = Interrupt::watch()?;
+        let folder = model::open(Some(&self.source), &interrupt)?;
         let gguf = match model::is_gguf(&self.out) {
             true => Some(self.gguf_kind(&folder)?),
-            false if self.gguf_type.is_some() => return Err(refused("out", self.out.display(), "a name that ends in .gguf")),
+            false if self.gguf_type.is_some() => {
+                let expected = "a name that ends in .gguf";
+                return Err(refused("out", self.out.display(), expected));
+            }
             false => None,
         };
         let style = ProgressStyle::with_template(
@@ -129,12 +138,17 @@ impl Convert {
         let mut progress = |done, all| {
             bar.set_length(all);
             bar.set_position(done);
+            !interrupt.pressed()
         };
         let made = match gguf {
-            Some(kind) => save_gguf_model(&folder, &self.out, kind, &mut progress)?,
-            None => convert(&folder, &self.out, &self.options(&folder)?, &mut progress)?,
+            Some(kind) => save_gguf_model(&folder, &self.out, kind, &mut progress),
+            None => convert(&folder, &self.out, &self.options(&folder)?, &mut progress),
         };
         bar.finish_and_clear();
+        if interrupt.pressed() {
+            return Ok(Exit::Interrupted);
+        }
+        let made = made?;
         say(&format!(
             "{}: {:.3} billion weights, {:.3} bits each, {:.2} GB in {} {}",
             self.out.display(),
@@ -149,6 +163,9 @@ impl Convert {
 
     /// The type of matrices that the options ask for.
     fn gguf_kind(&self, folder: &ModelFolder) -> Result<GgufKind, CliError> {
+        if self.random {
+            return Err(refused("random", true, "left out for GGUF files"));
+        }
         if let Some(name) = &self.gguf_type {
             return Ok(GgufKind::from_str(name)?);
         }
@@ -223,6 +240,7 @@ impl Convert {
         Ok(ConvertOptions {
             change,
             shard_bytes: self.shard_gb.max(1) << 30,
+            random: self.random,
         })
     }
 }

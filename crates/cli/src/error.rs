@@ -36,10 +36,27 @@ pub(crate) enum CliError {
     PromptNotUtf8(usize),
     #[error("the prompt is empty")]
     EmptyPrompt,
+    #[error("cannot read {}: {source}", path.display())]
+    ReadFile {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot read or write {}: {_1}", _0.display())]
+    File(PathBuf, std::io::Error),
+    #[error("cannot use the terminal: {0}")]
+    Terminal(rustyline::error::ReadlineError),
+    #[error("the draft model has {0} tokens, the model {1}")]
+    Draft(usize, usize),
+    #[error("`{0}` is not NAME=JSON")]
+    TemplateArgument(String),
     #[error("cannot watch for Ctrl-C: {0}")]
     Interrupt(ctrlc::Error),
     #[error("{} is a file, not a model folder", .0.display())]
     ModelIsFile(PathBuf),
+    #[error("cannot read the answer from standard input: {0}")]
+    ReadAnswer(std::io::Error),
+    #[error("there is no terminal on which to ask whether to remove {0}")]
+    NeedsYes(String),
 }
 
 impl CliError {
@@ -52,9 +69,27 @@ impl CliError {
             Self::ModelIsFile(_) => {
                 "pass a .gguf file, or the folder with config.json, tokenizer.json and *.safetensors"
             }
-            Self::Write(_) | Self::PromptNotUtf8(_) | Self::Interrupt(_) => return None,
+            Self::ReadAnswer(_) | Self::NeedsYes(_) => "pass --yes to remove without being asked",
+            Self::Draft(..) => "pick a smaller model of the same family",
+            Self::TemplateArgument(_) => "write it like enable_thinking=false, or name='\"text\"'",
+            Self::Write(_)
+            | Self::File(..)
+            | Self::Terminal(_)
+            | Self::PromptNotUtf8(_)
+            | Self::ReadFile { .. }
+            | Self::Interrupt(_) => return None,
         };
         Some(text.to_owned())
+    }
+
+    /// How the process ends because of the error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Model(olivine_lm::Error::Hub(olivine_lm::HubError::Interrupted { .. })) => {
+                Exit::Interrupted
+            }
+            _ => Exit::Failure,
+        }
     }
 
     /// Prints the error to standard error, in at most two lines.

@@ -1,37 +1,52 @@
 //! Owns `olivine generate`: from a prompt to streamed text and the numbers at its end.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use olivine_lm::{
-    ChatTemplate, FinishReason, GenerationConfig, GenerationStats, Message, ModelConfig,
-    ModelFolder, SamplerOptions, StopRules, TextStream, Tokenizer, peak_memory,
+    ChatTemplate, FinishReason, GenerationStats, Generator, LanguageModel, Message, ModelDraft,
+    ModelFolder, NgramDraft, PromptCache, Role, StopRules, TextStream, Tokenizer, models,
+    peak_memory,
 };
 
 use crate::error::{CliError, Exit, say};
 use crate::interrupt::Interrupt;
+use crate::kv::KvArgs;
 use crate::model;
 use crate::output::Output;
+use crate::sampling::SamplingArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   olivine generate --prompt \"Once upon a time\"
       A story by the model that ships inside this program.
-  olivine generate --model ~/models/Llama-3.2-1B-Instruct --prompt \"Why is the sky blue?\"
-      Any Llama or Mistral folder from the Hugging Face hub.
+  olivine generate --model mlx-community/Qwen3-4B-4bit --prompt \"Why is the sky blue?\"
+      A model of the Hugging Face hub, or a folder in its layout.
   echo \"Name three rivers.\" | olivine generate --prompt - --temp 0.7 --seed 1
       The prompt from a pipe, sampled, the same every time.
+  olivine generate --prompt \"A cat:\" --json-schema '{\"type\": \"object\"}'
+      JSON that fits a schema, whatever the model would rather write.
+  olivine generate --model big --draft-model small --prompt \"Hi\"
+      The text of the big model, sooner: the small one guesses, the big one checks.
   olivine generate --prompt \"Hi\" --json | jq -r .text
       One JSON object with the text and the statistics.";
+
+/// Prompts of more tokens show a progress bar.
+const LONG: usize = 1024;
+
+const PROMPT: &str = "Prompt";
+const SPEED: &str = "Speed";
 
 /// Write text that continues or answers a prompt.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Generate {
-    /// Folder with config.json, tokenizer.json and *.safetensors, or a GGUF file [default: the shipped model]
-    #[arg(long, value_name = "PATH")]
+    /// The model: a folder, a GGUF file, or a name on the hub [default: the shipped model]
+    #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
 
     /// What to continue or answer; `-` reads it from standard input
@@ -43,85 +58,148 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "N", default_value_t = 256)]
     max_tokens: usize,
 
-    /// Randomness: 0 always takes the likeliest token [default: the model's own]
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
-    temp: Option<f32>,
-
-    /// Sample among the K likeliest tokens; 0 means all [default: the model's own]
-    #[arg(long, value_name = "K")]
-    top_k: Option<usize>,
-
-    /// Sample among the likeliest tokens that make up this probability [default: the model's own]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    top_p: Option<f32>,
-
-    /// Leave out tokens less likely than P times the likeliest [default: the model's own]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    min_p: Option<f32>,
-
-    /// Make sampling repeatable
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-
-    /// Send the prompt as it is, to be continued instead of answered
-    #[arg(long)]
-    ignore_chat_template: bool,
-
     /// Print one JSON object at the end instead of streaming
     #[arg(long)]
     json: bool,
+
+    /// Take the prompt from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt", help_heading = PROMPT)]
+    prompt_file: Option<PathBuf>,
+
+    /// Send the prompt as it is, to be continued instead of answered
+    #[arg(long, help_heading = PROMPT)]
+    ignore_chat_template: bool,
+
+    /// What the model is told before the prompt
+    #[arg(long, value_name = "TEXT", help_heading = PROMPT)]
+    #[arg(conflicts_with = "ignore_chat_template")]
+    system: Option<String>,
+
+    /// How the answer begins; the model goes on from there
+    #[arg(long, value_name = "TEXT", help_heading = PROMPT)]
+    prefill_response: Option<String>,
+
+    /// Give the chat template a variable, such as enable_thinking=false; repeatable
+    #[arg(long, value_name = "NAME=JSON", help_heading = PROMPT)]
+    template_arg: Vec<String>,
+
+    /// Go on after a prompt that `olivine cache` has read
+    #[arg(long, value_name = "FILE", help_heading = PROMPT)]
+    prompt_cache: Option<PathBuf>,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    /// A small model of the same vocabulary that guesses what comes: the text stays the same
+    #[arg(long, value_name = "MODEL", help_heading = SPEED)]
+    draft_model: Option<PathBuf>,
+
+    /// Guess that a text goes on as it did before: the text stays the same
+    #[arg(long, conflicts_with = "draft_model", help_heading = SPEED)]
+    ngram_draft: bool,
+
+    /// Tokens that are guessed at a time
+    #[arg(long, value_name = "N", default_value_t = 4, help_heading = SPEED)]
+    num_draft_tokens: usize,
+
+    #[command(flatten)]
+    kv: KvArgs,
 }
 
 impl Generate {
-    /// Runs the subcommand; `start` loads the model and gives its tokens one by one.
+    /// Runs the subcommand.
     ///
-    /// Loading happens in `start` and processing the prompt in the first `next`, so that the time
-    /// to the first token is the model's and not the disk's.
-    pub(crate) fn run<T>(
-        &self,
-        start: impl FnOnce(&ModelFolder, &ModelConfig, &[u32], SamplerOptions) -> Result<T, CliError>,
-    ) -> Result<Exit, CliError>
-    where
-        T: Iterator<Item = olivine_lm::Result<u32>>,
-    {
+    /// The time to the first token is the model's and not the disk's: loading is not part of it.
+    pub(crate) fn run(&self) -> Result<Exit, CliError> {
         let interrupt = Interrupt::watch()?;
-        let folder = model::open(self.model.as_deref())?;
+        let folder = model::open(self.model.as_deref(), &interrupt)?;
         let config = folder.config()?;
         let recommended = folder.generation_config()?;
-        let sampler = self.sampler(&recommended)?;
+        let options = self.sampling.options(&recommended)?;
         let tokenizer = Tokenizer::load(&folder, &config, &recommended)?;
         let prompt = self.prompt(std::io::stdin().lock())?;
-        let prompt_tokens = self.prompt_tokens(&prompt, &folder, &tokenizer)?;
-        let rules = StopRules::new(tokenizer.eos_ids().iter().copied(), [])?;
-        let tokens = start(&folder, &config, &prompt_tokens, sampler)?;
+        let stops = self.sampling.stop().iter().cloned();
+        let rules = StopRules::new(tokenizer.eos_ids().iter().copied(), stops)?;
+        let sampler = self.sampling.sampler(options, &tokenizer)?;
+        let template = if self.ignore_chat_template { None } else { ChatTemplate::load(&folder)? };
+        let (network, cache) = match &self.prompt_cache {
+            Some(path) => {
+                let network = models::load(&folder)?;
+                let name = config.fingerprint();
+                let cache = PromptCache::load(path, &name, network.caches())?;
+                (Some(network), Some(cache))
+            }
+            None => (None, None),
+        };
+        let tokens = self.prompt_tokens(&prompt, template.as_ref(), &tokenizer, cache.as_ref())?;
+        let network = match network {
+            Some(network) => network,
+            None => models::load(&folder)?,
+        };
+        let mut generator =
+            Generator::with_options(&*network, &tokens, sampler, self.kv.options()?)?;
+        if let Some(cache) = cache {
+            generator = generator.after(cache);
+        }
+        let guesses = self.num_draft_tokens;
+        if let Some(path) = &self.draft_model {
+            let small = self.draft(&model::open(Some(path), &interrupt)?, &*network)?;
+            generator = generator.guessing(ModelDraft::new(small, guesses));
+        } else if self.ngram_draft {
+            generator = generator.guessing(NgramDraft { guesses, ..NgramDraft::default() });
+        }
 
-        let mut clock = Clock::start(prompt_tokens.len());
+        let mut clock = Clock::start(tokens.len());
+        // A long prompt takes its time; a short one is read with the first token.
+        let bar = ProgressBar::new(tokens.len() as u64).with_style(reading());
+        if tokens.len() > LONG {
+            generator.prefill(&mut |read, _all| {
+                bar.set_position(read as u64);
+                !interrupt.pressed()
+            })?;
+        }
+        bar.finish_and_clear();
         let mut output = Output::new(std::io::stdout().lock(), self.json);
+        if let Some(start) = &self.prefill_response {
+            output.push(start)?;
+        }
         let finish = write_text(
-            tokens.take(self.max_tokens).inspect(|_| clock.tick()),
+            generator.by_ref().take(self.max_tokens).map(|choice| {
+                clock.tick();
+                let choice = choice?;
+                output_logprobs(&choice, &tokenizer, self.json);
+                Ok(choice.token)
+            }),
             &mut TextStream::new(&tokenizer, rules),
             &mut output,
             &interrupt,
         )?;
-        conclude(output, &clock.stats(), finish)
+        let guessed = generator.guessed();
+        let exit = conclude(output, &clock.stats(), finish)?;
+        if guessed > 0 && !self.json {
+            say(&format!("Guessed:     {guessed:>6} tokens"));
+        }
+        Ok(exit)
     }
 
-    /// The sampler asked for, filled up with the publisher's recommendations.
-    fn sampler(&self, recommended: &GenerationConfig) -> Result<SamplerOptions, CliError> {
-        let base = recommended.sampler_options();
-        let options = SamplerOptions {
-            temperature: self.temp.unwrap_or(base.temperature),
-            top_k: self.top_k.unwrap_or(base.top_k),
-            top_p: self.top_p.unwrap_or(base.top_p),
-            min_p: self.min_p.unwrap_or(base.min_p),
-            seed: self.seed,
-        };
-        Ok(options.validate()?)
+    /// The small model that guesses, if it has the vocabulary of the other.
+    fn draft(
+        &self,
+        folder: &ModelFolder,
+        network: &dyn LanguageModel,
+    ) -> Result<Box<dyn LanguageModel>, CliError> {
+        let small = models::load(folder)?;
+        if small.vocab_size() != network.vocab_size() {
+            return Err(CliError::Draft(small.vocab_size(), network.vocab_size()));
+        }
+        Ok(small)
     }
 
-    /// The prompt's text, from the command line or from `input`.
+    /// The prompt's text, from the command line, a file, or `input`.
     fn prompt(&self, input: impl Read) -> Result<String, CliError> {
-        let prompt = if self.prompt == "-" {
+        let prompt = if let Some(path) = &self.prompt_file {
+            std::fs::read_to_string(path).map_err(|error| CliError::File(path.clone(), error))?
+        } else if self.prompt == "-" {
             read_prompt(input)?
         } else {
             self.prompt.clone()
@@ -136,26 +214,59 @@ impl Generate {
     fn prompt_tokens(
         &self,
         prompt: &str,
-        folder: &ModelFolder,
+        template: Option<&ChatTemplate>,
         tokenizer: &Tokenizer,
+        cache: Option<&PromptCache>,
     ) -> Result<Vec<u32>, CliError> {
-        let template = if self.ignore_chat_template {
-            None
-        } else {
-            ChatTemplate::load(folder)?
-        };
-        let tokens = match template {
+        let start = self.prefill_response.as_deref().unwrap_or_default();
+        let mut tokens = cache.map(|cache| cache.tokens().to_vec()).unwrap_or_default();
+        match template {
             // A rendered template brings its own special tokens.
             Some(template) => {
-                tokenizer.encode(&template.render(&[Message::user(prompt)], true)?)?
+                let system = self.system.as_ref().map(|text| Message::new(Role::System, text));
+                let messages: Vec<Message> =
+                    system.into_iter().chain([Message::user(prompt)]).collect();
+                let text = template.render_with(&messages, true, &self.template_variables()?)?;
+                // What is remembered ends within the user's message, which goes on here.
+                let from = match cache {
+                    Some(_) => text.rfind(prompt.trim()).unwrap_or(0),
+                    None => 0,
+                };
+                tokens.extend(tokenizer.encode(&format!("{}{start}", &text[from..]))?);
             }
-            None => tokenizer.encode_prompt(prompt)?,
-        };
+            None if cache.is_some() => tokens.extend(tokenizer.encode(&format!("{prompt}{start}"))?),
+            None => tokens.extend(tokenizer.encode_prompt(&format!("{prompt}{start}"))?),
+        }
         if tokens.is_empty() {
             return Err(CliError::EmptyPrompt);
         }
         Ok(tokens)
     }
+
+    fn template_variables(&self) -> Result<BTreeMap<String, serde_json::Value>, CliError> {
+        let pair = |text: &String| {
+            let wrong = || CliError::TemplateArgument(text.clone());
+            let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+            Ok((name.to_owned(), serde_json::from_str(value).map_err(|_| wrong())?))
+        };
+        self.template_arg.iter().map(pair).collect()
+    }
+}
+
+fn reading() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:40} {pos}/{len} tokens of the prompt, {eta} left")
+        .expect("the template is well formed")
+}
+
+/// Prints the likeliest tokens beside the chosen one, where they were asked for.
+fn output_logprobs(choice: &olivine_lm::Choice, tokenizer: &Tokenizer, json: bool) {
+    if choice.top.is_empty() || json {
+        return;
+    }
+    let name = |token: u32| tokenizer.id_to_token(token).unwrap_or_else(|| token.to_string());
+    let others: Vec<String> =
+        choice.top.iter().map(|&(token, p)| format!("{:?} {p:.3}", name(token))).collect();
+    say(&format!("{:?} {:.3} of {}", name(choice.token), choice.logprob, others.join(", ")));
 }
 
 /// Reads a prompt to the end of the input; the newline that `echo` adds is not part of it.

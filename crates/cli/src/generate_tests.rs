@@ -1,7 +1,9 @@
 //! Owns the tests of `olivine generate`'s options and of writing text.
 
-use super::*;
 use clap::Parser;
+use olivine_lm::GenerationConfig;
+
+use super::*;
 
 #[derive(Parser)]
 struct Harness {
@@ -65,11 +67,15 @@ fn write(text: &str, interrupt: &Interrupt) -> (String, Option<FinishReason>) {
 #[test]
 fn flags_override_the_models_recommendations_one_by_one() {
     let options = parse(&["--temp", "0.25", "--seed", "7"])
-        .sampler(&recommended())
+        .sampling
+        .options(&recommended())
         .unwrap();
     assert_eq!((options.temperature, options.top_p), (0.25, 0.75));
     assert_eq!(options.seed, Some(7));
-    let plain = parse(&[]).sampler(&GenerationConfig::default()).unwrap();
+    let plain = parse(&[])
+        .sampling
+        .options(&GenerationConfig::default())
+        .unwrap();
     assert!(plain.is_greedy());
 }
 
@@ -83,7 +89,10 @@ fn impossible_sampler_flags_are_refused() {
         ["--top-p", "1.5"],
         ["--min-p", "-0.5"],
     ] {
-        let error = parse(&arguments).sampler(&recommended()).unwrap_err();
+        let error = parse(&arguments)
+            .sampling
+            .options(&recommended())
+            .unwrap_err();
         assert!(
             matches!(
                 error,

@@ -31,4 +31,9 @@ impl Interrupt {
     pub(crate) fn pressed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Forgets earlier presses, where each ends only a part of the work.
+    pub(crate) fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }

@@ -1,11 +1,21 @@
 //! Owns the `olivine` command: parsing the command line and ending with one clear line on failure.
 
+mod bench;
+mod cache;
+mod chat;
 mod convert;
+mod embed;
 mod error;
 mod generate;
+mod inspect;
 mod interrupt;
+mod kv;
 mod model;
+mod models;
 mod output;
+mod perplexity;
+mod progress;
+mod sampling;
 
 // The facade links the backends.
 use olivine as _;
@@ -27,14 +37,28 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Generate(Box<generate::Generate>),
+    Chat(Box<chat::Chat>),
+    Embed(embed::Embed),
     Convert(convert::Convert),
-    Generate(generate::Generate),
+    Cache(cache::Cache),
+    Inspect(inspect::Inspect),
+    Bench(bench::Bench),
+    Perplexity(perplexity::Perplexity),
+    Models(models::Models),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Generate(generate) => generate.run(),
+        Command::Chat(chat) => chat.run(),
+        Command::Embed(embed) => embed.run(),
         Command::Convert(convert) => convert.run(),
-        Command::Generate(generate) => generate.run(model::start),
+        Command::Cache(cache) => cache.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Perplexity(perplexity) => perplexity.run(),
+        Command::Models(models) => models.run(),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -44,7 +68,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             error.print();
-            Exit::Failure.into()
+            error.exit().into()
         }
     }
 }

@@ -1,13 +1,12 @@
-//! Owns finding the model a subcommand works on: a folder or file of the user's, or the one shipped inside.
+//! Owns finding the model a subcommand works on: a folder, a GGUF file, a name on the hub, or the one shipped inside.
 
 use std::path::Path;
 
-use olivine_lm::{
-    EmbeddedFile, Generator, LanguageModel, ModelConfig, ModelFolder, SamplerOptions, embed_model,
-    models,
-};
+use olivine_lm::{EmbeddedFile, Hub, HubModel, ModelFolder, embed_model};
 
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
+use crate::progress::Download;
 
 /// The model trained by `cargo xtask train-demo`; inside the program, so every directory will do.
 const SHIPPED: &[EmbeddedFile] = embed_model!(
@@ -24,27 +23,29 @@ const SHIPPED: &[EmbeddedFile] = embed_model!(
     ]
 );
 
-/// Opens the folder or GGUF file at a path, or the shipped model when there is none.
-pub(crate) fn open(path: Option<&Path>) -> Result<ModelFolder, CliError> {
-    match path {
-        None => Ok(ModelFolder::embedded(SHIPPED)),
-        Some(path) if path.is_file() && !is_gguf(path) => Err(CliError::ModelIsFile(path.to_owned())),
-        Some(path) => Ok(ModelFolder::open(path)?),
+/// Opens the folder or GGUF file at a path, or the model of that name on the hub, or the shipped one.
+///
+/// What exists is never looked for on the hub; what is not named like a model there is not either.
+pub(crate) fn open(path: Option<&Path>, interrupt: &Interrupt) -> Result<ModelFolder, CliError> {
+    let Some(path) = path else {
+        return Ok(ModelFolder::embedded(SHIPPED));
+    };
+    if path.is_file() && !is_gguf(path) {
+        return Err(CliError::ModelIsFile(path.to_owned()));
     }
+    if !path.exists()
+        && let Some(Ok(model)) = path.to_str().map(str::parse::<HubModel>)
+    {
+        let download = Download::new(&model, interrupt);
+        let folder = Hub::from_env()?.fetch(&model, &download);
+        download.end();
+        return Ok(ModelFolder::open(folder?)?);
+    }
+    Ok(ModelFolder::open(path)?)
 }
 
 /// Whether a path's name says that it is a GGUF file.
 pub(crate) fn is_gguf(path: &Path) -> bool {
     path.extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
-}
-
-/// Loads a model and starts the tokens that continue `prompt`.
-pub(crate) fn start(
-    folder: &ModelFolder,
-    _config: &ModelConfig,
-    prompt: &[u32],
-    options: SamplerOptions,
-) -> Result<Generator<Box<dyn LanguageModel>>, CliError> {
-    Ok(Generator::new(models::load(folder)?, prompt, options)?)
 }

@@ -62,6 +62,7 @@ impl<W: Write> Output<W> {
                 let (reason, detail) = match finish {
                     None => ("interrupted", json!(null)),
                     Some(FinishReason::Length) => ("length", json!(null)),
+                    Some(FinishReason::Grammar) => ("grammar", json!(null)),
                     Some(FinishReason::StopToken(id)) => ("stop_token", json!(id)),
                     Some(FinishReason::StopString(stop)) => ("stop_string", json!(stop)),
                 };

@@ -78,6 +78,15 @@ impl Cache {
         }
     }
 
+    /// Whether it holds keys and values only.
+    pub(crate) fn is_kv(&self) -> bool {
+        match self {
+            Cache::Kv(_) => true,
+            Cache::State(_) => false,
+            Cache::List(caches) => caches.iter().all(Cache::is_kv),
+        }
+    }
+
     /// The state, if it holds one, also as the one of a list that does.
     ///
     /// ```

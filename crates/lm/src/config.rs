@@ -93,7 +93,7 @@ impl ModelConfig {
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let object = Object::parse(path, text)?;
         let model_type = object.required("model_type", object.string("model_type")?)?;
-        if !models::is_supported(model_type) {
+        if !models::is_supported(model_type) && !crate::embed::is_encoder(model_type) {
             return Err(Error::UnsupportedArchitecture {
                 path: path.to_owned(),
                 found: model_type.chars().take(40).collect(),
@@ -256,6 +256,31 @@ impl ModelConfig {
                 return Err(self.fields.unsupported("hidden_act", supported));
             }
         })
+    }
+
+    /// A short name by which files know that they belong to a model of this configuration: a hash
+    /// of its fields.
+    ///
+    /// ```
+    /// use olivine_lm::ModelConfig;
+    /// let config = |text| ModelConfig::parse("config.json".as_ref(), text);
+    /// let (one, other) = (config(r#"{"model_type": "llama"}"#)?, config(r#"{"model_type": "mistral"}"#)?);
+    /// assert_ne!(one.fingerprint(), other.fingerprint());
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn fingerprint(&self) -> String {
+        let mut fields: Vec<String> =
+            self.fields.entries().map(|(name, value)| format!("{name}={value}")).collect();
+        fields.sort_unstable();
+        // FNV-1a, which is the same on every machine and in every version.
+        let hash = fields.join("\n").bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
+        format!("{}-{hash:016x}", self.model_type)
+    }
+
+    pub(crate) fn fields(&self) -> &Object {
+        &self.fields
     }
 
     /// The fields as the file has them.

@@ -1,7 +1,7 @@
 //! Owns the tests of `config.json` parsing.
 
 use super::*;
-use crate::{LanguageModel, Weights};
+use crate::Weights;
 
 const TINY: &str = r#"{
     "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -11,7 +11,7 @@ use olivine_core::{Array, Dtype, quantized::Quantization};
 use olivine_io::{Metadata, write_safetensors};
 use serde_json::{Map, Value, json};
 
-use crate::{Change, Error, ModelFolder, Recipe, Result, models};
+use crate::{Change, Error, ModelFolder, Recipe, Result, Weights, models};
 
 /// What to convert a model to, and how large its files may be.
 ///
@@ -25,6 +25,8 @@ pub struct ConvertOptions {
     pub change: Change,
     /// Files hold at most so many bytes of tensors, or one tensor.
     pub shard_bytes: usize,
+    /// Weights are random, for trying out a model's speed and memory; the folder needs none.
+    pub random: bool,
 }
 
 impl Default for ConvertOptions {
@@ -32,6 +34,7 @@ impl Default for ConvertOptions {
         ConvertOptions {
             change: Change::default(),
             shard_bytes: 5 << 30,
+            random: false,
         }
     }
 }
@@ -69,7 +72,7 @@ impl ConvertSummary {
 ///
 /// Tensors are read, changed and written one by one, so the model need not fit into memory. The
 /// folder appears under its name when it is complete. `progress` is told the bytes written so far
-/// and those of all.
+/// and those of all; false stops the conversion, and nothing is left of it.
 ///
 /// # Errors
 /// `out` exists already, or cannot be written; whatever is wrong with the model.
@@ -83,7 +86,7 @@ impl ConvertSummary {
 /// let folder = ModelFolder::open(path)?;
 /// let out = place.path().join("stories-4bit");
 /// let change = Change { quantize: Some(Recipe::uniform(Quantization::default())), ..Change::default() };
-/// let made = convert(&folder, &out, &ConvertOptions { change, ..Default::default() }, &mut |_, _| {})?;
+/// let made = convert(&folder, &out, &ConvertOptions { change, ..Default::default() }, &mut |_, _| true)?;
 /// assert!(made.bits_per_weight() < 4.7);
 /// assert!(models::load(&ModelFolder::open(out)?).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -92,7 +95,7 @@ pub fn convert(
     folder: &ModelFolder,
     out: &Path,
     options: &ConvertOptions,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<ConvertSummary> {
     if out.exists() {
         return Err(Error::OutputExists {
@@ -100,7 +103,12 @@ pub fn convert(
         });
     }
     let config = folder.config()?;
-    let (model, weights) = models::load_changed(folder, options.change.clone())?;
+    let (model, weights) = if options.random {
+        let weights = Weights::random().changed(options.change.clone());
+        (models::build(&config, &weights)?, weights)
+    } else {
+        models::load_changed(folder, options.change.clone())?
+    };
     let packing = weights.packing();
     let mut parameters = model.parameters();
     let count = count(&parameters, packing.as_ref());
@@ -120,11 +128,7 @@ pub fn convert(
     let metadata = Metadata::from([("format".to_owned(), "mlx".to_owned())]);
     let files = shards.len();
     let mut map = Map::new();
-    let mut counter = Counter {
-        written: 0,
-        all: bytes as u64,
-        progress,
-    };
+    let mut counter = Counter { written: 0, all: bytes as u64, stopped: false, progress };
     for (number, shard) in shards.into_iter().enumerate() {
         let name = match files {
             1 => "model.safetensors".to_owned(),
@@ -148,9 +152,14 @@ pub fn convert(
                 counter: &mut counter,
             },
         );
-        write_safetensors(&mut writer, shard, &metadata)?;
-        writer.flush().map_err(failed)?;
+        let written = write_safetensors(&mut writer, shard, &metadata);
+        let flushed = writer.flush();
         drop(writer);
+        if counter.stopped {
+            return Err(Error::Stopped);
+        }
+        written?;
+        flushed.map_err(failed)?;
         file.sync_all().map_err(failed)?;
     }
     map.sort_keys();
@@ -221,7 +230,8 @@ fn pretty(value: &Value) -> String {
 pub(crate) struct Counter<'a> {
     pub(crate) written: u64,
     pub(crate) all: u64,
-    pub(crate) progress: &'a mut dyn FnMut(u64, u64),
+    pub(crate) stopped: bool,
+    pub(crate) progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
 /// A file that tells how much has been written.
@@ -236,8 +246,11 @@ impl Write for Counted<'_, '_> {
         let counter = &mut self.counter;
         counter.written += count as u64;
         // Headers are not counted in what there is to write.
-        (counter.progress)(counter.written.min(counter.all), counter.all);
-        Ok(count)
+        if (counter.progress)(counter.written.min(counter.all), counter.all) {
+            return Ok(count);
+        }
+        counter.stopped = true;
+        Err(std::io::Error::other("stopped"))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

@@ -160,6 +160,9 @@ pub enum Error {
     /// A weight file cannot be read.
     #[error(transparent)]
     Files(#[from] olivine_io::Error),
+    /// A model could not be found on the hub, downloaded or removed.
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// An array could not be computed.
     #[error(transparent)]
     Array(#[from] olivine_core::Error),
@@ -199,6 +202,17 @@ pub enum Error {
         /// What is accepted.
         expected: &'static str,
     },
+    /// A file does not hold what a model remembers of a prompt.
+    #[error("{} {problem}", path.display())]
+    PromptCache {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The work was stopped by who asked for it.
+    #[error("stopped; nothing has been written")]
+    Stopped,
     /// The folder to write is there already.
     #[error("{} exists already", path.display())]
     OutputExists {
@@ -213,9 +227,42 @@ pub enum Error {
         /// The reason given by the operating system.
         source: std::io::Error,
     },
+    /// No token can be chosen: every logit is NaN or negative infinity.
+    #[error("no token of {vocab_size} can be chosen: {why}")]
+    NoPossibleToken {
+        /// Number of logits.
+        vocab_size: usize,
+        /// What makes them impossible.
+        why: &'static str,
+    },
+    /// A description of structured output makes no sense, or asks for what is not supported.
+    #[error("bad {kind}: {message}")]
+    Grammar {
+        /// What was described: a JSON schema, a regular expression, a grammar.
+        kind: &'static str,
+        /// The reason.
+        message: String,
+    },
+    /// A token does not continue the structured output.
+    #[error("token {id} is not what the {kind} allows here: {message}")]
+    NotInGrammar {
+        /// The token.
+        id: u32,
+        /// What describes the output.
+        kind: &'static str,
+        /// The reason.
+        message: String,
+    },
     /// A stop string is empty, so it would match everywhere.
     #[error("a stop string must not be empty")]
     EmptyStopString,
+}
+
+// A sampler becomes a sampler without fail.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl Error {
@@ -228,7 +275,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         let text = match self {
             Self::Io { .. } | Self::NotAFolder { .. } => {
-                "pass a folder that holds config.json, tokenizer.json and *.safetensors, or a .gguf file"
+                "pass a folder that holds config.json, tokenizer.json and *.safetensors, a .gguf file, or a model on the hub as org/name"
             }
             Self::MissingFile { file, .. } if file.ends_with(".safetensors") => {
                 "convert the weights to safetensors, or finish the download"
@@ -245,19 +292,27 @@ impl Error {
             Self::UnsupportedSetting { .. } => "pick a variant of the model without this setting",
             Self::UnsafePath { .. } => "the index may be hostile; get the model from its publisher",
             Self::ChatTemplate { .. } => "pass --ignore-chat-template to send the prompt as it is",
+            Self::PromptCache { .. } => "write it again with `olivine cache` and the same model",
             Self::OutputExists { .. } => "remove it, or choose another name",
             Self::WriteFile { .. } => "check that the place exists, is writable and has room",
             Self::Field { .. }
             | Self::Option { .. }
+            | Self::Stopped
             | Self::Tokenizer { .. }
             | Self::Encode { .. }
             | Self::Decode { .. }
             | Self::UnknownToken { .. }
             | Self::ChatRejected { .. }
             | Self::SamplerOption { .. }
+            | Self::NotInGrammar { .. }
+            | Self::Grammar { .. }
             | Self::EmptyPrompt
             | Self::EmptyStopString => return None,
+            Self::NoPossibleToken { .. } => {
+                "the weights may be damaged, or the model needs wider floats than it runs with"
+            }
             Self::Weights { .. } => "config.json and the weights must come from the same model",
+            Self::Hub(error) => return error.help(),
             Self::Files(_) => "the file may be damaged or cut short; download it again",
             Self::Array(olivine_core::Error::OutOfMemory { .. }) => {
                 "close other programs, or pick a smaller model"

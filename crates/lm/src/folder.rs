@@ -8,6 +8,7 @@ use std::sync::Arc;
 use olivine_core::Array;
 
 use crate::config::ModelConfig;
+use crate::embed::{SentenceModules, sentence_modules};
 use crate::error::{Error, Result};
 use crate::generation_config::GenerationConfig;
 use crate::gguf::GgufModel;
@@ -394,6 +395,26 @@ impl ModelFolder {
         })
     }
 
+    /// What `modules.json` of sentence-transformers says, where there is one.
+    pub(crate) fn sentence_modules(&self) -> Result<Option<SentenceModules>> {
+        const MODULES: &str = "modules.json";
+        let Some(text) = self.text(MODULES)? else {
+            return Ok(None);
+        };
+        // The file is a list of objects, which are read as the fields of one.
+        let path = self.path_of(MODULES);
+        let failed = |source| Error::Json { path: path.clone(), source };
+        let list: Vec<serde_json::Value> = serde_json::from_str(&text).map_err(failed)?;
+        let list = list.into_iter().enumerate().map(|(number, module)| (number.to_string(), module));
+        let list = serde_json::Value::Object(list.collect());
+        let list = Object::parse(&path, &list.to_string())?;
+        let read = |name: &str| match self.text(name)? {
+            Some(text) => Object::parse(&self.path_of(name), &text).map(Some),
+            None => Ok(None),
+        };
+        sentence_modules(&list, &read).map(Some)
+    }
+
     /// The small files that belong to a model beside its weights and `config.json`: the name and
     /// contents of each that is there.
     pub(crate) fn other_files(&self) -> Result<Vec<(String, Cow<'static, str>)>> {
@@ -505,7 +526,7 @@ fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Whether a name from an index is one file directly in the folder, on every operating system.
-fn is_plain_name(name: &str) -> bool {
+pub(crate) fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!(parts.next(), Some(Component::Normal(part)) if part == name)
         && parts.next().is_none()

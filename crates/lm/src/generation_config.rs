@@ -107,7 +107,7 @@ impl GenerationConfig {
             top_k: self.top_k.unwrap_or(0),
             top_p: self.top_p.unwrap_or(1.0) as f32,
             min_p: self.min_p.unwrap_or(0.0) as f32,
-            seed: None,
+            ..SamplerOptions::greedy()
         }
     }
 }

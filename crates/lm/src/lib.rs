@@ -5,18 +5,26 @@
 use olivine_cpu as _;
 
 mod attend;
+mod batch;
 mod cache;
 mod chat;
 mod config;
 mod convert;
+mod draft;
+mod embed;
 mod error;
 mod folder;
 mod generate;
 mod generation_config;
 mod gguf;
+mod grammar;
+mod hub;
 mod json;
 pub mod layers;
+mod model;
 pub mod models;
+mod perplexity;
+mod prompt_cache;
 mod quantization;
 mod sampler;
 mod sampling;
@@ -27,25 +35,38 @@ mod stream;
 #[cfg(test)]
 mod test_tokenizers;
 mod tokenizer;
+mod tools;
 mod weights;
 
 pub use attend::{AttentionRule, attend};
+pub use batch::{Batch, BatchEvent, RequestId};
 pub use cache::{Cache, KvCache, Reach, StateCache};
 pub use chat::{ChatTemplate, Message, Role};
 pub use config::{ModelConfig, RopeConfig};
 pub use convert::{ConvertOptions, ConvertSummary, MixedBits, convert, dtype_of};
+pub use draft::{Draft, ModelDraft, NgramDraft};
+pub use embed::{Embedder, Pooling};
 pub use error::{Error, Result};
 pub use folder::{EmbeddedFile, ModelFolder, WeightFile, WeightFiles};
-pub use generate::Generator;
+pub use generate::{Generator, GeneratorOptions};
 pub use generation_config::GenerationConfig;
 pub use gguf::{GgufKind, save_gguf_model};
+pub use grammar::{Grammar, Matcher};
+pub use hub::{
+    CachedFile, CachedModel, CachedRevision, Hub, HubError, HubModel, ModelSummary, Notice,
+    PlannedFile, Progress,
+};
+pub use model::{Model, TextGenerator, TextOptions};
 pub use models::{Family, LanguageModel, supported_model_types};
+pub use perplexity::{PerplexityMeasure, perplexity};
+pub use prompt_cache::PromptCache;
 pub use quantization::{QuantizationConfig, Recipe};
-pub use sampler::Sampler;
+pub use sampler::{Choice, Sampler};
 pub use sampling::SamplerOptions;
 pub use sequences::Sequences;
 pub use stats::{GenerationStats, peak_memory};
 pub use stop::{FinishReason, StopRules, TextStep, TextStream};
 pub use stream::StreamingDetokenizer;
 pub use tokenizer::Tokenizer;
+pub use tools::{Event, OutputFormat, OutputParser};
 pub use weights::{Change, Weights};

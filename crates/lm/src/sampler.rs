@@ -1,196 +1,383 @@
-//! Owns the choice of the next token from a model's logits, as lazy array operations.
+//! Owns the choice of the next token from one row of a model's logits.
 
-use olivine_core::{Array, Dtype, Result, keep, random};
+mod candidates;
+mod penalties;
+mod weights;
 
-use crate::SamplerOptions;
+use std::collections::HashSet;
 
-/// Chooses tokens. The choice is an array, so it can be computed while the last one is printed.
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use self::candidates::Candidates;
+use crate::{Error, Matcher, Result, SamplerOptions, Tokenizer};
+
+/// Chooses tokens one after another, for one sequence.
+///
+/// The steps, in the order of mlx-lm where it has them:
+///
+/// 1. `logit_bias`, `repetition_penalty`, `presence_penalty`, `frequency_penalty`;
+/// 2. DRY;
+/// 3. the grammar, if there is one;
+/// 4. with temperature 0 the likeliest token is taken here;
+/// 5. `typical_p`, `top_p`, `min_p`, XTC, `top_k`, each on what is left by the one before;
+/// 6. the temperature: the filters judge the model's own probabilities, not heated ones;
+/// 7. the draw. With Mirostat, its cut comes after the temperature and step 5 is left out.
+///
+/// A seed gives the same tokens on every platform.
 ///
 /// ```
-/// # use olivine_cpu as _;
-/// use olivine_core::Array;
 /// use olivine_lm::{Sampler, SamplerOptions};
-/// let logits = Array::from_slice(&[0.1f32, 2.0, 0.3], [1, 3])?;
-/// let token = Sampler::new(SamplerOptions::greedy())?.sample(&logits)?;
-/// assert_eq!(token.to_vec::<u32>()?, [1]);
-/// # Ok::<(), olivine_core::Error>(())
+/// let mut sampler = Sampler::new(SamplerOptions::greedy())?;
+/// let choice = sampler.sample(&[0.1, 2.0, 0.3], &[])?;
+/// assert_eq!(choice.token, 1);
+/// # Ok::<(), olivine_lm::Error>(())
 /// ```
 pub struct Sampler {
     options: SamplerOptions,
-    key: Array,
+    random: ChaCha8Rng,
+    breakers: HashSet<u32>,
+    /// Tokens that XTC never excludes.
+    special: HashSet<u32>,
+    grammar: Option<Matcher>,
+    /// The greatest surprise that Mirostat lets pass, in bits.
+    most_surprise: f64,
+    candidates: Candidates,
+}
+
+/// A chosen token and how likely the model itself found it, before any option applied.
+///
+/// ```
+/// use olivine_lm::{Sampler, SamplerOptions};
+/// let options = SamplerOptions { logprobs: 2, ..SamplerOptions::greedy() };
+/// let choice = Sampler::new(options)?.sample(&[0.0, 0.0, -9.0], &[])?;
+/// assert!((choice.logprob.exp() - 0.5).abs() < 1e-3);
+/// let tokens: Vec<u32> = choice.top.iter().map(|&(token, _)| token).collect();
+/// assert_eq!(tokens, [0, 1]);
+/// # Ok::<(), olivine_lm::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The token.
+    pub token: u32,
+    /// The natural logarithm of its probability.
+    pub logprob: f32,
+    /// The model's likeliest tokens with theirs, likeliest first; as many as `logprobs` asks for.
+    pub top: Vec<(u32, f32)>,
+}
+
+/// The model's own probabilities, as logarithms.
+struct Own {
+    log_total: f64,
+    top: Vec<(u32, f32)>,
+}
+
+impl TryFrom<SamplerOptions> for Sampler {
+    type Error = crate::Error;
+
+    fn try_from(options: SamplerOptions) -> Result<Self> {
+        Self::new(options)
+    }
 }
 
 impl Sampler {
-    /// A sampler with validated options. Without a seed, one is drawn from the clock.
+    /// A sampler that knows nothing of the tokens' texts. Without a seed, one is drawn from the clock.
+    ///
+    /// # Errors
+    /// [`Error::SamplerOption`] for options out of range, and for DRY with sequence breakers, whose
+    /// tokens only [`Sampler::with_tokenizer`] finds.
+    ///
+    /// ```
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// let options = SamplerOptions { temperature: 1.0, seed: Some(7), ..Default::default() };
+    /// let logits = vec![0.0; 1000];
+    /// // The same seed, the same choice.
+    /// let choose = || Sampler::new(options.clone())?.sample(&logits, &[]);
+    /// assert_eq!(choose()?, choose()?);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn new(options: SamplerOptions) -> Result<Self> {
+        let options = options.validate()?;
+        if options.dry_multiplier > 0.0 && !options.dry_sequence_breakers.is_empty() {
+            return Err(Error::SamplerOption {
+                option: "dry_sequence_breakers",
+                value: format!("{:?}", options.dry_sequence_breakers),
+                expected: "empty where no tokenizer finds their tokens",
+            });
+        }
+        Ok(Self::over(options))
+    }
+
+    /// A sampler for a model with this tokenizer: it finds the tokens of DRY's sequence breakers, and
+    /// those that end a text or a line, which XTC never excludes.
+    ///
+    /// A token breaks sequences if its text contains a breaker. If no token's does, the last one that
+    /// spells the breaker breaks them.
+    ///
+    /// # Errors
+    /// [`Error::SamplerOption`] for options out of range.
     ///
     /// ```
     /// # use olivine_cpu as _;
-    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
     /// use olivine_lm::{Sampler, SamplerOptions};
-    /// let options = SamplerOptions { temperature: 1.0, seed: Some(7), ..Default::default() };
-    /// let logits = Array::zeros([1, 1000], Dtype::Float32)?;
-    /// // The same seed, the same choice.
-    /// let choose = || Sampler::new(options)?.sample(&logits)?.item::<u32>();
-    /// assert_eq!(choose()?, choose()?);
+    /// let options = SamplerOptions { dry_multiplier: 0.8, ..SamplerOptions::greedy() };
+    /// assert!(Sampler::with_tokenizer(options, &tokenizer).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new(options: SamplerOptions) -> Result<Self> {
+    pub fn with_tokenizer(options: SamplerOptions, tokenizer: &Tokenizer) -> Result<Self> {
+        let mut sampler = Self::over(options.validate()?);
+        if sampler.options.dry_multiplier > 0.0 {
+            for breaker in &sampler.options.dry_sequence_breakers {
+                let found = tokenizer.tokens_containing(breaker)?;
+                if found.is_empty() {
+                    sampler.breakers.extend(tokenizer.encode(breaker)?.last());
+                }
+                sampler.breakers.extend(found);
+            }
+        }
+        sampler.special.extend(tokenizer.eos_ids());
+        sampler.special.extend(tokenizer.encode("\n")?);
+        Ok(sampler)
+    }
+
+    /// Lets only tokens through that continue a grammar's output.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::{Grammar, Sampler, SamplerOptions};
+    /// let matcher = Grammar::regex("(yes|no)")?.matcher(&tokenizer)?;
+    /// let mut sampler = Sampler::new(SamplerOptions::greedy())?.with_grammar(matcher);
+    /// let mut tokens = Vec::new();
+    /// while !sampler.is_finished() {
+    ///     let logits = vec![0.0; tokenizer.vocab_size()];
+    ///     tokens.push(sampler.sample(&logits, &tokens)?.token);
+    /// }
+    /// assert!(["yes", "no"].contains(&&*tokenizer.decode(&tokens)?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_grammar(mut self, matcher: Matcher) -> Self {
+        self.grammar = Some(matcher);
+        self
+    }
+
+    fn over(options: SamplerOptions) -> Self {
         let seed = options.seed.unwrap_or_else(|| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             now.map_or(0, |time| time.as_nanos() as u64)
         });
-        Ok(Sampler {
+        Sampler {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            breakers: HashSet::new(),
+            special: HashSet::new(),
+            grammar: None,
+            most_surprise: 2.0 * f64::from(options.mirostat_tau),
+            candidates: Candidates::default(),
             options,
-            key: random::key(seed),
+        }
+    }
+
+    /// The options that the sampler was made with.
+    ///
+    /// ```
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// let sampler = Sampler::new(SamplerOptions::greedy())?;
+    /// assert!(sampler.options().is_greedy());
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn options(&self) -> &SamplerOptions {
+        &self.options
+    }
+
+    /// Whether the grammar's output is complete and nothing may follow; false without a grammar.
+    ///
+    /// ```
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// assert!(!Sampler::new(SamplerOptions::greedy())?.is_finished());
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.grammar.as_ref().is_some_and(Matcher::is_finished)
+    }
+
+    /// Chooses a token: `logits` are one for each token of the vocabulary, and `history` is the prompt
+    /// and what was generated.
+    ///
+    /// NaN counts as impossible. Infinite logits share all probability between them.
+    ///
+    /// # Errors
+    /// [`Error::NoPossibleToken`] if nothing is left to choose from.
+    ///
+    /// ```
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// let options = SamplerOptions { presence_penalty: 1.0, ..SamplerOptions::greedy() };
+    /// let mut sampler = Sampler::new(options)?;
+    /// // Token 1 has just been used.
+    /// assert_eq!(sampler.sample(&[0.5, 1.0], &[1])?.token, 0);
+    /// assert!(sampler.sample(&[f32::NAN, f32::NEG_INFINITY], &[]).is_err());
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn sample(&mut self, logits: &[f32], history: &[u32]) -> Result<Choice> {
+        let own = self.narrow(logits, history)?;
+        let token = if self.options.is_greedy() {
+            self.candidates.likeliest()
+        } else {
+            // 53 random bits, as many as a number below one has.
+            let place = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+            self.candidates.at(place)
+        };
+        self.accept(token)?;
+        // An infinite logit is certain, whatever it shares the certainty with.
+        let logprob = match logits[token as usize] {
+            logit if logit.is_finite() => (f64::from(logit) - own.log_total) as f32,
+            _ => -own.log_total as f32,
+        };
+        Ok(Choice {
+            token,
+            logprob,
+            top: own.top,
         })
     }
 
-    /// One token for each row of `logits` (batch, vocabulary), as uint32.
+    /// The probabilities that [`Sampler::sample`] draws with, of every token that is possible; what
+    /// speculative decoding compares. The token that is taken in the end has to be told to
+    /// [`Sampler::accept`].
+    ///
+    /// # Errors
+    /// [`Error::NoPossibleToken`] if nothing is left to choose from.
     ///
     /// ```
-    /// # use olivine_cpu as _;
-    /// use olivine_core::array;
     /// use olivine_lm::{Sampler, SamplerOptions};
-    /// let logits = array!([[0.0, 9.0], [9.0, 0.0]]);
-    /// let tokens = Sampler::new(SamplerOptions::greedy())?.sample(&logits)?;
-    /// assert_eq!(tokens.to_vec::<u32>()?, [1, 0]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let options = SamplerOptions { temperature: 1.0, top_k: 2, ..SamplerOptions::greedy() };
+    /// let likely = Sampler::new(options)?.distribution(&[1.0, 1.0, 0.0], &[])?;
+    /// assert_eq!(likely, [(0, 0.5), (1, 0.5)]);
+    /// # Ok::<(), olivine_lm::Error>(())
     /// ```
-    pub fn sample(&mut self, logits: &Array) -> Result<Array> {
+    pub fn distribution(&mut self, logits: &[f32], history: &[u32]) -> Result<Vec<(u32, f32)>> {
+        self.narrow(logits, history)?;
         if self.options.is_greedy() {
-            return logits.argmax(-1);
+            return Ok(vec![(self.candidates.likeliest(), 1.0)]);
         }
-        let SamplerOptions {
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-            ..
-        } = self.options;
-        let mut logits = logits.astype(Dtype::Float32)?.divide(temperature)?;
-        let vocabulary = logits.dim(-1)?;
-        if (1..vocabulary).contains(&top_k) {
-            let least = logits.topk(top_k, -1)?.min(keep(-1))?;
-            logits = without(&logits, &logits.less(least)?)?;
+        Ok(self.candidates.probabilities())
+    }
+
+    /// Notes that a token was taken: the grammar and Mirostat go on from there.
+    ///
+    /// [`Sampler::sample`] does so itself.
+    ///
+    /// # Errors
+    /// [`Error::NotInGrammar`] for a token that the grammar does not allow here.
+    ///
+    /// ```
+    /// use olivine_lm::{Sampler, SamplerOptions};
+    /// let mut sampler = Sampler::new(SamplerOptions::greedy())?;
+    /// sampler.distribution(&[0.0, 1.0], &[])?;
+    /// sampler.accept(1)?;
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn accept(&mut self, token: u32) -> Result<()> {
+        if self.steers() {
+            let surprise = self.candidates.surprise(token);
+            if surprise.is_finite() {
+                let error = surprise - f64::from(self.options.mirostat_tau);
+                self.most_surprise -= f64::from(self.options.mirostat_eta) * error;
+            }
         }
-        if top_p < 1.0 {
-            logits = without(&logits, &outside_nucleus(&logits, top_p)?)?;
+        match &mut self.grammar {
+            Some(grammar) => grammar.accept(token),
+            None => Ok(()),
         }
-        if min_p > 0.0 {
-            let least = logits.max(keep(-1))?.add(min_p.ln())?;
-            logits = without(&logits, &logits.less(least)?)?;
+    }
+
+    fn steers(&self) -> bool {
+        self.options.mirostat_tau > 0.0 && !self.options.is_greedy()
+    }
+
+    /// Every step up to the draw, in order.
+    fn narrow(&mut self, logits: &[f32], history: &[u32]) -> Result<Own> {
+        let options = &self.options;
+        let candidates = &mut self.candidates;
+        let impossible = |why| Error::NoPossibleToken {
+            vocab_size: logits.len(),
+            why,
+        };
+        if !candidates.start(logits) {
+            return Err(impossible(
+                "the model's logits are NaN or negative infinity",
+            ));
         }
-        let keys = random::split(&self.key, 2)?;
-        self.key = keys.index(0)?;
-        random::Categorical::new(&logits)
-            .key(&keys.index(1)?)
-            .sample()
+        let own = Own::of(candidates, options.logprobs);
+
+        if options.changes_logits() || self.grammar.is_some() {
+            let logits = &mut candidates.logits;
+            penalties::bias(logits, &options.logit_bias);
+            penalties::repetition(logits, history, options);
+            penalties::presence(logits, history, options);
+            penalties::frequency(logits, history, options);
+            penalties::dry(logits, history, options, &self.breakers);
+            if let Some(grammar) = &mut self.grammar {
+                grammar.mask(logits)?;
+            }
+            if !candidates.changed() {
+                return Err(impossible(
+                    "the grammar allows none that the model finds possible",
+                ));
+            }
+        }
+        if options.is_greedy() {
+            return Ok(own);
+        }
+        if options.mirostat_tau > 0.0 {
+            candidates.temper(options.temperature);
+            candidates.surprise_at_most(self.most_surprise);
+            return Ok(own);
+        }
+        candidates.typical(options.typical_p);
+        candidates.top_p(options.top_p);
+        candidates.min_p(options.min_p);
+        if options.xtc_probability > 0.0 {
+            let place = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+            if place < f64::from(options.xtc_probability) {
+                candidates.xtc(options.xtc_threshold, &self.special);
+            }
+        }
+        candidates.top_k(options.top_k);
+        candidates.temper(options.temperature);
+        Ok(own)
     }
 }
 
-/// The logits with some tokens made impossible.
-fn without(logits: &Array, out: &Array) -> Result<Array> {
-    out.select(f32::NEG_INFINITY, logits)
+impl Own {
+    fn of(candidates: &mut Candidates, count: usize) -> Self {
+        let log_total = candidates.log_total();
+        let top = weights::greatest(&candidates.logits, count)
+            .into_iter()
+            .map(|(token, logit)| (token as u32, (f64::from(logit) - log_total) as f32))
+            .collect();
+        Self { log_total, top }
+    }
 }
 
-/// True for tokens that come after the likeliest ones which together reach probability `top_p`.
-fn outside_nucleus(logits: &Array, top_p: f32) -> Result<Array> {
-    let probabilities = logits.softmax(-1)?;
-    let order = probabilities.negative()?.argsort(-1)?;
-    let sorted = probabilities.take_along_axis(&order, -1)?;
-    // What is likelier than a token, without itself: the likeliest one always stays.
-    let before = sorted.cumsum(-1)?.subtract(&sorted)?;
-    let out = before.greater_equal(top_p)?;
-    let places = order.argsort(-1)?;
-    out.take_along_axis(&places, -1)
+impl SamplerOptions {
+    fn changes_logits(&self) -> bool {
+        !self.logit_bias.is_empty()
+            || self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
+            || self.dry_multiplier != 0.0
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    const LOGITS: [f32; 5] = [0.5, 3.0, 1.0, 2.5, -1.0];
-
-    fn drawn(options: SamplerOptions) -> HashSet<u32> {
-        let logits = Array::from_slice(&LOGITS, [1, 5]).unwrap();
-        let mut sampler = Sampler::new(SamplerOptions {
-            seed: Some(7),
-            ..options
-        })
-        .unwrap();
-        (0..200)
-            .map(|_| sampler.sample(&logits).unwrap().item::<u32>().unwrap())
-            .collect()
-    }
-
-    fn hot() -> SamplerOptions {
-        SamplerOptions {
-            temperature: 3.0,
-            ..SamplerOptions::greedy()
-        }
-    }
-
-    #[test]
-    fn greedy_takes_the_likeliest() {
-        assert_eq!(drawn(SamplerOptions::greedy()), HashSet::from([1]));
-    }
-
-    #[test]
-    fn temperature_alone_reaches_every_token() {
-        assert_eq!(drawn(hot()).len(), 5);
-    }
-
-    #[test]
-    fn top_k_keeps_the_k_likeliest() {
-        assert_eq!(
-            drawn(SamplerOptions { top_k: 2, ..hot() }),
-            HashSet::from([1, 3])
-        );
-    }
-
-    #[test]
-    fn top_p_keeps_the_nucleus() {
-        let sharp = SamplerOptions {
-            temperature: 1.0,
-            top_p: 0.6,
-            ..SamplerOptions::greedy()
-        };
-        assert_eq!(drawn(sharp), HashSet::from([1, 3]));
-        assert_eq!(
-            drawn(SamplerOptions {
-                top_p: 0.01,
-                ..sharp
-            }),
-            HashSet::from([1])
-        );
-    }
-
-    #[test]
-    fn min_p_is_relative_to_the_likeliest() {
-        let options = SamplerOptions {
-            temperature: 1.0,
-            min_p: 0.5,
-            ..SamplerOptions::greedy()
-        };
-        assert_eq!(drawn(options), HashSet::from([1, 3]));
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_tokens() {
-        let logits = Array::from_slice(&LOGITS, [1, 5]).unwrap();
-        let run = |seed| -> Vec<u32> {
-            let options = SamplerOptions {
-                seed: Some(seed),
-                ..hot()
-            };
-            let mut sampler = Sampler::new(options).unwrap();
-            (0..20)
-                .map(|_| sampler.sample(&logits).unwrap().item::<u32>().unwrap())
-                .collect()
-        };
-        assert_eq!(run(1), run(1));
-        assert_ne!(run(1), run(2));
-    }
-}
+#[path = "sampler/tests.rs"]
+mod tests;

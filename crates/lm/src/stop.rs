@@ -45,6 +45,8 @@ pub enum FinishReason {
     StopString(String),
     /// The requested number of tokens was reached.
     Length,
+    /// The grammar that the text follows has come to its end.
+    Grammar,
 }
 
 impl StopRules {

@@ -4,6 +4,7 @@
 //! text, so tokens cannot simply be decoded one by one. Decoders that work token by token on bytes
 //! are followed exactly with a few bytes of state; all others through a short window of tokens.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use tokenizers::DecoderWrapper;
@@ -71,6 +72,22 @@ impl Pieces {
     }
 }
 
+impl Pieces {
+    /// The bytes that a token adds to a text, where they do not depend on its neighbours.
+    pub(crate) fn bytes(&self, token: String) -> Result<Option<Vec<u8>>> {
+        Ok(match self {
+            Self::ByteLevel => Some(byte_level(token)),
+            Self::Metaspace { mark, .. } => Some(token.replace(*mark, " ").into_bytes()),
+            Self::Fallback {
+                replacements,
+                bytes,
+                ..
+            } => Some(fallback_bytes(token, replacements, *bytes)?),
+            Self::Windowed => None,
+        })
+    }
+}
+
 fn flatten<'d>(decoder: &'d DecoderWrapper, steps: &mut Vec<&'d DecoderWrapper>) {
     match decoder {
         DecoderWrapper::Sequence(sequence) => {
@@ -113,6 +130,7 @@ pub struct StreamingDetokenizer<'t> {
     tokenizer: &'t Tokenizer,
     at_start: bool,
     strip_left: usize,
+    shown: HashSet<u32>,
     utf8: Utf8Buffer,
     window: Window,
 }
@@ -143,9 +161,34 @@ impl<'t> StreamingDetokenizer<'t> {
             tokenizer,
             at_start: true,
             strip_left,
+            shown: HashSet::new(),
             utf8: Utf8Buffer::default(),
             window: Window::default(),
         }
+    }
+
+    /// Prints these control tokens by their names, as an [`OutputParser`](crate::OutputParser) needs
+    /// for [`OutputFormat::markers`](crate::OutputFormat::markers); names without a token are ignored.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::StreamingDetokenizer;
+    /// let mut stream = StreamingDetokenizer::new(&tokenizer).showing(&["<|end|>", "<|call|>"]);
+    /// assert_eq!(stream.push(3)?.as_deref(), Some("<|end|>"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn showing(mut self, names: &[&str]) -> Self {
+        let ids = names
+            .iter()
+            .filter_map(|name| self.tokenizer.token_to_id(name));
+        self.shown.extend(ids);
+        self
     }
 
     /// Continues a text that ends with these tokens: a leading space is kept.
@@ -202,7 +245,11 @@ impl<'t> StreamingDetokenizer<'t> {
     pub fn push(&mut self, id: u32) -> Result<Option<String>> {
         let token = self.tokenizer.known(id)?;
         if self.tokenizer.is_special(id) {
-            return Ok(None);
+            if !self.shown.contains(&id) {
+                return Ok(None);
+            }
+            // A character that has not been finished by now never will be.
+            return Ok(Some(self.finish()?.unwrap_or_default() + &token));
         }
         let text = match self.tokenizer.pieces() {
             Pieces::ByteLevel => self.utf8.push(&byte_level(token)),

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::folder::ModelFolder;
 use crate::generation_config::GenerationConfig;
+use crate::grammar::Vocabulary;
 use crate::json::Object;
 use crate::stream::Pieces;
 
@@ -30,6 +32,7 @@ pub struct Tokenizer {
     pieces: Pieces,
     bos: Option<(String, u32)>,
     eos_ids: BTreeSet<u32>,
+    vocabulary: OnceLock<Vocabulary>,
 }
 
 impl Tokenizer {
@@ -101,6 +104,7 @@ impl Tokenizer {
             pieces,
             bos: None,
             eos_ids: BTreeSet::new(),
+            vocabulary: OnceLock::new(),
         })
     }
 
@@ -297,6 +301,52 @@ impl Tokenizer {
         self.inner
             .to_string(false)
             .expect("tokenizers can be written")
+    }
+
+    /// What grammars need to know of the tokens, prepared at the first use.
+    pub(crate) fn vocabulary(&self) -> Result<&Vocabulary> {
+        if let Some(vocabulary) = self.vocabulary.get() {
+            return Ok(vocabulary);
+        }
+        let vocabulary = Vocabulary::of(self)?;
+        Ok(self.vocabulary.get_or_init(|| vocabulary))
+    }
+
+    /// The bytes of every token by its id, `None` where they depend on the tokens around it. Control
+    /// tokens and ids without a token have none.
+    pub(crate) fn all_bytes(&self) -> Result<Option<Vec<Vec<u8>>>> {
+        let vocabulary = self.inner.get_vocab(true);
+        let size = vocabulary.values().max().map_or(0, |&id| id as usize + 1);
+        let mut all = vec![Vec::new(); size];
+        for (token, id) in vocabulary {
+            if !self.is_special(id) {
+                match self.pieces.bytes(token)? {
+                    Some(bytes) => all[id as usize] = bytes,
+                    None => return Ok(None),
+                }
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// Every token whose text contains a text.
+    pub(crate) fn tokens_containing(&self, text: &str) -> Result<Vec<u32>> {
+        let contains = |bytes: &[u8]| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
+        let mut found = Vec::new();
+        for (token, id) in self.inner.get_vocab(true) {
+            let bytes = match self.pieces.bytes(token.clone())? {
+                Some(bytes) => bytes,
+                None => token.into_bytes(),
+            };
+            if !self.is_special(id) && contains(&bytes) {
+                found.push(id);
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn pieces(&self) -> &Pieces {

@@ -14,7 +14,7 @@
 
 // Backends register themselves when linked.
 #[cfg(feature = "cpu")]
-use olivine_cpu as _;
+pub use olivine_cpu::{num_threads, set_num_threads};
 
 pub use olivine_core::*;
 pub use olivine_io as io;

@@ -97,7 +97,8 @@ impl GgufKind {
 ///
 /// Families `llama`, `mistral`, `qwen2` and `qwen3`; packed weights are unpacked and packed anew. The
 /// file appears under its name when it is complete, and its contents are in memory until then.
-/// `progress` is told the bytes written so far and those of all.
+/// `progress` is told the bytes written so far and those of all; false stops the writing, and
+/// nothing is left of it.
 ///
 /// # Errors
 /// `out` exists already, or cannot be written; a family, setting or tokenizer that GGUF files of
@@ -110,7 +111,7 @@ impl GgufKind {
 /// # let place = tempfile::tempdir()?;
 /// let folder = ModelFolder::open(path)?;
 /// let out = place.path().join("stories.gguf");
-/// let made = save_gguf_model(&folder, &out, GgufKind::Q8_0, &mut |_, _| {})?;
+/// let made = save_gguf_model(&folder, &out, GgufKind::Q8_0, &mut |_, _| true)?;
 /// assert!(made.bits_per_weight() < 8.6);
 /// assert!(models::load(&ModelFolder::open(out)?).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,7 +120,7 @@ pub fn save_gguf_model(
     folder: &ModelFolder,
     out: &Path,
     kind: GgufKind,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<ConvertSummary> {
     if out.exists() {
         return Err(Error::OutputExists {
@@ -182,7 +183,7 @@ fn write(
     tensors: Vec<(String, Array)>,
     metadata: &GgufMetadata,
     bytes: u64,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<()> {
     let failed = |source| Error::WriteFile {
         path: out.to_owned(),
@@ -194,6 +195,7 @@ fn write(
     let mut counter = Counter {
         written: 0,
         all: bytes,
+        stopped: false,
         progress,
     };
     let mut writer = BufWriter::with_capacity(
@@ -203,9 +205,14 @@ fn write(
             counter: &mut counter,
         },
     );
-    write_gguf(&mut writer, tensors, metadata)?;
-    writer.flush().map_err(failed)?;
+    let written = write_gguf(&mut writer, tensors, metadata);
+    let flushed = writer.flush();
     drop(writer);
+    if counter.stopped {
+        return Err(Error::Stopped);
+    }
+    written?;
+    flushed.map_err(failed)?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&path, out).map_err(failed)
 }

@@ -1,0 +1,263 @@
+//! Checks that guesses, caches between prompts, packed caches and other texts beside it leave a
+//! text as it is.
+
+use std::path::{Path, PathBuf};
+
+use olivine_core::quantized::Quantization;
+use olivine_cpu as _;
+use olivine_lm::{
+    Batch, BatchEvent, Cache, Draft, Generator, GeneratorOptions, LanguageModel, ModelDraft,
+    ModelFolder, NgramDraft, PromptCache, Reach, RequestId, Result, SamplerOptions, models,
+};
+
+fn golden(name: &str) -> Box<dyn LanguageModel> {
+    let path: PathBuf =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/golden").join(name);
+    models::load(&ModelFolder::open(path).unwrap()).unwrap()
+}
+
+fn shipped() -> Box<dyn LanguageModel> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    models::load(&ModelFolder::open(path).unwrap()).unwrap()
+}
+
+fn prompt(count: u32) -> Vec<u32> {
+    (0..count).map(|i| (i * 7919 + 13) % 250 + 3).collect()
+}
+
+fn plain<'m>(model: &'m dyn LanguageModel, prompt: &[u32]) -> Generator<&'m dyn LanguageModel> {
+    Generator::new(model, prompt, SamplerOptions::greedy()).unwrap()
+}
+
+fn tokens(generator: impl Iterator<Item = Result<olivine_lm::Choice>>, count: usize) -> Vec<u32> {
+    generator.take(count).map(|choice| choice.unwrap().token).collect()
+}
+
+/// Guesses a known text, with every third token wrong.
+struct Knowing(Vec<u32>);
+
+impl Draft for Knowing {
+    fn guess(&mut self, tokens: &[u32]) -> Result<Vec<u32>> {
+        let wrong = |i: usize, token: u32| if i % 3 == 2 { token ^ 1 } else { token };
+        let next = self.0.iter().enumerate().skip(tokens.len()).take(5);
+        Ok(next.map(|(i, &token)| wrong(i, token)).collect())
+    }
+}
+
+#[test]
+fn guesses_right_and_wrong_leave_the_text_as_it_is() {
+    let model = golden("llama");
+    let prompt = prompt(10);
+    let expected = tokens(plain(&*model, &prompt), 60);
+    let mut known = prompt.clone();
+    known.extend(&expected);
+
+    let mut knowing = plain(&*model, &prompt).guessing(Knowing(known));
+    assert_eq!(tokens(knowing.by_ref(), 60), expected);
+    assert!(knowing.guessed() >= 30, "{}", knowing.guessed());
+    let mut same = plain(&*model, &prompt).guessing(ModelDraft::new(golden("llama"), 4));
+    assert_eq!(tokens(same.by_ref(), 60), expected);
+    assert!(same.guessed() >= 40, "{}", same.guessed());
+    let repeating = plain(&*model, &prompt).guessing(NgramDraft::default());
+    assert_eq!(tokens(repeating, 60), expected);
+    // Nonsense is no harm, and tokens that no model knows are not fed.
+    struct Nonsense;
+    impl Draft for Nonsense {
+        fn guess(&mut self, tokens: &[u32]) -> Result<Vec<u32>> {
+            Ok(vec![tokens.len() as u32 % 250, 1, u32::MAX])
+        }
+    }
+    assert_eq!(tokens(plain(&*model, &prompt).guessing(Nonsense), 60), expected);
+}
+
+#[test]
+fn a_prompt_that_begins_the_same_is_not_read_again() {
+    let model = shipped();
+    let first = prompt(700);
+    let mut second = first[..600].to_vec();
+    second.extend(prompt(20));
+    let expected = tokens(plain(&*model, &second), 20);
+
+    let mut before = plain(&*model, &first);
+    tokens(before.by_ref(), 5);
+    let after = plain(&*model, &second).after(before.into_cache());
+    assert_eq!(after.reused(), 600);
+    assert_eq!(tokens(after, 20), expected);
+
+    // The whole prompt is known: only its last token is read.
+    let mut before = plain(&*model, &second);
+    before.prefill(&mut |_, _| true).unwrap();
+    let after = plain(&*model, &second).after(before.into_cache());
+    assert_eq!(after.reused(), second.len() - 1);
+    assert_eq!(tokens(after, 20), expected);
+
+    // Nothing is the same.
+    let mut other = second.clone();
+    other[0] ^= 1;
+    let mut before = plain(&*model, &other);
+    before.next();
+    let after = plain(&*model, &second).after(before.into_cache());
+    assert_eq!(after.reused(), 0);
+    assert_eq!(tokens(after, 20), expected);
+}
+
+#[test]
+fn what_a_window_has_dropped_does_not_come_back_but_checkpoints_do() {
+    let model = shipped();
+    let options = GeneratorOptions { max_kv_size: Some(64), keep: 4, ..Default::default() };
+    let text = prompt(900);
+    let windowed = |prompt: &[u32]| {
+        let greedy = SamplerOptions::greedy();
+        Generator::with_options(&*model, prompt, greedy, options.clone()).unwrap()
+    };
+    let mut start = windowed(&text[..401]);
+    start.prefill(&mut |_, _| true).unwrap();
+    let mut cache = start.into_cache();
+    cache.checkpoint();
+    let mut rest = windowed(&text).after(cache.clone());
+    assert_eq!(rest.reused(), 400);
+    rest.next();
+    let mut far = rest.into_cache();
+    assert!(far.bytes() < 900 * 4 * 256 * 4);
+    assert_eq!(far.rewind(300), None);
+
+    cache.checkpoint();
+    assert_eq!(cache.rewind(450), Some(400));
+    let expected = tokens(windowed(&text), 10);
+    assert_eq!(tokens(windowed(&text).after(cache), 10), expected);
+}
+
+#[test]
+fn caches_are_the_same_after_a_file() {
+    let model = golden("llama");
+    let place = tempfile::tempdir().unwrap();
+    let text = prompt(300);
+    let eight = Quantization::affine(32, 8).unwrap();
+    let limited = GeneratorOptions { max_kv_size: Some(32), ..Default::default() };
+    let packed = GeneratorOptions { kv_quantization: Some(eight), ..Default::default() };
+    for (number, options) in [GeneratorOptions::default(), limited, packed].into_iter().enumerate() {
+        let generator = |prompt: &[u32]| {
+            let greedy = SamplerOptions::greedy();
+            Generator::with_options(&*model, prompt, greedy, options.clone()).unwrap()
+        };
+        let mut reader = generator(&text);
+        if reader.prefill(&mut |_, _| true).is_err() {
+            // Heads of 16 do not fill groups of 32.
+            assert_eq!(number, 2);
+            continue;
+        }
+        let cache = reader.into_cache();
+        let file = place.path().join(format!("{number}.safetensors"));
+        cache.save(&file, "tiny").unwrap();
+        let read = PromptCache::load(&file, "tiny", model.caches()).unwrap();
+        assert_eq!(read.tokens(), cache.tokens());
+        let (a, b) = (generator(&text).after(cache), generator(&text).after(read));
+        assert_eq!(a.reused(), b.reused());
+        assert_eq!(tokens(a, 30), tokens(b, 30));
+
+        assert!(PromptCache::load(&file, "huge", model.caches()).is_err());
+        assert!(PromptCache::load(&file, "tiny", Vec::new()).is_err());
+        // Damaged files are refused or, where only numbers changed, read; nothing panics.
+        let bytes = std::fs::read(&file).unwrap();
+        for place in (0..bytes.len().min(3000)).step_by(7) {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x15;
+            std::fs::write(&file, &damaged).unwrap();
+            let _ = PromptCache::load(&file, "tiny", model.caches());
+            std::fs::write(&file, &bytes[..place]).unwrap();
+            assert!(PromptCache::load(&file, "tiny", model.caches()).is_err());
+        }
+    }
+}
+
+#[test]
+fn packed_caches_take_a_fraction_of_the_memory() {
+    let model = shipped();
+    let text = prompt(600);
+    let bytes = |bits: Option<usize>| {
+        let scheme = bits.map(|bits| Quantization::affine(32, bits).unwrap());
+        let options = GeneratorOptions { kv_quantization: scheme, ..Default::default() };
+        let greedy = SamplerOptions::greedy();
+        let mut generator = Generator::with_options(&*model, &text, greedy, options).unwrap();
+        generator.next().unwrap().unwrap();
+        generator.into_cache().bytes() as f64
+    };
+    let plain = bytes(None);
+    // Numbers of 16 bits; a scale and a bias of 16 bits for 32 of them make one bit more.
+    assert!((bytes(Some(8)) / plain - 9.0 / 16.0).abs() < 0.01);
+    assert!((bytes(Some(4)) / plain - 5.0 / 16.0).abs() < 0.01);
+}
+
+#[test]
+fn texts_in_a_batch_are_those_that_they_are_alone() {
+    let model = golden("llama");
+    let prompts: Vec<Vec<u32>> = [3, 40, 1, 17].into_iter().map(prompt).collect();
+    let alone: Vec<Vec<u32>> =
+        prompts.iter().map(|prompt| tokens(plain(&*model, prompt), 40)).collect();
+    let options = GeneratorOptions { prefill_chunk: 16, ..Default::default() };
+    let mut batch = Batch::new(&*model, options).at_most(3);
+    let mut texts: Vec<(RequestId, Vec<u32>)> = Vec::new();
+    for prompt in &prompts[..3] {
+        texts.push((batch.add(prompt, SamplerOptions::greedy()).unwrap(), Vec::new()));
+    }
+    let mut steps = 0;
+    while !batch.is_empty() {
+        steps += 1;
+        assert!(steps < 200);
+        for (id, event) in batch.step().unwrap() {
+            let BatchEvent::Token(choice) = event else { panic!("{event:?}") };
+            let text = &mut texts.iter_mut().find(|(other, _)| *other == id).unwrap().1;
+            text.push(choice.token);
+            if text.len() == 40 {
+                assert!(batch.remove(id).is_some());
+            }
+        }
+        if steps == 5 {
+            // One more comes while the others are being written, and waits for its place.
+            texts.push((batch.add(&prompts[3], SamplerOptions::greedy()).unwrap(), Vec::new()));
+        }
+    }
+    for ((_, text), alone) in texts.iter().zip(&alone) {
+        assert_eq!(text, alone);
+    }
+}
+
+#[test]
+fn one_bad_text_does_not_end_the_others() {
+    let model = golden("llama");
+    let mut batch = Batch::new(&*model, GeneratorOptions::default());
+    assert!(batch.add(&[], SamplerOptions::greedy()).is_err());
+    assert!(batch.add(&[u32::MAX], SamplerOptions::greedy()).is_err());
+    let bad = SamplerOptions { temperature: f32::NAN, ..SamplerOptions::greedy() };
+    assert!(batch.add(&[5], bad).is_err());
+    let good = batch.add(&[5], SamplerOptions::greedy()).unwrap();
+    assert!(matches!(batch.step().unwrap()[..], [(id, BatchEvent::Token(_))] if id == good));
+    assert!(batch.remove(good).is_some() && batch.is_empty());
+    assert!(batch.step().unwrap().is_empty());
+}
+
+#[test]
+fn generators_are_stopped_at_any_token_and_sent_to_other_threads() {
+    let model = golden("llama");
+    let expected = tokens(plain(&*model, &prompt(9)), 8);
+    let own: Vec<u32> = std::thread::scope(|scope| {
+        let generator = plain(&*model, &prompt(9));
+        scope.spawn(move || tokens(generator, 8)).join().unwrap()
+    });
+    assert_eq!(own, expected);
+}
+
+#[test]
+fn windows_are_kept_while_texts_grow() {
+    let model = golden("llama");
+    let options = GeneratorOptions { max_kv_size: Some(24), keep: 4, ..Default::default() };
+    let mut generator =
+        Generator::with_options(&*model, &prompt(50), SamplerOptions::greedy(), options).unwrap();
+    tokens(generator.by_ref(), 900);
+    let cache = generator.into_cache();
+    assert_eq!(cache.tokens().len(), 949);
+    let fresh: Vec<Cache> = model.caches();
+    assert!(fresh.len() == 2 && Reach::default() == Reach::All);
+    // Two layers of keys and values of two heads of 16 floats; room for fewer than 600 tokens.
+    assert!(cache.bytes() < 2 * 2 * 2 * 16 * 4 * 600, "{}", cache.bytes());
+}
