@@ -403,9 +403,15 @@ impl ModelFolder {
         };
         // The file is a list of objects, which are read as the fields of one.
         let path = self.path_of(MODULES);
-        let failed = |source| Error::Json { path: path.clone(), source };
+        let failed = |source| Error::Json {
+            path: path.clone(),
+            source,
+        };
         let list: Vec<serde_json::Value> = serde_json::from_str(&text).map_err(failed)?;
-        let list = list.into_iter().enumerate().map(|(number, module)| (number.to_string(), module));
+        let list = list
+            .into_iter()
+            .enumerate()
+            .map(|(number, module)| (number.to_string(), module));
         let list = serde_json::Value::Object(list.collect());
         let list = Object::parse(&path, &list.to_string())?;
         let read = |name: &str| match self.text(name)? {
@@ -497,7 +503,8 @@ impl ModelFolder {
 
 /// Whether a file's name says that it is a GGUF file.
 fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
 }
 
 /// Reads a whole file, or nothing when it does not exist.

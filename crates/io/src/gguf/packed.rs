@@ -18,10 +18,7 @@ pub(super) fn scheme(stored: Stored) -> Option<Quantization> {
 
 /// Whether MLX, too, reads the type in packed form.
 pub(super) fn is_packed_by_mlx(stored: Stored) -> bool {
-    matches!(
-        Kind::of(stored),
-        Some(Kind::Q4_0 | Kind::Q4_1 | Kind::Q8_0)
-    )
+    matches!(Kind::of(stored), Some(Kind::Q4_0 | Kind::Q4_1 | Kind::Q8_0))
 }
 
 /// A tensor's packed form, if its type has one.
@@ -137,15 +134,11 @@ impl Kind {
             blocks.flat_map(|block| (0..self.groups()).map(move |group| (block, group)))
         };
         let bits = self.bits();
-        let weight = filled(
-            last(&|size| size / GROUP * bits),
-            Dtype::Uint32,
-            |target| {
-                for ((block, group), target) in groups().zip(target.chunks_exact_mut(4 * bits)) {
-                    self.pack(block, group, target);
-                }
-            },
-        )?;
+        let weight = filled(last(&|size| size / GROUP * bits), Dtype::Uint32, |target| {
+            for ((block, group), target) in groups().zip(target.chunks_exact_mut(4 * bits)) {
+                self.pack(block, group, target);
+            }
+        })?;
         let fits = |x: f32| f16::from_f32(x).to_f32() == x;
         // The products of Q4_K and Q5_K take more digits than a half has, and so may large biases.
         let dtype = if self.groups() == 1

@@ -447,18 +447,30 @@ mod files {
             let wanted = expected.array(kind).unwrap();
             assert_eq!(quantized.shape().unwrap(), *wanted.shape(), "{kind}");
             let own = quantized.dequantize(Some(Dtype::Float32)).unwrap();
-            let (own, exact) = (own.to_vec::<f32>().unwrap(), wanted.to_vec::<f32>().unwrap());
+            let (own, exact) = (
+                own.to_vec::<f32>().unwrap(),
+                wanted.to_vec::<f32>().unwrap(),
+            );
             for (i, (a, b)) in own.iter().zip(&exact).enumerate() {
                 // A product and a sum may be rounded once or twice.
-                assert!((a - b).abs() <= 3e-7 * (b.abs() + 32.0), "{kind} {i}: {a} {b}");
+                assert!(
+                    (a - b).abs() <= 3e-7 * (b.abs() + 32.0),
+                    "{kind} {i}: {a} {b}"
+                );
             }
             let x = any_array(Dtype::Float32, &[3, 512]);
             let product = x.quantized_matmul(&quantized, true).unwrap();
             assert_eq!(product.dtype(), Dtype::Float32);
             let plain = x.matmul(wanted.transpose([1, 0]).unwrap()).unwrap();
-            let (own, plain) = (product.to_vec::<f32>().unwrap(), plain.to_vec::<f32>().unwrap());
+            let (own, plain) = (
+                product.to_vec::<f32>().unwrap(),
+                plain.to_vec::<f32>().unwrap(),
+            );
             for (a, b) in own.iter().zip(&plain) {
-                assert!((a - b).abs() <= 1e-4 * b.abs().max(100.0), "{kind}: {a} {b}");
+                assert!(
+                    (a - b).abs() <= 1e-4 * b.abs().max(100.0),
+                    "{kind}: {a} {b}"
+                );
             }
         }
         assert_eq!(types, 7);

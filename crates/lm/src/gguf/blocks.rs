@@ -20,20 +20,30 @@ pub(super) fn symmetric(matrix: &Array, bits: usize) -> Result<[Array; 3]> {
     if !columns.is_multiple_of(GROUP) {
         return Err(refused("groups of 32 must fill the rows"));
     }
-    let values = matrix.astype(Dtype::Float32)?.contiguous()?.to_vec::<f32>()?;
+    let values = matrix
+        .astype(Dtype::Float32)?
+        .contiguous()?
+        .to_vec::<f32>()?;
     let groups = values.len() / GROUP;
     let mut words = Vec::with_capacity(groups * bits);
     let (mut scales, mut biases) = (Vec::with_capacity(groups), Vec::with_capacity(groups));
     let centre = (1u32 << (bits - 1)) as f32;
     for group in values.chunks_exact(GROUP) {
-        let most = group
-            .iter()
-            .fold(0.0f32, |most, &x| if x.abs() > most.abs() { x } else { most });
+        let most = group.iter().fold(
+            0.0f32,
+            |most, &x| if x.abs() > most.abs() { x } else { most },
+        );
         // Four bits reach further below zero, so that is where the largest number goes.
-        let scale = f16::from_f32(if bits == 4 { most / -8.0 } else { most.abs() / 127.0 });
+        let scale = f16::from_f32(if bits == 4 {
+            most / -8.0
+        } else {
+            most.abs() / 127.0
+        });
         let bias = f16::from_f32(-centre * scale.to_f32());
         if !bias.is_finite() || group.iter().any(|x| !x.is_finite()) {
-            return Err(refused("numbers are too large for scales of half precision"));
+            return Err(refused(
+                "numbers are too large for scales of half precision",
+            ));
         }
         scales.push(scale);
         biases.push(bias);
@@ -64,7 +74,9 @@ mod tests {
 
     #[test]
     fn numbers_stay_within_half_a_step() {
-        let values: Vec<f32> = (0..128).map(|i| ((i * 37 % 101) as f32 - 50.0) / 40.0).collect();
+        let values: Vec<f32> = (0..128)
+            .map(|i| ((i * 37 % 101) as f32 - 50.0) / 40.0)
+            .collect();
         let matrix = Array::from_slice(&values, [2, 64]).unwrap();
         for (bits, step) in [(4, 1.25 / 8.0), (8, 1.25 / 127.0)] {
             let [codes, scales, biases] = symmetric(&matrix, bits).unwrap();
@@ -86,7 +98,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_packed_is_an_error() {
-        let matrix = |x: f32, columns: usize| Array::from_slice(&vec![x; columns], [1, columns]).unwrap();
+        let matrix =
+            |x: f32, columns: usize| Array::from_slice(&vec![x; columns], [1, columns]).unwrap();
         assert!(symmetric(&matrix(1.0, 33), 8).is_err());
         assert!(symmetric(&matrix(1.0, 32), 5).is_err());
         assert!(symmetric(&matrix(f32::INFINITY, 32), 8).is_err());

@@ -58,7 +58,9 @@ impl Sizes {
             width,
             heads,
             kv_heads: match keys.size(&keys.own("attention.head_count_kv"))? {
-                Some(0) => return Err(keys.bad(&keys.own("attention.head_count_kv"), "must not be zero")),
+                Some(0) => {
+                    return Err(keys.bad(&keys.own("attention.head_count_kv"), "must not be zero"));
+                }
                 Some(count) => count,
                 None => heads,
             },
@@ -142,7 +144,10 @@ fn common(file: &Gguf, fields: &mut Fields, sizes: Sizes) -> Result<()> {
         .info("token_embd.weight")
         .ok_or_else(|| missing_tensor(file, "token_embd.weight"))?;
     // Rows are padded in some models, so the list of tokens does not say how many there are.
-    fields.put("vocab_size", table.shape.dims().first().copied().unwrap_or(0));
+    fields.put(
+        "vocab_size",
+        table.shape.dims().first().copied().unwrap_or(0),
+    );
     let keys = fields.keys;
     if let Some(length) = keys.size(&keys.own("context_length"))? {
         fields.put("max_position_embeddings", length);
@@ -165,11 +170,7 @@ fn missing_tensor(file: &Gguf, name: &str) -> Error {
 }
 
 /// The base of positions, and how contexts are stretched.
-fn rope(
-    file: &Gguf,
-    fields: &mut Fields,
-    architecture: &Architecture,
-) -> Result<()> {
+fn rope(file: &Gguf, fields: &mut Fields, architecture: &Architecture) -> Result<()> {
     let keys = fields.keys;
     let base = keys.number(&keys.own("rope.freq_base"))?;
     // Files leave the base out where it is the usual one.
@@ -183,7 +184,10 @@ fn rope(
             Some(scaling) => scaling,
             None => {
                 // The same frequencies, whatever rule made them; equal contexts add no factor.
-                let context = keys.size(&keys.own("context_length"))?.unwrap_or(4096).max(1);
+                let context = keys
+                    .size(&keys.own("context_length"))?
+                    .unwrap_or(4096)
+                    .max(1);
                 fields.put("max_position_embeddings", context);
                 json!({"rope_type": "longrope", "long_factor": factors, "short_factor": factors,
                     "original_max_position_embeddings": context})
@@ -220,7 +224,10 @@ fn rope(
             if let Some(original) = original {
                 scaling["original_max_position_embeddings"] = original.into();
             }
-            for (field, key) in [("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")] {
+            for (field, key) in [
+                ("beta_fast", "yarn_beta_fast"),
+                ("beta_slow", "yarn_beta_slow"),
+            ] {
                 if let Some(number) = keys.number(&keys.own(&format!("rope.scaling.{key}")))? {
                     scaling[field] = number.into();
                 }
@@ -266,7 +273,12 @@ fn divisors(file: &Gguf, name: &str) -> Result<Option<Vec<f64>>> {
 }
 
 /// The factors by which Llama 3.1's rule divides frequencies.
-pub(super) fn llama3_factors(theta: f64, pairs: usize, factor: f64, [low, high, context]: [f64; 3]) -> Vec<f64> {
+pub(super) fn llama3_factors(
+    theta: f64,
+    pairs: usize,
+    factor: f64,
+    [low, high, context]: [f64; 3],
+) -> Vec<f64> {
     let one = |i: usize| {
         let period = theta.powf(i as f64 / pairs as f64);
         let turns = context / (period * TAU);
@@ -290,7 +302,10 @@ fn llama3(factors: &[f64], theta: f64) -> Option<Value> {
 /// What single families have in their `config.json`.
 fn own(file: &Gguf, fields: &mut Fields, architecture: &Architecture, sizes: Sizes) -> Result<()> {
     let keys = fields.keys;
-    let (rms, plain) = ("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon");
+    let (rms, plain) = (
+        "attention.layer_norm_rms_epsilon",
+        "attention.layer_norm_epsilon",
+    );
     let turned = match keys.size(&keys.own("rope.dimension_count"))? {
         Some(dims) => dims as f64 / sizes.head_dim as f64,
         None => 1.0,
@@ -317,7 +332,10 @@ fn own(file: &Gguf, fields: &mut Fields, architecture: &Architecture, sizes: Siz
             fields.size("num_experts_per_tok", "expert_used_count")?;
             fields.size("moe_intermediate_size", "expert_feed_forward_length")?;
             if name == "qwen2moe" {
-                fields.size("shared_expert_intermediate_size", "expert_shared_feed_forward_length")?;
+                fields.size(
+                    "shared_expert_intermediate_size",
+                    "expert_shared_feed_forward_length",
+                )?;
                 "qwen2_moe"
             } else {
                 fields.put("norm_topk_prob", true);
@@ -386,8 +404,12 @@ fn own(file: &Gguf, fields: &mut Fields, architecture: &Architecture, sizes: Siz
             fields.put("use_parallel_residual", parallel.unwrap_or(false));
             if has(file, "blk.0.attn_q_norm.weight") {
                 let path = file.path().to_owned();
-                let problem = "blk.0.attn_q_norm.weight: norms of heads are not supported in stablelm";
-                return Err(Error::Weights { path, problem: problem.into() });
+                let problem =
+                    "blk.0.attn_q_norm.weight: norms of heads are not supported in stablelm";
+                return Err(Error::Weights {
+                    path,
+                    problem: problem.into(),
+                });
             }
             "stablelm"
         }
@@ -421,7 +443,11 @@ pub(super) fn packing(file: &Gguf, architecture: &Architecture) -> Option<Quanti
             continue;
         };
         if let (Some(scheme), true) = (info.packed, info.shape.dims().len() > 1)
-            && let Place::Part { name, end: "weight", .. } = architecture.place(tensor)
+            && let Place::Part {
+                name,
+                end: "weight",
+                ..
+            } = architecture.place(tensor)
         {
             layers.insert(name, scheme);
         }

@@ -207,7 +207,8 @@ impl Architecture {
         } else {
             USUAL
         };
-        let outside = |kind: &str| ["token_embd", "position_embd", "output_norm", "output"].contains(&kind);
+        let outside =
+            |kind: &str| ["token_embd", "position_embd", "output_norm", "output"].contains(&kind);
         let mut known = self.names.iter().chain(usual);
         let found = known.find(|(own, _)| *own == kind && outside(kind) == number.is_none());
         match (found, number) {
@@ -266,21 +267,49 @@ mod tests {
     #[test]
     fn tensors_have_the_names_of_families() {
         for (architecture, tensor, expected) in [
-            ("llama", "blk.12.attn_q.weight", "model.layers.12.self_attn.q_proj.weight"),
-            ("llama", "blk.0.ffn_gate_inp.weight", "model.layers.0.block_sparse_moe.gate.weight"),
+            (
+                "llama",
+                "blk.12.attn_q.weight",
+                "model.layers.12.self_attn.q_proj.weight",
+            ),
+            (
+                "llama",
+                "blk.0.ffn_gate_inp.weight",
+                "model.layers.0.block_sparse_moe.gate.weight",
+            ),
             ("llama", "rope_freqs.weight", "Known"),
-            ("qwen2", "blk.3.attn_k.bias", "model.layers.3.self_attn.k_proj.bias"),
-            ("gemma2", "blk.1.ffn_norm.weight", "model.layers.1.pre_feedforward_layernorm.weight"),
-            ("gemma2", "blk.1.post_attention_norm.weight", "model.layers.1.post_attention_layernorm.weight"),
+            (
+                "qwen2",
+                "blk.3.attn_k.bias",
+                "model.layers.3.self_attn.k_proj.bias",
+            ),
+            (
+                "gemma2",
+                "blk.1.ffn_norm.weight",
+                "model.layers.1.pre_feedforward_layernorm.weight",
+            ),
+            (
+                "gemma2",
+                "blk.1.post_attention_norm.weight",
+                "model.layers.1.post_attention_layernorm.weight",
+            ),
             ("gpt2", "output.weight", "Known"),
             ("gpt2", "blk.1.attn_qkv.bias", "model.h.1.attn.c_attn.bias"),
-            ("qwen3moe", "blk.1.ffn_up_exps.weight", "model.layers.1.mlp.switch_mlp.up_proj.weight"),
+            (
+                "qwen3moe",
+                "blk.1.ffn_up_exps.weight",
+                "model.layers.1.mlp.switch_mlp.up_proj.weight",
+            ),
             ("qwen3", "blk.x.attn_q.weight", "Unknown"),
             ("qwen3", "blk.1.token_embd.weight", "Unknown"),
             ("qwen3", "attn_q.weight", "Unknown"),
             ("qwen3", "blk.1.attn_q.scale", "Unknown"),
         ] {
-            assert_eq!(part(architecture, tensor), expected, "{tensor} of {architecture}");
+            assert_eq!(
+                part(architecture, tensor),
+                expected,
+                "{tensor} of {architecture}"
+            );
         }
     }
 
@@ -299,9 +328,15 @@ mod tests {
                 "blk.7.ffn_norm.weight",
                 "blk.7.ffn_down.weight",
             ] {
-                assert_eq!(architecture.stored_name(&part(name, tensor)).as_deref(), Some(tensor));
+                assert_eq!(
+                    architecture.stored_name(&part(name, tensor)).as_deref(),
+                    Some(tensor)
+                );
             }
-            assert_eq!(architecture.stored_name("model.layers.x.mlp.up_proj.weight"), None);
+            assert_eq!(
+                architecture.stored_name("model.layers.x.mlp.up_proj.weight"),
+                None
+            );
             assert_eq!(architecture.stored_name("visual.weight"), None);
         }
     }

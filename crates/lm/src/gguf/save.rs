@@ -128,7 +128,9 @@ pub fn save_gguf_model(
         });
     }
     let config = folder.config()?;
-    let written = WRITTEN.iter().find(|(family, _)| *family == config.model_type);
+    let written = WRITTEN
+        .iter()
+        .find(|(family, _)| *family == config.model_type);
     let architecture = written.and_then(|(_, name)| families::architecture(name));
     let Some(architecture) = architecture else {
         return Err(Error::UnsupportedArchitecture {
@@ -256,7 +258,10 @@ impl Sizes {
         }
         let mixed = |types: &Vec<String>| types.iter().any(|kind| kind != "full_attention");
         if self.layer_types.as_ref().is_some_and(mixed) {
-            return refused("layer_types", "differ, for which this architecture of GGUF has no key");
+            return refused(
+                "layer_types",
+                "differ, for which this architecture of GGUF has no key",
+            );
         }
         Ok(())
     }
@@ -302,7 +307,10 @@ fn describe(
     own("context_length", context.into());
     let eps = sizes.rms_norm_eps.unwrap_or(1e-6) as f32;
     own("attention.layer_norm_rms_epsilon", eps.into());
-    if let Some(window) = sizes.sliding_window.filter(|_| sizes.use_sliding_window != Some(false)) {
+    if let Some(window) = sizes
+        .sliding_window
+        .filter(|_| sizes.use_sliding_window != Some(false))
+    {
         own("attention.sliding_window", window.into());
     }
     let usual = if architecture == "llama" { 1e4 } else { 1e6 };
@@ -354,12 +362,7 @@ fn describe(
 }
 
 /// The tensor with its rows in the order that the file has.
-fn ordered(
-    architecture: &Architecture,
-    stored: &str,
-    value: Array,
-    heads: Heads,
-) -> Result<Array> {
+fn ordered(architecture: &Architecture, stored: &str, value: Array, heads: Heads) -> Result<Array> {
     let stem = stored.rsplit_once('.').map_or("", |(stem, _)| stem);
     let count = match (architecture.rows, stem.rsplit('.').next()) {
         (Rows::Paired, Some("attn_q")) => heads.queries,
@@ -368,7 +371,10 @@ fn ordered(
     };
     let dims = value.shape().dims().to_vec();
     let split = [&[count, 2, heads.size / 2], &dims[1..]].concat();
-    Ok(value.reshape(&split[..])?.swapaxes(1, 2)?.reshape(&dims[..])?)
+    Ok(value
+        .reshape(&split[..])?
+        .swapaxes(1, 2)?
+        .reshape(&dims[..])?)
 }
 
 /// A tensor as the kind says, under its name; packed, it becomes three.

@@ -12,11 +12,7 @@ use super::{
         WHOLE, kind,
     },
 };
-use crate::{
-    Error, ModelConfig, ModelFolder, Result,
-    json::Object,
-    tokenizer::special_tokens,
-};
+use crate::{Error, ModelConfig, ModelFolder, Result, json::Object, tokenizer::special_tokens};
 
 /// The metadata of the folder's tokenizer, chat template and recommended sampler; one token for
 /// each of the `vocab_size` rows of the table of embeddings.
@@ -65,7 +61,9 @@ pub(super) fn metadata(
         let prepends = normalizers.iter().any(|step| is(step, "Prepend"));
         let replaces = normalizers.iter().any(|step| is(step, "Replace"));
         if metaspace.is_none() && !prepends && !replaces {
-            return Err(refuse("only byte-level and sentencepiece tokenizers can be written as GGUF"));
+            return Err(refuse(
+                "only byte-level and sentencepiece tokenizers can be written as GGUF",
+            ));
         }
         put(MODEL, "llama".into());
         put(PRE, "default".into());
@@ -73,13 +71,18 @@ pub(super) fn metadata(
         put(SPACE_PREFIX, spaced.into());
         put(SCORES, table.scores(&merges).into());
         for (token, kind) in table.tokens.iter().zip(&mut kinds) {
-            let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+            let byte = token
+                .strip_prefix("<0x")
+                .and_then(|rest| rest.strip_suffix('>'));
             if byte.is_some_and(|digits| u8::from_str_radix(digits, 16).is_ok()) {
                 *kind = kind::BYTE as i32;
             }
         }
         // Readers take pieces together by scores; merges keep what scores cannot say.
-        if merges.iter().all(|(a, b)| !a.contains(' ') && !b.contains(' ')) {
+        if merges
+            .iter()
+            .all(|(a, b)| !a.contains(' ') && !b.contains(' '))
+        {
             let joined: Vec<String> = merges.iter().map(|(a, b)| format!("{a} {b}")).collect();
             put(MERGES, joined.into());
         }
@@ -125,7 +128,10 @@ pub(super) fn metadata(
     }
     let (front, back) = frame(whole.get("post_processor"));
     put(ADD_BOS, (front.is_some() && front == bos).into());
-    put(ADD_EOS, (back.is_some() && back == ends.first().copied()).into());
+    put(
+        ADD_EOS,
+        (back.is_some() && back == ends.first().copied()).into(),
+    );
     if let Some((_, template)) = folder.chat_template()? {
         put(CHAT_TEMPLATE, template.into());
     }
@@ -141,7 +147,9 @@ pub(super) fn metadata(
             put(&format!("general.sampling.{name}"), (number as f32).into());
         }
     }
-    let count = generation.top_k.filter(|_| generation.do_sample == Some(true));
+    let count = generation
+        .top_k
+        .filter(|_| generation.do_sample == Some(true));
     if let Some(count) = count.and_then(|count| i32::try_from(count).ok()) {
         put("general.sampling.top_k", count.into());
     }
@@ -264,7 +272,10 @@ fn expressions(steps: &[&Value]) -> Option<Vec<String>> {
 /// The special tokens at both ends of a framed text.
 fn frame(processor: Option<&Value>) -> (Option<u32>, Option<u32>) {
     let steps = flattened(processor, "processors");
-    let Some(template) = steps.iter().find(|step| step["type"] == "TemplateProcessing") else {
+    let Some(template) = steps
+        .iter()
+        .find(|step| step["type"] == "TemplateProcessing")
+    else {
         return (None, None);
     };
     let id = |part: Option<&Value>| {

@@ -50,12 +50,7 @@ pub(super) fn read(file: &Gguf, keys: Keys, architecture: &Architecture) -> Resu
 }
 
 /// What one tensor of the file becomes.
-fn tensor(
-    file: &Gguf,
-    architecture: &Architecture,
-    sizes: Sizes,
-    tensor: &str,
-) -> Result<Named> {
+fn tensor(file: &Gguf, architecture: &Architecture, sizes: Sizes, tensor: &str) -> Result<Named> {
     let bad = |problem: String| Error::Weights {
         path: file.path().to_owned(),
         problem,

@@ -59,11 +59,18 @@ fn folder(tokenizer: &Tokenizer, change: &Value) -> (tempfile::TempDir, ModelFol
         .into_iter()
         .map(|(name, value)| {
             // Norms are around one, so that it shows where they go.
-            let (centre, spread) = if value.ndim() == 1 { (1.0, 0.3) } else { (0.0, 0.2) };
+            let (centre, spread) = if value.ndim() == 1 {
+                (1.0, 0.3)
+            } else {
+                (0.0, 0.2)
+            };
             let values: Vec<f32> = (0..value.size())
                 .map(|_| centre + spread * random.random_range(-1.0f32..1.0))
                 .collect();
-            (name, Array::from_slice(&values, value.shape().dims()).unwrap())
+            (
+                name,
+                Array::from_slice(&values, value.shape().dims()).unwrap(),
+            )
         })
         .collect();
     let path = place.path().join("model.safetensors");
@@ -119,7 +126,11 @@ fn families() -> Vec<Value> {
         json!({"model_type": "qwen2"}),
         json!({"model_type": "qwen3", "head_dim": 16}),
     ];
-    let known = |change: &Value| change["model_type"].as_str().is_none_or(models::is_supported);
+    let known = |change: &Value| {
+        change["model_type"]
+            .as_str()
+            .is_none_or(models::is_supported)
+    };
     all.into_iter().filter(known).collect()
 }
 
@@ -159,7 +170,10 @@ fn unpacked(tensors: Vec<(String, Array)>, packing: &QuantizationConfig) -> Vec<
                     global_scale: None,
                     scheme: packing.of(stem).unwrap(),
                 };
-                plain.push((name.clone(), packed.dequantize(Some(Dtype::Float32)).unwrap()));
+                plain.push((
+                    name.clone(),
+                    packed.dequantize(Some(Dtype::Float32)).unwrap(),
+                ));
             }
             (Some(_), false) if name.ends_with("s") => {}
             _ => plain.push((name.clone(), value.clone())),
@@ -206,8 +220,16 @@ fn rows_of_heads_are_pairs_in_the_file() {
     let file = olivine_io::load_gguf(back.path()).unwrap();
     let tensors = original.tensors().unwrap();
     for (stored, name, heads) in [
-        ("blk.1.attn_q.weight", "model.layers.1.self_attn.q_proj.weight", 4),
-        ("blk.1.attn_k.weight", "model.layers.1.self_attn.k_proj.weight", 2),
+        (
+            "blk.1.attn_q.weight",
+            "model.layers.1.self_attn.q_proj.weight",
+            4,
+        ),
+        (
+            "blk.1.attn_k.weight",
+            "model.layers.1.self_attn.k_proj.weight",
+            2,
+        ),
     ] {
         let own = file.array(stored).unwrap().to_vec::<f32>().unwrap();
         let (_, original) = tensors.iter().find(|(own, _)| own == name).unwrap();
@@ -230,19 +252,31 @@ fn a_file_says_what_the_folder_said() {
     let (_keep, original) = folder(&tokenizer, &json!({}));
     let (_file, back) = saved(&original, GgufKind::Q8_0);
     let config = back.config().unwrap();
-    assert_eq!((config.bos_token_id, &config.eos_token_ids[..]), (Some(0), &[1, 5][..]));
+    assert_eq!(
+        (config.bos_token_id, &config.eos_token_ids[..]),
+        (Some(0), &[1, 5][..])
+    );
     let generation = back.generation_config().unwrap();
     assert_eq!(
         (generation.temperature, generation.top_k, generation.top_p),
         (Some(0.5), Some(7), Some(0.9))
     );
     let template = ChatTemplate::load(&back).unwrap().unwrap();
-    assert_eq!(template.render(&[Message::user("hi")], true).unwrap(), "<s>[hi]");
+    assert_eq!(
+        template.render(&[Message::user("hi")], true).unwrap(),
+        "<s>[hi]"
+    );
     let loaded = Tokenizer::load(&back, &config, &generation).unwrap();
     assert_eq!(loaded.bos_id(), Some(0));
     assert!(loaded.eos_ids().contains(&1) && loaded.eos_ids().contains(&5));
     assert_eq!(loaded.encode_prompt("hello").unwrap()[0], 0);
-    let usual: Value = serde_json::from_str(&GgufModel::new(olivine_io::load_gguf(back.path()).unwrap()).unwrap().config().unwrap()).unwrap();
+    let usual: Value = serde_json::from_str(
+        &GgufModel::new(olivine_io::load_gguf(back.path()).unwrap())
+            .unwrap()
+            .config()
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!(usual["rope_theta"], 500000.0);
     assert_eq!(usual["rms_norm_eps"], 1e-6);
     // And it can become a folder again.
@@ -291,13 +325,27 @@ fn tokenizers_come_back_and_do_the_same() {
         ("shipped", shipped, "gpt2", "gpt-2"),
         ("byte level", test_tokenizers::byte_level(), "gpt2", "gpt-2"),
         ("qwen", qwen, "gpt2", "qwen2"),
-        ("byte fallback", test_tokenizers::byte_fallback(), "llama", "default"),
-        ("metaspace", test_tokenizers::metaspace(), "llama", "default"),
+        (
+            "byte fallback",
+            test_tokenizers::byte_fallback(),
+            "llama",
+            "default",
+        ),
+        (
+            "metaspace",
+            test_tokenizers::metaspace(),
+            "llama",
+            "default",
+        ),
     ] {
         let (_keep, folder) = folder(&tokenizer, &json!({}));
         let config = folder.config().unwrap();
         let whole = save_tokenizer::metadata(&folder, &config, tokenizer.vocab_size()).unwrap();
-        assert_eq!(whole["tokenizer.ggml.model"].as_str(), Some(model), "{name}");
+        assert_eq!(
+            whole["tokenizer.ggml.model"].as_str(),
+            Some(model),
+            "{name}"
+        );
         assert_eq!(whole["tokenizer.ggml.pre"].as_str(), Some(cut), "{name}");
         assert_eq!(rebuilt(&whole).json(), tokenizer.json());
         let mut bare = whole.clone();
@@ -393,11 +441,21 @@ fn every_architecture_has_a_configuration() {
         ("llama", "llama", "head_dim", json!(16)),
         ("qwen2", "qwen2", "rms_norm_eps", json!(1e-5)),
         ("qwen3", "qwen3", "rope_theta", json!(20_000.0)),
-        ("qwen2moe", "qwen2_moe", "shared_expert_intermediate_size", json!(24)),
+        (
+            "qwen2moe",
+            "qwen2_moe",
+            "shared_expert_intermediate_size",
+            json!(24),
+        ),
         ("qwen3moe", "qwen3_moe", "moe_intermediate_size", json!(48)),
         ("gemma", "gemma", "vocab_size", json!(8)),
         ("gemma2", "gemma2", "query_pre_attn_scalar", json!(16.0)),
-        ("gemma3", "gemma3_text", "rope_local_base_freq", json!(10_000.0)),
+        (
+            "gemma3",
+            "gemma3_text",
+            "rope_local_base_freq",
+            json!(10_000.0),
+        ),
         ("phi3", "phi3", "partial_rotary_factor", json!(0.5)),
         ("starcoder2", "starcoder2", "norm_epsilon", json!(1e-5)),
         ("stablelm", "stablelm", "use_qkv_bias", json!(false)),
@@ -413,7 +471,11 @@ fn every_architecture_has_a_configuration() {
         assert_eq!(config["model_type"], model_type);
         assert_eq!(config[field], value, "{architecture}");
     }
-    assert!(families::names().iter().all(|name| model(&sizes(name)).unwrap().config().is_ok()));
+    assert!(
+        families::names()
+            .iter()
+            .all(|name| model(&sizes(name)).unwrap().config().is_ok())
+    );
     let mut experts = sizes("llama");
     experts.insert("llama.expert_count".to_owned(), 8u32.into());
     let config = model(&experts).unwrap().config().unwrap();
@@ -423,15 +485,29 @@ fn every_architecture_has_a_configuration() {
 #[test]
 fn what_is_not_supported_is_named() {
     let error = model(&sizes("whisper")).unwrap_err().to_string();
-    assert!(error.contains("whisper") && error.contains("qwen3moe"), "{error}");
+    assert!(
+        error.contains("whisper") && error.contains("qwen3moe"),
+        "{error}"
+    );
     let mut split = sizes("llama");
     split.insert("split.count".to_owned(), 3u16.into());
-    assert!(model(&split).unwrap_err().to_string().contains("merge the parts"));
+    assert!(
+        model(&split)
+            .unwrap_err()
+            .to_string()
+            .contains("merge the parts")
+    );
     let check = |key: &str, value: GgufValue, expected: &str| {
         let mut metadata = sizes("llama");
         metadata.insert("tokenizer.ggml.model".to_owned(), "gpt2".into());
-        metadata.insert("tokenizer.ggml.tokens".to_owned(), vec!["a".to_owned()].into());
-        metadata.insert("tokenizer.ggml.merges".to_owned(), Vec::<String>::new().into());
+        metadata.insert(
+            "tokenizer.ggml.tokens".to_owned(),
+            vec!["a".to_owned()].into(),
+        );
+        metadata.insert(
+            "tokenizer.ggml.merges".to_owned(),
+            Vec::<String>::new().into(),
+        );
         metadata.insert(key.to_owned(), value);
         let model = model(&metadata).unwrap();
         let error = match model.config().and_then(|_| model.tokenizer()) {
@@ -440,46 +516,98 @@ fn what_is_not_supported_is_named() {
         };
         assert!(error.contains(key) && error.contains(expected), "{error}");
     };
-    check("tokenizer.ggml.model", "bert".into(), "supported: gpt2, llama");
+    check(
+        "tokenizer.ggml.model",
+        "bert".into(),
+        "supported: gpt2, llama",
+    );
     check("tokenizer.ggml.model", 7u8.into(), "must be a text");
     check("tokenizer.ggml.pre", "odd".into(), "llama-bpe");
     check("tokenizer.ggml.tokens", true.into(), "list of texts");
-    check("tokenizer.ggml.token_type", vec![1i32, 1].into(), "2 entries for 1");
-    check("tokenizer.ggml.merges", vec!["ab".to_owned()].into(), "no pair");
+    check(
+        "tokenizer.ggml.token_type",
+        vec![1i32, 1].into(),
+        "2 entries for 1",
+    );
+    check(
+        "tokenizer.ggml.merges",
+        vec!["ab".to_owned()].into(),
+        "no pair",
+    );
     check("tokenizer.ggml.bos_token_id", "x".into(), "whole number");
     check("llama.attention.head_count", 0u32.into(), "zero");
     check("llama.attention.head_count", 7u32.into(), "does not divide");
-    check("llama.attention.head_count", vec![1u32, 2].into(), "all layers");
-    check("llama.attention.head_count_kv", Vec::<u32>::new().into(), "empty");
+    check(
+        "llama.attention.head_count",
+        vec![1u32, 2].into(),
+        "all layers",
+    );
+    check(
+        "llama.attention.head_count_kv",
+        Vec::<u32>::new().into(),
+        "empty",
+    );
     check("llama.block_count", (-3i32).into(), "-3");
     check("llama.embedding_length", u64::MAX.into(), "whole number");
-    check("llama.attention.value_length", 3u32.into(), "the same length");
+    check(
+        "llama.attention.value_length",
+        3u32.into(),
+        "the same length",
+    );
     check("llama.rope.freq_base", f32::NAN.into(), "finite");
-    check("llama.rope.scaling.type", "dynamic".into(), "none, linear, yarn");
-    check("llama.attention.layer_norm_rms_epsilon", "x".into(), "finite");
+    check(
+        "llama.rope.scaling.type",
+        "dynamic".into(),
+        "none, linear, yarn",
+    );
+    check(
+        "llama.attention.layer_norm_rms_epsilon",
+        "x".into(),
+        "finite",
+    );
     let mut missing = sizes("llama");
     missing.remove("llama.embedding_length");
     let error = model(&missing).unwrap().config().unwrap_err().to_string();
-    assert!(error.contains("`llama.embedding_length` is missing"), "{error}");
+    assert!(
+        error.contains("`llama.embedding_length` is missing"),
+        "{error}"
+    );
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.gguf");
     let tensors = [
-        ("token_embd.weight", Array::zeros([8, 64], Dtype::Float32).unwrap()),
-        ("blk.0.odd.weight", Array::zeros([8, 64], Dtype::Float32).unwrap()),
+        (
+            "token_embd.weight",
+            Array::zeros([8, 64], Dtype::Float32).unwrap(),
+        ),
+        (
+            "blk.0.odd.weight",
+            Array::zeros([8, 64], Dtype::Float32).unwrap(),
+        ),
     ];
     save_gguf(&path, tensors, &sizes("llama")).unwrap();
-    let error = ModelFolder::open(&path).unwrap().tensors().unwrap_err().to_string();
+    let error = ModelFolder::open(&path)
+        .unwrap()
+        .tensors()
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("blk.0.odd.weight"), "{error}");
 }
 
 /// Uses all of a file that opens; returns whether it made a model and a tokenizer.
 fn exercise(bytes: Vec<u8>) -> bool {
-    let Ok(model) = Gguf::from_bytes(bytes).map_err(Error::from).and_then(GgufModel::new) else {
+    let Ok(model) = Gguf::from_bytes(bytes)
+        .map_err(Error::from)
+        .and_then(GgufModel::new)
+    else {
         return false;
     };
     let path = Path::new("x.gguf");
-    let config = model.config().and_then(|text| ModelConfig::parse(path, &text));
-    let tokenizer = model.tokenizer().and_then(|text| Tokenizer::parse(path, &text));
+    let config = model
+        .config()
+        .and_then(|text| ModelConfig::parse(path, &text));
+    let tokenizer = model
+        .tokenizer()
+        .and_then(|text| Tokenizer::parse(path, &text));
     let others = model.tokenizer_config().is_ok()
         && match model.generation_config() {
             Ok(Some(text)) => GenerationConfig::parse(path, &text).is_ok(),
@@ -496,7 +624,11 @@ fn exercise(bytes: Vec<u8>) -> bool {
         }
         _ => false,
     };
-    built && others && tokenizer.and_then(|tokenizer| tokenizer.encode("hello")).is_ok()
+    built
+        && others
+        && tokenizer
+            .and_then(|tokenizer| tokenizer.encode("hello"))
+            .is_ok()
 }
 
 #[test]
@@ -514,12 +646,19 @@ fn changed_bytes_never_panic() {
         .map(str::to_owned)
         .to_vec();
     metadata.insert(tokenizer::TYPES.to_owned(), vec![1i32; tokens.len()].into());
-    metadata.insert(tokenizer::SCORES.to_owned(), vec![0.5f32; tokens.len()].into());
+    metadata.insert(
+        tokenizer::SCORES.to_owned(),
+        vec![0.5f32; tokens.len()].into(),
+    );
     metadata.insert(tokenizer::TOKENS.to_owned(), tokens.into());
     let mut whole = Vec::new();
     write_gguf(&mut whole, file.arrays().unwrap(), &metadata).unwrap();
     assert!(exercise(whole.clone()));
-    let data = whole.len() - file.names().map(|name| file.info(name).unwrap().bytes).sum::<usize>();
+    let data = whole.len()
+        - file
+            .names()
+            .map(|name| file.info(name).unwrap().bytes)
+            .sum::<usize>();
     let mut random = StdRng::seed_from_u64(1);
     let mut failures = 0;
     for at in (0..data.min(whole.len())).step_by(2) {

@@ -91,7 +91,10 @@ impl SpecialIds {
 
     /// All tokens that end a text.
     pub(super) fn ends(&self, keys: Keys) -> Result<Vec<u32>> {
-        let mut ends: Vec<u32> = [self.eos, self.eot, self.eom].into_iter().flatten().collect();
+        let mut ends: Vec<u32> = [self.eos, self.eot, self.eom]
+            .into_iter()
+            .flatten()
+            .collect();
         let special = [kind::CONTROL, kind::USER_DEFINED];
         if let Some(tokens) = keys.texts(TOKENS)? {
             let kinds = kinds(keys, tokens)?;
@@ -142,7 +145,11 @@ pub(super) fn config_text(keys: Keys) -> Result<String> {
 /// The text of the `generation_config.json`.
 pub(super) fn generation_text(keys: Keys) -> Result<Option<String>> {
     let mut fields = Map::new();
-    for (field, name) in [("temperature", "temp"), ("top_p", "top_p"), ("min_p", "min_p")] {
+    for (field, name) in [
+        ("temperature", "temp"),
+        ("top_p", "top_p"),
+        ("min_p", "min_p"),
+    ] {
         if let Some(number) = keys.number(&format!("general.sampling.{name}"))? {
             fields.insert(field.to_owned(), number.into());
         }
@@ -202,7 +209,9 @@ impl<'a> Vocabulary<'a> {
         let mut vocabulary = Map::new();
         for (token, id) in self.tokens.iter().zip(0u32..) {
             // Of equal tokens the first is the one that text becomes.
-            vocabulary.entry(token.as_str()).or_insert_with(|| id.into());
+            vocabulary
+                .entry(token.as_str())
+                .or_insert_with(|| id.into());
         }
         let mut added = Vec::new();
         for ((token, kind), id) in self.tokens.iter().zip(&self.kinds).zip(0u32..) {
@@ -241,7 +250,8 @@ impl<'a> Vocabulary<'a> {
         if bos.is_none() && eos.is_none() {
             return Ok(Value::Null);
         }
-        let special = |(text, _): (&String, u32)| json!({"SpecialToken": {"id": text, "type_id": 0}});
+        let special =
+            |(text, _): (&String, u32)| json!({"SpecialToken": {"id": text, "type_id": 0}});
         let frame = |sequence: &str| {
             let inner = json!({"Sequence": {"id": sequence, "type_id": 0}});
             let parts = [bos.map(special), Some(inner), eos.map(special)];
@@ -256,8 +266,10 @@ impl<'a> Vocabulary<'a> {
             })
             .collect();
         let pair = [frame("A"), frame("B")].concat();
-        Ok(json!({"type": "TemplateProcessing", "single": frame("A"), "pair": pair,
-            "special_tokens": used}))
+        Ok(
+            json!({"type": "TemplateProcessing", "single": frame("A"), "pair": pair,
+            "special_tokens": used}),
+        )
     }
 
     /// Merges as files spell them: two parts and a space between.
@@ -273,7 +285,10 @@ impl<'a> Vocabulary<'a> {
         };
         let pairs = merges.iter().map(|merge| {
             let pair = split(merge);
-            pair.ok_or_else(|| self.keys.bad(MERGES, format!("has {merge:.40?}, which is no pair")))
+            pair.ok_or_else(|| {
+                self.keys
+                    .bad(MERGES, format!("has {merge:.40?}, which is no pair"))
+            })
         });
         pairs.collect::<Result<_>>().map(Some)
     }
@@ -368,7 +383,8 @@ impl<'a> Vocabulary<'a> {
         let mut merges: Vec<(f32, u32, u32, usize)> = Vec::new();
         for (&token, &id) in ids.iter().filter(|(token, _)| token.len() <= LONGEST_PIECE) {
             for (at, _) in token.char_indices().skip(1) {
-                if let (Some(&left), true) = (ids.get(&token[..at]), ids.contains_key(&token[at..])) {
+                if let (Some(&left), true) = (ids.get(&token[..at]), ids.contains_key(&token[at..]))
+                {
                     merges.push((scores[id as usize], id, left, at));
                 }
             }
