@@ -439,8 +439,9 @@ mod files {
             let kind = name.strip_suffix(".weight").unwrap();
             let quantized = olivine_core::quantized::Quantized {
                 codes: packed.weight,
-                scales: packed.scales,
-                biases: Some(packed.biases),
+                // Half-precision scales would round the products.
+                scales: packed.scales.astype(Dtype::Float32).unwrap(),
+                biases: Some(packed.biases.astype(Dtype::Float32).unwrap()),
                 global_scale: None,
                 scheme: packed.scheme,
             };

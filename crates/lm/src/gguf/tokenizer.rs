@@ -74,9 +74,20 @@ impl SpecialIds {
                 Some(None) => Err(keys.bad(&key, "must be a whole number")),
             }
         };
-        // What sentencepiece does unless told otherwise.
+        // What sentencepiece does unless told otherwise, by a token's kind for one.
+        let kinds = keys.integers(TYPES)?;
+        let usual = |id: usize, kind: i64| {
+            let own = kinds.as_ref().and_then(|kinds| kinds.get(id));
+            own.is_none_or(|own| *own == kind)
+                .then_some(id as i64)
+                .unwrap_or(-1)
+        };
         let [bos, eos, unknown] = match keys.text(MODEL)? {
-            Some("llama") => [1, 2, 0],
+            Some("llama") => [
+                usual(1, kind::CONTROL),
+                usual(2, kind::CONTROL),
+                usual(0, kind::UNKNOWN),
+            ],
             _ => [-1; 3],
         };
         Ok(SpecialIds {
