@@ -1,12 +1,14 @@
-//! Owns `olivine convert`: a model in another folder, packed, unpacked or cast.
+//! Owns `olivine convert`: a model in another folder or a GGUF file, packed, unpacked or cast.
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use olivine::quantized::{Quantization, QuantizationMode};
 use olivine_lm::{
-    Change, ConvertOptions, MixedBits, ModelFolder, Recipe, convert, dtype_of, models,
+    Change, ConvertOptions, GgufKind, MixedBits, ModelFolder, Recipe, convert, dtype_of, models,
+    save_gguf_model,
 };
 
 use crate::error::{CliError, Exit, say};
@@ -22,18 +24,20 @@ Examples:
   olivine convert ~/models/Qwen3-8B -o qwen-mxfp4 -q --q-mode mxfp4
       E2M1 floats in groups of 32.
   olivine convert llama-4bit -o llama-plain --dequantize --dtype bfloat16
-      Back to plain weights, which are those of the four bits.";
+      Back to plain weights, which are those of the four bits.
+  olivine convert ~/models/Qwen3-8B -o qwen.gguf --gguf-type q8_0
+      One file for llama.cpp and others.";
 
 /// Write a model in MLX's layout: packed into few bits, unpacked, or in another dtype.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Convert {
-    /// The model: a folder, or a name on the hub
+    /// The model: a folder, a GGUF file, or a name on the hub
     #[arg(value_name = "MODEL")]
     source: PathBuf,
 
-    /// The new folder, which must not exist
-    #[arg(short, long, value_name = "DIR")]
+    /// The new folder, or a file that ends in .gguf; it must not exist
+    #[arg(short, long, value_name = "PATH")]
     out: PathBuf,
 
     /// Pack the weights of linear layers and embeddings
@@ -68,6 +72,11 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<String>,
 
+    /// The type of matrices in a GGUF file: f32, f16, bf16, q4_0, q4_1 or q8_0
+    /// [default: q4_1 with --quantize, q8_0 with --q-bits 8, otherwise the dtype]
+    #[arg(long, value_name = "TYPE", conflicts_with_all = ["quantize", "q_recipe", "dtype"])]
+    gguf_type: Option<String>,
+
     /// Make random weights, for trying out speed and memory; MODEL needs config.json only
     #[arg(long)]
     random: bool,
@@ -100,20 +109,41 @@ impl From<Mode> for QuantizationMode {
     }
 }
 
+fn refused(option: &'static str, value: impl ToString, expected: &'static str) -> CliError {
+    let value = value.to_string();
+    olivine_lm::Error::Option {
+        option,
+        value,
+        expected,
+    }
+    .into()
+}
+
 impl Convert {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
         let interrupt = Interrupt::watch()?;
         let folder = model::open(Some(&self.source), &interrupt)?;
-        let options = self.options(&folder)?;
+        let gguf = match model::is_gguf(&self.out) {
+            true => Some(self.gguf_kind(&folder)?),
+            false if self.gguf_type.is_some() => {
+                let expected = "a name that ends in .gguf";
+                return Err(refused("out", self.out.display(), expected));
+            }
+            false => None,
+        };
         let style = ProgressStyle::with_template(
             "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
         );
         let bar = ProgressBar::new(0).with_style(style.expect("the template is well formed"));
-        let made = convert(&folder, &self.out, &options, &mut |done, all| {
+        let mut progress = |done, all| {
             bar.set_length(all);
             bar.set_position(done);
             !interrupt.pressed()
-        });
+        };
+        let made = match gguf {
+            Some(kind) => save_gguf_model(&folder, &self.out, kind, &mut progress),
+            None => convert(&folder, &self.out, &self.options(&folder)?, &mut progress),
+        };
         bar.finish_and_clear();
         if interrupt.pressed() {
             return Ok(Exit::Interrupted);
@@ -129,6 +159,39 @@ impl Convert {
             if made.files == 1 { "file" } else { "files" },
         ));
         Ok(Exit::Success)
+    }
+
+    /// The type of matrices that the options ask for.
+    fn gguf_kind(&self, folder: &ModelFolder) -> Result<GgufKind, CliError> {
+        if self.random {
+            return Err(refused("random", true, "left out for GGUF files"));
+        }
+        if let Some(name) = &self.gguf_type {
+            return Ok(GgufKind::from_str(name)?);
+        }
+        if let Some(name) = &self.q_recipe {
+            return Err(refused("q-recipe", name, "left out for GGUF files"));
+        }
+        if let Some(size) = self.q_group_size.filter(|size| *size != 32) {
+            return Err(refused("q-group-size", size, "32 for GGUF files"));
+        }
+        if let Some(text) = self.q_skip.first() {
+            return Err(refused("q-skip", text, "left out for GGUF files"));
+        }
+        if self.quantize {
+            return match (self.q_mode, self.q_bits.unwrap_or(4)) {
+                (Mode::Affine, 4) => Ok(GgufKind::Q4_1),
+                (Mode::Affine, 8) => Ok(GgufKind::Q8_0),
+                (_, bits) => Err(refused("q-bits", bits, "4 or 8 and affine for GGUF files")),
+            };
+        }
+        let named = self.dtype.clone().or(folder.config()?.dtype);
+        match named.as_deref() {
+            Some("float32") => Ok(GgufKind::F32),
+            Some("bfloat16") => Ok(GgufKind::BF16),
+            Some("float16") | None => Ok(GgufKind::F16),
+            Some(other) => Err(refused("dtype", other, "float32, float16 or bfloat16")),
+        }
     }
 
     fn options(&self, folder: &ModelFolder) -> Result<ConvertOptions, CliError> {

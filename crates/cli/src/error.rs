@@ -67,7 +67,7 @@ impl CliError {
                 "pass --prompt TEXT, or --prompt - and pipe the text in"
             }
             Self::ModelIsFile(_) => {
-                "pass the folder that holds it, together with config.json and tokenizer.json"
+                "pass a .gguf file, or the folder with config.json, tokenizer.json and *.safetensors"
             }
             Self::ReadAnswer(_) | Self::NeedsYes(_) => "pass --yes to remove without being asked",
             Self::Draft(..) => "pick a smaller model of the same family",

@@ -47,7 +47,7 @@ const SPEED: &str = "Speed";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Generate {
-    /// The model: a folder, or a name on the hub [default: the shipped model]
+    /// The model: a folder, a GGUF file, or a name on the hub [default: the shipped model]
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
 

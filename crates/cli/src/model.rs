@@ -1,4 +1,4 @@
-//! Owns finding the model a subcommand works on: a folder, a name on the hub, or the one shipped inside.
+//! Owns finding the model a subcommand works on: a folder, a GGUF file, a name on the hub, or the one shipped inside.
 
 use std::path::Path;
 
@@ -23,14 +23,14 @@ const SHIPPED: &[EmbeddedFile] = embed_model!(
     ]
 );
 
-/// Opens the folder at a path, or the model of that name on the hub, or the shipped one.
+/// Opens the folder or GGUF file at a path, or the model of that name on the hub, or the shipped one.
 ///
 /// What exists is never looked for on the hub; what is not named like a model there is not either.
 pub(crate) fn open(path: Option<&Path>, interrupt: &Interrupt) -> Result<ModelFolder, CliError> {
     let Some(path) = path else {
         return Ok(ModelFolder::embedded(SHIPPED));
     };
-    if path.is_file() {
+    if path.is_file() && !is_gguf(path) {
         return Err(CliError::ModelIsFile(path.to_owned()));
     }
     if !path.exists()
@@ -42,4 +42,10 @@ pub(crate) fn open(path: Option<&Path>, interrupt: &Interrupt) -> Result<ModelFo
         return Ok(ModelFolder::open(folder?)?);
     }
     Ok(ModelFolder::open(path)?)
+}
+
+/// Whether a path's name says that it is a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
 }

@@ -89,6 +89,36 @@ fn the_shipped_model_writes_from_any_directory() {
 }
 
 #[test]
+fn a_model_in_one_file_writes_what_its_folder_writes() {
+    let place = tempfile::tempdir().unwrap();
+    let shipped = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models/olivine-tiny-stories"
+    );
+    let file = place.path().join("stories.gguf");
+    let file = file.to_str().unwrap();
+    let made = olivine(&["convert", shipped, "-o", file]).output().unwrap();
+    let stderr = String::from_utf8(made.stderr).unwrap();
+    assert!(made.status.success(), "{stderr}");
+    let write = |arguments: &[&str]| {
+        let common = ["--temp", "0", "--max-tokens", "20", "--prompt", "Once there was a"];
+        let output = olivine(&[arguments, &common].concat()).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let own = write(&["generate", "--model", file]);
+    assert_eq!(own, write(&["generate"]));
+    let again = failure(&["convert", shipped, "-o", file]);
+    assert!(again.contains("exists already"), "{again}");
+    let other = place.path().join("other.gguf");
+    let other = other.to_str().unwrap();
+    let odd = failure(&["convert", shipped, "-o", other, "--gguf-type", "q2_k"]);
+    assert!(odd.contains("q8_0"), "{odd}");
+    std::fs::write(other, b"GGUF").unwrap();
+    assert!(failure(&["generate", "--model", other]).contains("truncated"));
+}
+
+#[test]
 fn json_output_is_one_object_and_nothing_else() {
     let output = olivine(&["generate", "--max-tokens", "3", "--json"])
         .output()

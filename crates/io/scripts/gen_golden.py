@@ -6,7 +6,8 @@ Run: `pip install -r crates/io/scripts/requirements.txt`, then `python crates/io
   `k - 3` (signed, float), `k` (unsigned), `k % 2` (bool) or `k + (k + 1)j` for k = 0…5 in shape (2, 3).
 - v1.npy, v2.npy, v3.npy: the same `<f4` array in each version of the format.
 - quants.gguf: two rows of random blocks of every quantized type; quants.npz: their values by the gguf package
-  (`TYPE`), and the packed triples by MLX (`TYPE.weight`, `TYPE.scales`, `TYPE.biases`).
+  (`TYPE`), and the packed triples by MLX (`TYPE.weight`, `TYPE.scales`, `TYPE.biases`). packed.npz: the same values in
+  single precision, of the types whose packed form is exact.
 """
 
 import pathlib
@@ -53,6 +54,7 @@ writer.add_array("some.numbers", [1, -2, 3])
 writer.add_float64("some.float", 0.1)
 writer.add_bool("some.truth", True)
 expected = {}
+exact = {}
 for name in TYPES:
     kind = gguf.GGMLQuantizationType[name]
     size, block = gguf.GGML_QUANT_SIZES[kind]
@@ -65,6 +67,9 @@ for name in TYPES:
     data = blocks.reshape(2, -1)
     writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
     expected[name] = gguf.quants.dequantize(data, kind).astype(np.float16)
+    if name in "Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K".split():
+        exact[name] = gguf.quants.dequantize(data, kind)
+np.savez_compressed(GOLDEN / "packed.npz", **exact)
 floats = np.array([[1.5, -2.25, 3.0]], dtype=np.float32)
 writer.add_tensor("plain.f32", floats)
 writer.add_tensor("plain.f16", floats.astype(np.float16))

@@ -226,17 +226,18 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-struct Counter<'a> {
-    written: u64,
-    all: u64,
-    stopped: bool,
-    progress: &'a mut dyn FnMut(u64, u64) -> bool,
+/// How much of a file has been written.
+pub(crate) struct Counter<'a> {
+    pub(crate) written: u64,
+    pub(crate) all: u64,
+    pub(crate) stopped: bool,
+    pub(crate) progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
 /// A file that tells how much has been written.
-struct Counted<'a, 'b> {
-    file: &'a mut File,
-    counter: &'a mut Counter<'b>,
+pub(crate) struct Counted<'a, 'b> {
+    pub(crate) file: &'a mut File,
+    pub(crate) counter: &'a mut Counter<'b>,
 }
 
 impl Write for Counted<'_, '_> {
@@ -258,13 +259,13 @@ impl Write for Counted<'_, '_> {
 }
 
 /// A folder under a name of its own that disappears unless it is finished.
-struct Unfinished {
-    path: PathBuf,
+pub(crate) struct Unfinished {
+    pub(crate) path: PathBuf,
     done: bool,
 }
 
 impl Unfinished {
-    fn beside(out: &Path) -> Result<Self> {
+    pub(crate) fn beside(out: &Path) -> Result<Self> {
         let Some(name) = out.file_name() else {
             let source = std::io::ErrorKind::InvalidFilename.into();
             return Err(Error::WriteFile {

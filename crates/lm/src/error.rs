@@ -275,7 +275,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         let text = match self {
             Self::Io { .. } | Self::NotAFolder { .. } => {
-                "pass a folder that holds config.json, tokenizer.json and *.safetensors, or a model on the hub as org/name"
+                "pass a folder that holds config.json, tokenizer.json and *.safetensors, a .gguf file, or a model on the hub as org/name"
             }
             Self::MissingFile { file, .. } if file.ends_with(".safetensors") => {
                 "convert the weights to safetensors, or finish the download"
@@ -287,7 +287,7 @@ impl Error {
                 "the file may be damaged or cut short; download it again"
             }
             Self::UnsupportedArchitecture { .. } => {
-                "pick a model whose config.json has a supported `model_type`"
+                "pick a model whose config.json or GGUF file names a supported architecture"
             }
             Self::UnsupportedSetting { .. } => "pick a variant of the model without this setting",
             Self::UnsafePath { .. } => "the index may be hostile; get the model from its publisher",

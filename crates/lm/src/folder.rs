@@ -1,8 +1,9 @@
-//! Owns finding a model's files, in a folder or embedded in the program, without trusting their names.
+//! Owns finding a model's files, in a folder, a GGUF file or the program, without trusting their names.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use olivine_core::Array;
 
@@ -10,6 +11,7 @@ use crate::config::ModelConfig;
 use crate::embed::{SentenceModules, sentence_modules};
 use crate::error::{Error, Result};
 use crate::generation_config::GenerationConfig;
+use crate::gguf::GgufModel;
 use crate::json::Object;
 
 const CONFIG: &str = "config.json";
@@ -32,9 +34,11 @@ pub type EmbeddedFile = (&'static str, &'static [u8]);
 enum ModelSource {
     Directory(PathBuf),
     Embedded(&'static [EmbeddedFile]),
+    Gguf(Arc<GgufModel>),
 }
 
-/// A model in the layout of the Hugging Face hub: configuration, tokenizer and weights.
+/// A model in the layout of the Hugging Face hub: configuration, tokenizer and weights; or in one
+/// GGUF file, which is read as if it were such a folder.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -90,10 +94,11 @@ pub struct WeightFiles {
 }
 
 impl ModelFolder {
-    /// Opens the model in a directory.
+    /// Opens the model in a directory, or in a file whose name ends in `.gguf`.
     ///
     /// # Errors
-    /// When the path does not exist or is not a directory; missing files are found by what needs them.
+    /// When the path does not exist or is another file; missing files are found by what needs them. A
+    /// GGUF file that is damaged, or whose architecture is not known.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -110,6 +115,9 @@ impl ModelFolder {
             Ok(data) if data.is_dir() => Ok(Self {
                 source: ModelSource::Directory(path),
             }),
+            Ok(data) if data.is_file() && is_gguf(&path) => {
+                Self::from_gguf(olivine_io::load_gguf(&path)?)
+            }
             Ok(_) => Err(Error::NotAFolder {
                 path,
                 why: "it is a file",
@@ -140,6 +148,27 @@ impl ModelFolder {
         }
     }
 
+    /// Takes a GGUF file that is open already.
+    ///
+    /// # Errors
+    /// An architecture that is not known.
+    ///
+    /// ```
+    /// use olivine_io::{Gguf, GgufMetadata, write_gguf};
+    /// use olivine_lm::ModelFolder;
+    /// let mut bytes = Vec::new();
+    /// let metadata = GgufMetadata::from([("general.architecture".into(), "abacus".into())]);
+    /// write_gguf(&mut bytes, Vec::<(String, olivine_core::Array)>::new(), &metadata)?;
+    /// let error = ModelFolder::from_gguf(Gguf::from_bytes(bytes)?).unwrap_err();
+    /// assert!(error.to_string().contains("abacus"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_gguf(file: olivine_io::Gguf) -> Result<Self> {
+        Ok(Self {
+            source: ModelSource::Gguf(Arc::new(GgufModel::new(file)?)),
+        })
+    }
+
     /// The folder as it appears in messages; `<embedded>` for a model inside the program.
     ///
     /// ```
@@ -150,10 +179,11 @@ impl ModelFolder {
         match &self.source {
             ModelSource::Directory(path) => path,
             ModelSource::Embedded(_) => Path::new("<embedded>"),
+            ModelSource::Gguf(model) => model.path(),
         }
     }
 
-    /// The path of one of the folder's files, as it appears in messages.
+    /// The path of one of the folder's files, as it appears in messages; a GGUF file's own.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -164,7 +194,11 @@ impl ModelFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn path_of(&self, name: &str) -> PathBuf {
-        self.path().join(name)
+        match &self.source {
+            ModelSource::Directory(_) | ModelSource::Embedded(_) => self.path().join(name),
+            // It is in there.
+            ModelSource::Gguf(model) => model.path().to_owned(),
+        }
     }
 
     /// Reads and validates `config.json`.
@@ -238,7 +272,7 @@ impl ModelFolder {
         Ok(template.map(|template| (path, template)))
     }
 
-    /// Finds the weights: one `model.safetensors`, or the shards its index names.
+    /// Finds the weights: one `model.safetensors`, or the shards its index names; or the GGUF file.
     ///
     /// # Errors
     /// No weights, an index that is malformed or points outside the folder, missing shards (all named).
@@ -252,6 +286,12 @@ impl ModelFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn weights(&self) -> Result<WeightFiles> {
+        if let ModelSource::Gguf(model) = &self.source {
+            return Ok(WeightFiles {
+                files: vec![WeightFile::Path(model.path().to_owned())],
+                tensors: None,
+            });
+        }
         if let Some(file) = self.weight_file(WEIGHTS) {
             return Ok(WeightFiles {
                 files: vec![file],
@@ -267,7 +307,8 @@ impl ModelFolder {
         self.shards(&text)
     }
 
-    /// All tensors of the weight files, mapped into memory.
+    /// All tensors of the weight files, mapped into memory. Those of a GGUF file have the names and
+    /// layouts that families take: packed ones are copied, and what has no packed form is unpacked.
     ///
     /// # Errors
     /// Whatever is wrong with the files.
@@ -281,6 +322,9 @@ impl ModelFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn tensors(&self) -> Result<Vec<(String, Array)>> {
+        if let ModelSource::Gguf(model) = &self.source {
+            return model.tensors();
+        }
         let mut all = Vec::new();
         for file in self.weights()?.files {
             let tensors = match file {
@@ -293,6 +337,14 @@ impl ModelFolder {
             }
         }
         Ok(all)
+    }
+
+    /// The dtype that weights are cast to unless another is asked for: a GGUF file mixes several.
+    pub(crate) fn usual_dtype(&self, config: &ModelConfig) -> Option<olivine_core::Dtype> {
+        match &self.source {
+            ModelSource::Directory(_) | ModelSource::Embedded(_) => None,
+            ModelSource::Gguf(_) => config.dtype.as_deref().and_then(crate::dtype_of),
+        }
     }
 
     fn shards(&self, index: &str) -> Result<WeightFiles> {
@@ -351,9 +403,15 @@ impl ModelFolder {
         };
         // The file is a list of objects, which are read as the fields of one.
         let path = self.path_of(MODULES);
-        let failed = |source| Error::Json { path: path.clone(), source };
+        let failed = |source| Error::Json {
+            path: path.clone(),
+            source,
+        };
         let list: Vec<serde_json::Value> = serde_json::from_str(&text).map_err(failed)?;
-        let list = list.into_iter().enumerate().map(|(number, module)| (number.to_string(), module));
+        let list = list
+            .into_iter()
+            .enumerate()
+            .map(|(number, module)| (number.to_string(), module));
         let list = serde_json::Value::Object(list.collect());
         let list = Object::parse(&path, &list.to_string())?;
         let read = |name: &str| match self.text(name)? {
@@ -396,6 +454,7 @@ impl ModelFolder {
                 .iter()
                 .find(|(embedded, _)| *embedded == name)
                 .map(|(embedded, bytes)| WeightFile::Embedded(embedded, bytes)),
+            ModelSource::Gguf(_) => None,
         }
     }
 
@@ -413,6 +472,16 @@ impl ModelFolder {
             offset: error.valid_up_to(),
         };
         match &self.source {
+            ModelSource::Gguf(model) => {
+                let text = match name {
+                    CONFIG => Some(model.config()?),
+                    GENERATION_CONFIG => model.generation_config()?,
+                    TOKENIZER => Some(model.tokenizer()?),
+                    TOKENIZER_CONFIG => Some(model.tokenizer_config()?),
+                    _ => None,
+                };
+                Ok(text.map(Cow::Owned))
+            }
             ModelSource::Embedded(files) => files
                 .iter()
                 .find(|(embedded, _)| *embedded == name)
@@ -430,6 +499,12 @@ impl ModelFolder {
             }
         }
     }
+}
+
+/// Whether a file's name says that it is a GGUF file.
+fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
 }
 
 /// Reads a whole file, or nothing when it does not exist.

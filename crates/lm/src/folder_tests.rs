@@ -21,8 +21,8 @@ fn paths_that_are_no_folder_say_what_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let absent = ModelFolder::open(directory.path().join("absent")).unwrap_err();
     assert!(absent.to_string().contains("does not exist"), "{absent}");
-    let file = directory.path().join("model.gguf");
-    fs::write(&file, b"GGUF").unwrap();
+    let file = directory.path().join("model.pth");
+    fs::write(&file, b"PK").unwrap();
     let error = ModelFolder::open(&file).unwrap_err();
     assert!(error.to_string().contains("it is a file"), "{error}");
     assert!(error.help().is_some());

@@ -16,6 +16,7 @@ mod error;
 mod folder;
 mod generate;
 mod generation_config;
+mod gguf;
 mod grammar;
 mod hub;
 mod json;
@@ -49,6 +50,7 @@ pub use error::{Error, Result};
 pub use folder::{EmbeddedFile, ModelFolder, WeightFile, WeightFiles};
 pub use generate::{Generator, GeneratorOptions};
 pub use generation_config::GenerationConfig;
+pub use gguf::{GgufKind, save_gguf_model};
 pub use grammar::{Grammar, Matcher};
 pub use hub::{
     CachedFile, CachedModel, CachedRevision, Hub, HubError, HubModel, ModelSummary, Notice,

@@ -295,6 +295,14 @@ impl Tokenizer {
         })
     }
 
+    /// The text of the `tokenizer.json` that is this tokenizer.
+    #[cfg(test)]
+    pub(crate) fn json(&self) -> String {
+        self.inner
+            .to_string(false)
+            .expect("tokenizers can be written")
+    }
+
     /// What grammars need to know of the tokens, prepared at the first use.
     pub(crate) fn vocabulary(&self) -> Result<&Vocabulary> {
         if let Some(vocabulary) = self.vocabulary.get() {

@@ -139,7 +139,7 @@ pub(super) fn half(block: &[u8], at: usize) -> f32 {
 }
 
 /// Where a nibble of 32 lies: the first sixteen elements are the low halves of sixteen bytes.
-fn nibble(bytes: &[u8], i: usize) -> u8 {
+pub(super) fn nibble(bytes: &[u8], i: usize) -> u8 {
     if i < 16 {
         bytes[i] & 15
     } else {
@@ -165,21 +165,21 @@ fn q4_1(block: &[u8], out: &mut [f32]) {
 }
 
 /// Four bits from `low` and a fifth from 32 bits of `high`.
-fn five_bits(high: &[u8], low: &[u8], i: usize) -> f32 {
-    (nibble(low, i) | (high[i / 8] >> (i % 8) & 1) << 4) as f32
+pub(super) fn five_bits(high: &[u8], low: &[u8], i: usize) -> u8 {
+    nibble(low, i) | (high[i / 8] >> (i % 8) & 1) << 4
 }
 
 fn q5_0(block: &[u8], out: &mut [f32]) {
     let scale = half(block, 0);
     each(out, |i| {
-        scale * (five_bits(&block[2..6], &block[6..], i) - 16.0)
+        scale * (five_bits(&block[2..6], &block[6..], i) as f32 - 16.0)
     });
 }
 
 fn q5_1(block: &[u8], out: &mut [f32]) {
     let (scale, low) = (half(block, 0), half(block, 2));
     each(out, |i| {
-        scale * five_bits(&block[4..8], &block[8..], i) + low
+        scale * five_bits(&block[4..8], &block[8..], i) as f32 + low
     });
 }
 
@@ -224,7 +224,7 @@ fn q3_k(block: &[u8], out: &mut [f32]) {
 }
 
 /// The scale and the minimum of one of eight groups, six bits each, packed into twelve bytes.
-fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
+pub(super) fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
     if group < 4 {
         return ((packed[group] & 63) as f32, (packed[group + 4] & 63) as f32);
     }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::{collections::HashMap, io::Read, path::Path};
 
-use olivine_core::{Array, Dtype, Shape, f16};
+use olivine_core::{Array, Dtype, Shape, f16, quantized::Quantization};
 
 use self::{blocks::LARGEST_BLOCK, header::Entry};
 pub use self::{
@@ -67,9 +67,11 @@ pub struct GgufInfo<'a> {
     pub stored: &'static str,
     /// The bytes it takes in the file.
     pub bytes: usize,
+    /// The layout of its packed form, if [`Gguf::packed`] gives one.
+    pub packed: Option<Quantization>,
 }
 
-/// A quantized tensor in the layout that `quantized_matmul` takes: groups of 32, mode `affine`.
+/// A quantized tensor in the layout that `quantized_matmul` takes, which stands for the same numbers.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -88,12 +90,13 @@ pub struct GgufInfo<'a> {
 pub struct Packed {
     /// The quantized weights, packed into `uint32`.
     pub weight: Array,
-    /// What they are multiplied by: one `float16` for each group of 32.
+    /// What they are multiplied by: one number for each group. They are `float16`, or `float32`
+    /// where that is what takes to be exact, as for `Q4_K` and `Q5_K`.
     pub scales: Array,
-    /// What is added then.
+    /// What is added then, in the dtype of the scales.
     pub biases: Array,
-    /// The bits of a weight: 4 or 8.
-    pub bits: u32,
+    /// The layout: mode `affine` in groups of 32 with 4, 5 or 8 bits.
+    pub scheme: Quantization,
 }
 
 /// Opens a GGUF file by memory map.
@@ -275,6 +278,7 @@ impl Gguf {
             shape: &entry.shape,
             stored: entry.stored.name(),
             bytes: entry.bytes,
+            packed: packed::scheme(entry.stored),
         })
     }
 
@@ -302,7 +306,8 @@ impl Gguf {
         }
     }
 
-    /// The tensor of this name in packed form; `None` unless its type is `Q4_0`, `Q4_1` or `Q8_0`.
+    /// The tensor of this name in packed form, which is exact; `None` unless its type is `Q4_0`, `Q4_1`,
+    /// `Q5_0`, `Q5_1`, `Q8_0`, `Q4_K` or `Q5_K`.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -324,8 +329,7 @@ impl Gguf {
 
     /// All arrays with their names, in the order of the file.
     ///
-    /// Types that have an equal packed form give three arrays: `Q4_0`, `Q4_1` and `Q8_0` tensors named
-    /// `NAME.weight` become `NAME.weight`, `NAME.scales` and `NAME.biases`, ready for
+    /// Three types are packed, as in MLX: `Q4_0`, `Q4_1` and `Q8_0` tensors named `NAME.weight` become `NAME.weight`, `NAME.scales` and `NAME.biases`, ready for
     /// `quantized_matmul` with groups of 32 and 4 or 8 bits. All other quantized types are
     /// dequantized to `float16`.
     ///
@@ -343,7 +347,11 @@ impl Gguf {
     pub fn arrays(&self) -> Result<Vec<(String, Array)>> {
         let mut arrays = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
-            match self.packed(&entry.name)? {
+            let packed = match packed::is_packed_by_mlx(entry.stored) {
+                true => self.packed(&entry.name)?,
+                false => None,
+            };
+            match packed {
                 Some(packed) => {
                     let stem = entry.name.strip_suffix(".weight").unwrap_or(&entry.name);
                     arrays.push((entry.name.clone(), packed.weight));

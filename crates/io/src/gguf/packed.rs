@@ -1,12 +1,25 @@
 //! Owns the types of GGUF that equal MLX's affine quantization, and the change between the layouts.
 
-use olivine_core::{Array, Dtype, Shape, f16};
+use olivine_core::{Array, Dtype, Shape, f16, quantized::Quantization};
 
-use super::{Packed, blocks::Stored};
+use super::{
+    Packed,
+    blocks::{Stored, five_bits, half, nibble, six_bits},
+};
 use crate::source::{ArrayProblem, filled};
 
 /// The elements that share a scale.
 const GROUP: usize = 32;
+
+/// The scheme of a type's packed form, if it has one.
+pub(super) fn scheme(stored: Stored) -> Option<Quantization> {
+    Some(Kind::of(stored)?.scheme())
+}
+
+/// Whether MLX, too, reads the type in packed form.
+pub(super) fn is_packed_by_mlx(stored: Stored) -> bool {
+    matches!(Kind::of(stored), Some(Kind::Q4_0 | Kind::Q4_1 | Kind::Q8_0))
+}
 
 /// A tensor's packed form, if its type has one.
 ///
@@ -21,10 +34,15 @@ pub(super) fn unpack(
 }
 
 #[derive(Clone, Copy, PartialEq)]
+#[expect(non_camel_case_types, reason = "they are GGUF's names")]
 enum Kind {
     Q4_0,
     Q4_1,
+    Q5_0,
+    Q5_1,
     Q8_0,
+    Q4_K,
+    Q5_K,
 }
 
 impl Kind {
@@ -32,23 +50,32 @@ impl Kind {
         match stored.name() {
             "Q4_0" => Some(Kind::Q4_0),
             "Q4_1" => Some(Kind::Q4_1),
+            "Q5_0" => Some(Kind::Q5_0),
+            "Q5_1" => Some(Kind::Q5_1),
             "Q8_0" => Some(Kind::Q8_0),
+            "Q4_K" => Some(Kind::Q4_K),
+            "Q5_K" => Some(Kind::Q5_K),
             _ => None,
         }
     }
 
-    fn bits(self) -> u32 {
+    fn bits(self) -> usize {
         match self {
-            Kind::Q4_0 | Kind::Q4_1 => 4,
+            Kind::Q4_0 | Kind::Q4_1 | Kind::Q4_K => 4,
+            Kind::Q5_0 | Kind::Q5_1 | Kind::Q5_K => 5,
             Kind::Q8_0 => 8,
         }
     }
 
-    /// Bytes before the elements of a block.
-    fn front(self) -> usize {
+    fn scheme(self) -> Quantization {
+        Quantization::affine(GROUP, self.bits()).expect("4, 5 and 8 bits come in groups of 32")
+    }
+
+    /// The groups in a block.
+    fn groups(self) -> usize {
         match self {
-            Kind::Q4_1 => 4,
-            Kind::Q4_0 | Kind::Q8_0 => 2,
+            Kind::Q4_0 | Kind::Q4_1 | Kind::Q5_0 | Kind::Q5_1 | Kind::Q8_0 => 1,
+            Kind::Q4_K | Kind::Q5_K => 8,
         }
     }
 
@@ -56,79 +83,113 @@ impl Kind {
     fn centre(self) -> Option<f32> {
         match self {
             Kind::Q4_0 => Some(-8.0),
-            Kind::Q4_1 => None,
+            Kind::Q5_0 => Some(-16.0),
             Kind::Q8_0 => Some(-128.0),
+            Kind::Q4_1 | Kind::Q5_1 | Kind::Q4_K | Kind::Q5_K => None,
+        }
+    }
+
+    /// The scale and the bias of a group.
+    fn affine(self, block: &[u8], group: usize) -> (f32, f32) {
+        let scale = half(block, 0);
+        match self {
+            Kind::Q4_K | Kind::Q5_K => {
+                let (own, minimum) = six_bits(&block[4..16], group);
+                (scale * own, -(half(block, 2) * minimum))
+            }
+            Kind::Q4_0 | Kind::Q4_1 | Kind::Q5_0 | Kind::Q5_1 | Kind::Q8_0 => match self.centre() {
+                Some(centre) => (scale, centre * scale),
+                None => (scale, half(block, 2)),
+            },
+        }
+    }
+
+    /// An element's code, counted from zero.
+    #[inline(always)]
+    fn code(self, block: &[u8], group: usize, i: usize) -> u8 {
+        // In blocks of 256, two groups share 32 bytes.
+        let long = |front: usize| block[front + group / 2 * 32 + i] >> (4 * (group % 2)) & 15;
+        match self {
+            Kind::Q4_0 => nibble(&block[2..], i),
+            Kind::Q4_1 => nibble(&block[4..], i),
+            Kind::Q5_0 => five_bits(&block[2..6], &block[6..], i),
+            Kind::Q5_1 => five_bits(&block[4..8], &block[8..], i),
+            // Signed to unsigned: the bias of -128 makes up for it.
+            Kind::Q8_0 => block[2 + i] ^ 0x80,
+            Kind::Q4_K => long(16),
+            Kind::Q5_K => long(48) | (block[16 + i] >> group & 1) << 4,
         }
     }
 
     fn unpack(self, shape: &Shape, bytes: &[u8], block: usize) -> Result<Packed, ArrayProblem> {
-        let with_last = |divide: usize| {
+        let last = |of: &dyn Fn(usize) -> usize| {
             let mut sizes: Vec<usize> = shape.dims().to_vec();
             if let Some(last) = sizes.last_mut() {
-                *last /= divide;
+                *last = of(*last);
             }
             Shape::from(sizes)
         };
-        let blocks = || bytes.chunks_exact(block);
-        let width = GROUP * self.bits() as usize / 8;
-        let weight = filled(
-            with_last(32 / self.bits() as usize),
-            Dtype::Uint32,
-            |target| {
-                for (block, target) in blocks().zip(target.chunks_exact_mut(width)) {
-                    self.change_codes(&block[self.front()..], target);
-                }
-            },
-        )?;
-        let scales = filled(with_last(GROUP), Dtype::Float16, |target| {
-            for (block, target) in blocks().zip(target.chunks_exact_mut(2)) {
-                target.copy_from_slice(&block[..2]);
+        let groups = || {
+            let blocks = bytes.chunks_exact(block);
+            blocks.flat_map(|block| (0..self.groups()).map(move |group| (block, group)))
+        };
+        let bits = self.bits();
+        let weight = filled(last(&|size| size / GROUP * bits), Dtype::Uint32, |target| {
+            for ((block, group), target) in groups().zip(target.chunks_exact_mut(4 * bits)) {
+                self.pack(block, group, target);
             }
         })?;
-        let biases = filled(with_last(GROUP), Dtype::Float16, |target| {
-            for (block, target) in blocks().zip(target.chunks_exact_mut(2)) {
-                match self.centre() {
-                    None => target.copy_from_slice(&block[2..4]),
-                    Some(centre) => {
-                        let bias = centre * super::blocks::half(block, 0);
-                        target.copy_from_slice(&f16::from_f32(bias).to_le_bytes());
+        let fits = |x: f32| f16::from_f32(x).to_f32() == x;
+        // The products of Q4_K and Q5_K take more digits than a half has, and so may large biases.
+        let dtype = if self.groups() == 1
+            && groups().all(|(block, group)| fits(self.affine(block, group).1))
+        {
+            Dtype::Float16
+        } else {
+            Dtype::Float32
+        };
+        let of_groups = |value: &dyn Fn(&[u8], usize) -> f32| {
+            filled(last(&|size| size / GROUP), dtype, |target| {
+                let targets = target.chunks_exact_mut(dtype.size());
+                for ((block, group), target) in groups().zip(targets) {
+                    let value = value(block, group);
+                    match dtype {
+                        Dtype::Float16 => {
+                            target.copy_from_slice(&f16::from_f32(value).to_le_bytes());
+                        }
+                        _ => target.copy_from_slice(&value.to_le_bytes()),
                     }
                 }
-            }
-        })?;
+            })
+        };
         Ok(Packed {
             weight,
-            scales,
-            biases,
-            bits: self.bits(),
+            scales: of_groups(&|block, group| self.affine(block, group).0)?,
+            biases: of_groups(&|block, group| self.affine(block, group).1)?,
+            scheme: self.scheme(),
         })
     }
 
-    /// From a block's order of elements to that of `uint32` words, lowest bits first.
-    fn change_codes(self, codes: &[u8], target: &mut [u8]) {
-        if self == Kind::Q8_0 {
-            // Signed to unsigned: the bias of -128 makes up for it.
-            for (code, target) in codes.iter().zip(target) {
-                *target = code ^ 0x80;
-            }
-            return;
-        }
-        for (i, target) in target.iter_mut().enumerate() {
-            // Low nibbles are the first half of the elements.
-            let (pair, shift) = (2 * (i % 8), 4 * (i / 8));
-            *target = (codes[pair] >> shift & 15) | (codes[pair + 1] >> shift & 15) << 4;
+    /// Writes a group's codes as a stream of bits, lowest first.
+    fn pack(self, block: &[u8], group: usize, target: &mut [u8]) {
+        let bits = self.bits();
+        for (eight, target) in target.chunks_exact_mut(bits).enumerate() {
+            let code = |i: usize| u64::from(self.code(block, group, 8 * eight + i));
+            let stream = (0..8).fold(0, |stream, i| stream | code(i) << (bits * i));
+            target.copy_from_slice(&stream.to_le_bytes()[..bits]);
         }
     }
 
-    /// The inverse of `change_codes`.
+    /// From a stream of bits to a block's codes.
     fn restore_codes(self, words: &[u8], codes: &mut Vec<u8>) {
-        match self {
-            Kind::Q8_0 => codes.extend(words.iter().map(|word| word ^ 0x80)),
-            Kind::Q4_0 | Kind::Q4_1 => codes.extend((0..16).map(|i| {
-                let shift = 4 * (i % 2);
-                (words[i / 2] >> shift & 15) | (words[8 + i / 2] >> shift & 15) << 4
-            })),
+        if self == Kind::Q8_0 {
+            codes.extend(words.iter().map(|word| word ^ 0x80));
+            return;
         }
+        codes.extend((0..16).map(|i| {
+            let shift = 4 * (i % 2);
+            (words[i / 2] >> shift & 15) | (words[8 + i / 2] >> shift & 15) << 4
+        }));
     }
 }
 
@@ -182,7 +243,7 @@ pub(super) fn repack(
     let stored = Stored::named(name).expect("the table has every packed type");
     let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let mut bytes = Vec::with_capacity(scales.len() * stored.block().1);
-    let width = GROUP * kind.bits() as usize / 8;
+    let width = GROUP * kind.bits() / 8;
     for ((words, scale), bias) in words.chunks_exact(width).zip(&scales).zip(&biases) {
         bytes.extend(scale.to_le_bytes());
         if kind == Kind::Q4_1 {

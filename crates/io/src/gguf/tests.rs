@@ -294,8 +294,8 @@ fn packed_tensors_come_back_as_the_same_blocks() {
         let file = open(bytes.clone()).unwrap();
         let packed = file.packed("w").unwrap().unwrap();
         let bits = if kind == "Q8_0" { 8 } else { 4 };
-        assert_eq!(packed.bits, bits);
-        assert_eq!(packed.weight.shape().dims(), &[3, 2 * bits as usize]);
+        assert_eq!(packed.scheme.bits(), bits);
+        assert_eq!(packed.weight.shape().dims(), &[3, 2 * bits]);
         assert_eq!(packed.scales.shape().dims(), &[3, 2]);
         let mut again = Vec::new();
         write_gguf(&mut again, file.arrays().unwrap(), &GgufMetadata::new()).unwrap();
@@ -321,6 +321,18 @@ fn packed_numbers_mean_what_their_blocks_mean() {
     let values = file.array("w").unwrap().to_vec::<f16>().unwrap();
     let expected = (0..32).map(|i| f16::from_f32(0.5 * (i % 16) as f32 - 4.0));
     assert_eq!(values, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn biases_beyond_halves_are_kept_in_single_precision() {
+    // 128 times 1024 is more than a half can hold.
+    let mut bytes = one(&[32], 8, 0, 0);
+    bytes.extend(f16::from_f32(1024.0).to_le_bytes());
+    bytes.extend([0x81; 32]);
+    let file = open(bytes).unwrap();
+    let packed = file.packed("w").unwrap().unwrap();
+    assert_eq!(packed.biases.item::<f32>().unwrap(), -131_072.0);
+    assert_eq!(packed.scales.item::<f32>().unwrap(), 1024.0);
 }
 
 #[cfg(not(miri))]
@@ -410,6 +422,59 @@ mod files {
             assert_eq!(arrays[name].shape(), wanted.shape(), "{name}");
             assert_eq!(bytes_of(&arrays[name]), bytes_of(&wanted), "{name}");
         }
+    }
+
+    #[test]
+    fn packed_types_stand_for_the_numbers_of_the_public_reader() {
+        let file = load_gguf(golden("quants.gguf")).unwrap();
+        let expected = crate::load_npz(golden("packed.npz")).unwrap();
+        let mut types = 0;
+        for name in file.names() {
+            let Some(packed) = file.packed(name).unwrap() else {
+                assert!(file.info(name).unwrap().packed.is_none());
+                continue;
+            };
+            types += 1;
+            assert_eq!(file.info(name).unwrap().packed, Some(packed.scheme));
+            let kind = name.strip_suffix(".weight").unwrap();
+            let quantized = olivine_core::quantized::Quantized {
+                codes: packed.weight,
+                // Half-precision scales would round the products.
+                scales: packed.scales.astype(Dtype::Float32).unwrap(),
+                biases: Some(packed.biases.astype(Dtype::Float32).unwrap()),
+                global_scale: None,
+                scheme: packed.scheme,
+            };
+            let wanted = expected.array(kind).unwrap();
+            assert_eq!(quantized.shape().unwrap(), *wanted.shape(), "{kind}");
+            let own = quantized.dequantize(Some(Dtype::Float32)).unwrap();
+            let (own, exact) = (
+                own.to_vec::<f32>().unwrap(),
+                wanted.to_vec::<f32>().unwrap(),
+            );
+            for (i, (a, b)) in own.iter().zip(&exact).enumerate() {
+                // A product and a sum may be rounded once or twice.
+                assert!(
+                    (a - b).abs() <= 3e-7 * (b.abs() + 32.0),
+                    "{kind} {i}: {a} {b}"
+                );
+            }
+            let x = any_array(Dtype::Float32, &[3, 512]);
+            let product = x.quantized_matmul(&quantized, true).unwrap();
+            assert_eq!(product.dtype(), Dtype::Float32);
+            let plain = x.matmul(wanted.transpose([1, 0]).unwrap()).unwrap();
+            let (own, plain) = (
+                product.to_vec::<f32>().unwrap(),
+                plain.to_vec::<f32>().unwrap(),
+            );
+            for (a, b) in own.iter().zip(&plain) {
+                assert!(
+                    (a - b).abs() <= 1e-4 * b.abs().max(100.0),
+                    "{kind}: {a} {b}"
+                );
+            }
+        }
+        assert_eq!(types, 7);
     }
 
     #[test]

@@ -255,7 +255,8 @@ pub fn load_changed(
         Some(packing) => weights.packed_as(packing.clone()),
         None => weights,
     };
-    let weights = weights.changed(change);
+    let dtype = change.dtype.or(folder.usual_dtype(&config));
+    let weights = weights.changed(Change { dtype, ..change });
     // Some exports carry what every model computes.
     let weights =
         weights.renamed(|name| (!name.ends_with("rotary_emb.inv_freq")).then(|| name.to_owned()));
