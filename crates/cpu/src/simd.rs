@@ -19,6 +19,7 @@ pub(crate) trait Lanes: Isa {
     const TILE: (usize, usize);
 
     fn splat(value: f32) -> Self::F;
+    fn add(a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a * b + c`, where each element of `a` and `b` is a pair of `bf16` whose products are summed.
@@ -238,6 +239,10 @@ impl Lanes for Portable {
         [value; 8]
     }
     #[inline(always)]
+    fn add(a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] + b[i])
+    }
+    #[inline(always)]
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         each(|i| Self::fma(a[i], b[i], c[i]))
     }
@@ -304,17 +309,17 @@ impl Lanes for Portable {
 mod x86 {
     use std::{
         arch::x86_64::{
-            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128,
+            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128, _mm256_add_ps,
             _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
             _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
             _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
             _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32,
-            _mm256_storeu_ps, _mm256_xor_si256, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
-            _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps, _mm512_dpbf16_ps,
-            _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_or_si512,
-            _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
-            _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srav_epi32,
-            _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+            _mm256_storeu_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_castsi512_ps,
+            _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps,
+            _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+            _mm512_or_si512, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
+            _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32,
+            _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
         },
         mem::transmute,
     };
@@ -330,6 +335,11 @@ mod x86 {
         fn splat(value: f32) -> Self::F {
             // SAFETY: see the trait: only code compiled for this level gets here.
             unsafe { _mm256_set1_ps(value) }
+        }
+        #[inline(always)]
+        fn add(a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm256_add_ps(a, b) }
         }
         #[inline(always)]
         fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -430,6 +440,11 @@ mod x86 {
             fn splat(value: f32) -> Self::F {
                 // SAFETY: see the trait: only code compiled for this level gets here.
                 unsafe { _mm512_set1_ps(value) }
+            }
+            #[inline(always)]
+            fn add(a: Self::F, b: Self::F) -> Self::F {
+                // SAFETY: as above.
+                unsafe { _mm512_add_ps(a, b) }
             }
             #[inline(always)]
             fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {

@@ -504,7 +504,7 @@ unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile
                 // SAFETY: the caller promises `R` rows of `V * N` elements.
                 unsafe {
                     if tile.sums.add {
-                        sum = S::mul_add(S::splat(1.0), sum, S::load(to));
+                        sum = S::add(sum, S::load(to));
                     }
                     S::store(sum, to);
                 }
