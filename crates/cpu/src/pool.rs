@@ -295,18 +295,23 @@ fn at_work(work: impl FnOnce()) {
 /// times `cost` scalar operations, is worth it. The caller takes part.
 #[inline]
 pub(crate) fn parallel_for(len: usize, cost: usize, body: impl Fn(Range<usize>) + Sync) {
-    spread(len, cost, &body);
+    // Four pieces for each thread even out unequal speeds without losing long runs.
+    spread(len, cost, 4, &body);
 }
 
-/// [`parallel_for`], compiled once for all bodies.
-fn spread(len: usize, cost: usize, body: &(dyn Fn(Range<usize>) + Sync)) {
+/// As [`parallel_for`], for large items: they are handed out one by one.
+pub(crate) fn parallel_units(len: usize, cost: usize, body: impl Fn(Range<usize>) + Sync) {
+    spread(len, cost, usize::MAX, &body);
+}
+
+/// Both, in up to so many pieces for each thread, compiled once for all bodies.
+fn spread(len: usize, cost: usize, pieces: usize, body: &(dyn Fn(Range<usize>) + Sync)) {
     let work = len.saturating_mul(cost.max(1));
     if work < SERIAL || len < 2 || AT_WORK.get() {
         return body(0..len);
     }
     let threads = num_threads();
-    // Four pieces for each thread even out unequal speeds without losing long runs.
-    let pieces = (threads * 4).min(work / GRAIN).min(len);
+    let pieces = pieces.saturating_mul(threads).min(work / GRAIN).min(len);
     if threads < 2 || pieces < 2 {
         return body(0..len);
     }
@@ -354,6 +359,18 @@ mod tests {
                 "{len} {cost}"
             );
         }
+    }
+
+    #[test]
+    fn large_items_are_visited_once_and_one_by_one() {
+        let visits: Vec<AtomicU8> = (0..37).map(|_| AtomicU8::new(0)).collect();
+        parallel_units(visits.len(), 1_000_000, |range| {
+            assert!(range.len() == 1 || num_threads() == 1);
+            for visit in &visits[range] {
+                visit.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        assert!(visits.iter().all(|v| v.load(Ordering::Relaxed) == 1));
     }
 
     #[test]

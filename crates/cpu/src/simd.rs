@@ -19,8 +19,19 @@ pub(crate) trait Lanes: Isa {
     const TILE: (usize, usize);
 
     fn splat(value: f32) -> Self::F;
+    fn add(a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a * b + c`, where `a` is the number `AT` places from an address in each element. Where there is
+    /// one instruction for it, it needs no register for `a`, but reads it anew for each `b`.
+    ///
+    /// # Safety
+    /// The number must be readable.
+    #[inline(always)]
+    unsafe fn mul_add_at<const AT: usize>(a: *const f32, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: the caller's promise.
+        Self::mul_add(Self::splat(unsafe { a.add(AT).read() }), b, c)
+    }
     /// `a * b + c`, where each element of `a` and `b` is a pair of `bf16` whose products are summed.
     #[inline(always)]
     fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -191,6 +202,19 @@ impl Narrow for f16 {
     }
 }
 
+/// Asks for the line at an address, which need not be readable, to be brought to the second-level cache.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: SSE is part of the architecture, and the instruction accesses nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
+}
+
 /// Writes four elements of each of four rows as four columns, `step` apart.
 ///
 /// # Safety
@@ -236,6 +260,10 @@ impl Lanes for Portable {
     #[inline(always)]
     fn splat(value: f32) -> Self::F {
         [value; 8]
+    }
+    #[inline(always)]
+    fn add(a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] + b[i])
     }
     #[inline(always)]
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -303,18 +331,19 @@ impl Lanes for Portable {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::{
+        arch::asm,
         arch::x86_64::{
-            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128,
+            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128, _mm256_add_ps,
             _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
             _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
             _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
             _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32,
-            _mm256_storeu_ps, _mm256_xor_si256, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
-            _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps, _mm512_dpbf16_ps,
-            _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_or_si512,
-            _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
-            _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srav_epi32,
-            _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+            _mm256_storeu_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_castsi512_ps,
+            _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps,
+            _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+            _mm512_or_si512, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
+            _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32,
+            _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
         },
         mem::transmute,
     };
@@ -330,6 +359,11 @@ mod x86 {
         fn splat(value: f32) -> Self::F {
             // SAFETY: see the trait: only code compiled for this level gets here.
             unsafe { _mm256_set1_ps(value) }
+        }
+        #[inline(always)]
+        fn add(a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm256_add_ps(a, b) }
         }
         #[inline(always)]
         fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -418,6 +452,27 @@ mod x86 {
         }
     }
 
+    /// As [`Lanes::mul_add_at`]. The compiler would rather broadcast the number to a register.
+    ///
+    /// # Safety
+    /// The number must be readable.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn mul_add_at_512<const AT: usize>(a: *const f32, b: __m512, mut c: __m512) -> __m512 {
+        // SAFETY: the instruction reads one number, which the caller promises.
+        unsafe {
+            asm!(
+                "vfmadd231ps {c}, {b}, dword ptr [{a} + 4*{at}]{{1to16}}",
+                c = inout(zmm_reg) c,
+                b = in(zmm_reg) b,
+                a = in(reg) a,
+                at = const AT,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        c
+    }
+
     /// Vectors of 512 bits, with the methods of a level that has more of its own.
     macro_rules! lanes_512 {
         ($level:ty { $($own:item)* }) => {
@@ -432,9 +487,19 @@ mod x86 {
                 unsafe { _mm512_set1_ps(value) }
             }
             #[inline(always)]
+            fn add(a: Self::F, b: Self::F) -> Self::F {
+                // SAFETY: as above.
+                unsafe { _mm512_add_ps(a, b) }
+            }
+            #[inline(always)]
             fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
                 // SAFETY: as above.
                 unsafe { _mm512_fmadd_ps(a, b, c) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add_at<const AT: usize>(a: *const f32, b: Self::F, c: Self::F) -> Self::F {
+                // SAFETY: as above; the caller promises a readable number.
+                unsafe { mul_add_at_512::<AT>(a, b, c) }
             }
             #[inline(always)]
             fn sum(a: Self::F) -> f32 {

@@ -6,7 +6,7 @@ use olivine_core::{Element, bf16, f16};
 use super::softmax;
 use crate::{
     isa::{Isa, per_isa},
-    simd::Narrow,
+    simd::{Lanes, Narrow},
     tensor::{Loops, View},
 };
 
@@ -101,8 +101,14 @@ per_isa! {
 }
 
 #[inline(always)]
-fn widen_body<S: Isa, T: Narrow>(from: &[T], to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from) {
+fn widen_body<S: Lanes, T: Narrow>(from: &[T], to: &mut [f32]) {
+    let len = from.len().min(to.len());
+    let whole = len - len % S::N;
+    for i in (0..whole).step_by(S::N) {
+        // SAFETY: so many elements are left of both.
+        unsafe { S::store(T::load::<S>(from.as_ptr().add(i)), to.as_mut_ptr().add(i)) };
+    }
+    for (to, from) in to.iter_mut().zip(from).skip(whole) {
         *to = from.widen();
     }
 }

@@ -1,5 +1,7 @@
-//! Owns attention of many queries: blocks of queries meet blocks of keys, and the softmax is kept
-//! up as keys arrive, so that only one block of scores exists at a time.
+//! Owns attention of many queries: blocks of queries, of all heads that share keys, meet blocks of keys,
+//! and the softmax is kept up as keys arrive, so that only one block of scores exists at a time.
+
+use std::{cell::Cell, ops::Range};
 
 use super::{Problem, dense, multiply, wide};
 use crate::{
@@ -8,13 +10,16 @@ use crate::{
         row::{RowElement, narrow},
         softmax::{exp_body, max_body},
     },
-    pool::parallel_for,
+    pool::{num_threads, parallel_units},
     simd::Narrow,
     tensor::Output,
 };
 
-/// Queries in a block.
-const ROWS: usize = 64;
+/// The rows of a block: the queries of one head after those of another.
+const ROWS: usize = 256;
+
+/// The most queries of one head in a block: more of them meet more keys that causal attention hides.
+const QUERIES: usize = 128;
 
 /// Keys in a block.
 const COLUMNS: usize = 256;
@@ -27,40 +32,47 @@ struct Room {
     v: Vec<f32>,
     scores: Vec<f32>,
     sums: Vec<f32>,
+    greatest: Vec<f32>,
+    totals: Vec<f32>,
+}
+
+thread_local! {
+    static ROOM: Cell<Room> = Cell::default();
 }
 
 pub(super) fn run<T: Narrow + RowElement<Wide = f32>>(problem: &Problem<T>, out: &Output<T>) {
-    let blocks = problem.queries.div_ceil(ROWS);
-    let rows = problem.queries.min(ROWS);
-    let work = rows * problem.keys * (problem.size + problem.value_size);
+    let group = problem.group();
+    // Enough blocks that threads end together, but not too few queries in each.
+    let pairs = problem.batch * problem.key_heads;
+    let enough = (8 * num_threads()).div_ceil(pairs).max(1);
+    let most = (problem.queries.div_ceil(enough)).max(16);
+    let rows = (ROWS / group).clamp(16, QUERIES).min(most);
+    let blocks = problem.queries.div_ceil(rows);
+    let work = group * rows * problem.keys * (problem.size + problem.value_size);
     let work = work / if problem.causal { 16 } else { 8 };
-    let units = problem.batch * problem.heads * blocks;
-    parallel_for(units, work, |units| {
-        let mut room = Room::default();
+    parallel_units(pairs * blocks, work, |units| {
+        let mut room = ROOM.take();
         for unit in units {
             // The longest blocks of causal attention come first, so that threads end together.
-            block(
-                problem,
-                unit / blocks,
-                blocks - 1 - unit % blocks,
-                out,
-                &mut room,
-            );
+            let first = (blocks - 1 - unit / pairs) * rows;
+            let queries = first..(first + rows).min(problem.queries);
+            block(problem, unit % pairs, queries, out, &mut room);
         }
+        ROOM.set(room);
     });
 }
 
+/// Computes the results of some queries of all heads of one head of keys.
 fn block<T: Narrow + RowElement<Wide = f32>>(
     problem: &Problem<T>,
-    unit: usize,
-    block: usize,
+    pair: usize,
+    queries: Range<usize>,
     out: &Output<T>,
     room: &mut Room,
 ) {
-    let (batch, head) = (unit / problem.heads, unit % problem.heads);
-    let key_head = head / problem.group();
-    let first = block * ROWS;
-    let rows = (problem.queries - first).min(ROWS);
+    let (batch, key_head) = (pair / problem.key_heads, pair % problem.key_heads);
+    let (group, count, first) = (problem.group(), queries.len(), queries.start);
+    let rows = group * count;
     let (size, value_size) = (problem.size, problem.value_size);
     let Room {
         q,
@@ -68,21 +80,29 @@ fn block<T: Narrow + RowElement<Wide = f32>>(
         v,
         scores,
         sums,
+        greatest,
+        totals,
     } = room;
-    let queries = problem.q.matrix(batch, head);
-    read_scaled(problem, queries.skip(first, 0), rows, q);
-    scores.resize(ROWS * COLUMNS, 0.0);
+    let heads = key_head * group..(key_head + 1) * group;
+    q.clear();
+    greatest.clear();
+    totals.clear();
+    for head in heads.clone() {
+        let queries = problem.q.matrix(batch, head).skip(first, 0);
+        append_scaled(problem, queries, count, q);
+        // A sink is a score that is there from the start and has no value.
+        let sink = problem.sinks.get(head).copied();
+        greatest.resize(greatest.len() + count, sink.unwrap_or(f32::NEG_INFINITY));
+        totals.resize(totals.len() + count, if sink.is_some() { 1.0 } else { 0.0 });
+    }
+    scores.resize((rows * COLUMNS).max(scores.len()), 0.0);
     sums.clear();
     sums.resize(rows * value_size, 0.0);
-    // A sink is a score that is there from the start and has no value.
-    let sink = problem.sinks.get(head).copied();
-    let mut greatest = [sink.unwrap_or(f32::NEG_INFINITY); ROWS];
-    let mut totals = [if sink.is_some() { 1.0 } else { 0.0 }; ROWS];
     let (keys, values) = (
         problem.k.matrix(batch, key_head),
         problem.v.matrix(batch, key_head),
     );
-    let end = problem.needed(first, first + rows);
+    let end = problem.needed(first, queries.end);
     for column in (0..end).step_by(COLUMNS) {
         let columns = (end - column).min(COLUMNS);
         // SAFETY: the blocks lie within the operands, and the results have room.
@@ -91,7 +111,8 @@ fn block<T: Narrow + RowElement<Wide = f32>>(
             multiply((rows, columns, size), dense(q, size), keys, scores, false);
         }
         for (i, row) in scores[..rows * columns].chunks_mut(columns).enumerate() {
-            problem.apply_mask(batch, head, first + i, column, row);
+            let (head, query) = (heads.start + i / count, first + i % count);
+            problem.apply_mask(batch, head, query, column, row);
             let sums = &mut sums[i * value_size..][..value_size];
             absorb(row, &mut greatest[i], &mut totals[i], sums);
         }
@@ -107,7 +128,9 @@ fn block<T: Narrow + RowElement<Wide = f32>>(
         for sum in sums.iter_mut() {
             *sum *= scale;
         }
-        let at = (unit * problem.queries + first + i) * value_size;
+        let (head, query) = (heads.start + i / count, first + i % count);
+        let row = (batch * problem.heads + head) * problem.queries + query;
+        let at = row * value_size;
         // SAFETY: each row is one thread's alone.
         narrow(sums, unsafe { out.part(at..at + value_size) });
     }
@@ -121,6 +144,15 @@ pub(super) fn read_scaled<T: Narrow>(
     to: &mut Vec<f32>,
 ) {
     to.clear();
+    append_scaled(problem, queries, rows, to);
+}
+
+fn append_scaled<T: Narrow>(
+    problem: &Problem<T>,
+    queries: super::Matrix<T>,
+    rows: usize,
+    to: &mut Vec<f32>,
+) {
     for i in 0..rows {
         // SAFETY: the caller names rows within the queries.
         let row = (0..problem.size).map(|j| unsafe { queries.at(i, j).read() }.widen());

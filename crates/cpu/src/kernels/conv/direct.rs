@@ -1,17 +1,21 @@
 //! Owns convolutions with many channels of results. A band of the input is copied with its padding,
-//! so that what one weight meets at neighbouring places lies at equal distances; then a tile of
-//! places and channels stays in registers while all weights pass by.
+//! channel by channel, so that what one weight meets at neighbouring places lies side by side; then a
+//! tile of places and channels stays in registers while all weights pass by.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
+
+use olivine_core::Dtype;
 
 use super::{Axis, Task};
 use crate::{
     isa::per_isa,
     kernels::{
-        matmul::{Matrix, Panels, Rounded, Wide, pack_lines, tile_size},
+        matmul::{
+            Matrix, Panels, Rounded, Singles, Wide, add_products, interleave, pack_lines, tile_size,
+        },
         row::RowElement,
     },
-    pool::{num_threads, parallel_for},
+    pool::{num_threads, parallel_units},
     simd::Lanes,
     tensor::Output,
 };
@@ -19,8 +23,16 @@ use crate::{
 /// The most elements of a band: a quarter of a mebibyte, which a second-level cache holds.
 const BAND: usize = 64 * 1024;
 
+/// The most channels of a tile.
+const WIDE: usize = 32;
+
 /// The places of a tile.
 const PLACES: [usize; 8] = [14, 12, 10, 8, 6, 4, 2, 1];
+
+thread_local! {
+    /// Room for a line and for a band.
+    static ROOMS: Cell<(Vec<f32>, Vec<f32>)> = Cell::default();
+}
 
 /// True if tiles are worth it.
 pub(super) fn suits<T: RowElement>(task: &Task<T>) -> bool {
@@ -134,57 +146,120 @@ pub(super) fn run<T: RowElement<Wide = f32> + Rounded>(
     let cuts = Cuts::new(task, batches);
     let count = cuts.count(batches);
     let cost = (places * batches * task.out_channels / count.max(1)).saturating_mul(inner / 8 + 1);
-    parallel_for(count, cost, |parts| {
-        let mut band = Vec::new();
+    parallel_units(count, cost, |parts| {
+        let (mut line, mut band) = ROOMS.take();
         for part in parts {
             let part = cuts.part(part);
-            fill(task, &part, &mut band);
+            fill(task, &part, &mut line, &mut band);
             let right = &packed[part.group * size..][..size];
             multiply(task, &part, &band, right, inner, out);
         }
+        ROOMS.set((line, band));
     });
 }
 
-/// Copies what the weights meet in a part of the result.
-fn fill<T: RowElement<Wide = f32>>(task: &Task<T>, part: &Part, band: &mut Vec<f32>) {
+/// How a line of a band lies: for each channel and each distance from a multiple of the stride, the
+/// elements that are so far from one.
+#[derive(Clone, Copy)]
+struct Layout {
+    stride: usize,
+    /// The elements for each distance.
+    run: usize,
+    channels: usize,
+}
+
+impl Layout {
+    fn new<T: RowElement>(task: &Task<T>, part: &Part) -> Self {
+        let last = &task.axes[2];
+        Layout {
+            stride: last.stride,
+            run: last.span(part.third.len()).div_ceil(last.stride),
+            channels: task.channels / task.groups,
+        }
+    }
+
+    /// The distance between channels.
+    fn step(self) -> usize {
+        self.stride * self.run
+    }
+
+    fn len(self) -> usize {
+        self.step() * self.channels
+    }
+}
+
+/// Copies what the weights meet in a part of the result; `line` is room for a line of it.
+fn fill<T: RowElement<Wide = f32>>(
+    task: &Task<T>,
+    part: &Part,
+    line: &mut Vec<f32>,
+    band: &mut Vec<f32>,
+) {
     let [a, b, c] = &task.axes;
-    let channels = task.channels / task.groups;
+    let layout = Layout::new(task, part);
+    let channels = layout.channels;
     let (tall, long) = (b.span(part.second.len()), c.span(part.third.len()));
-    band.resize(a.kernel * tall * long * channels, 0.0);
-    let mut lines = band.chunks_exact_mut((long * channels).max(1));
+    line.resize(long * channels, 0.0);
+    band.resize(a.kernel * tall * layout.len(), 0.0);
+    let mut lines = band.chunks_exact_mut(layout.len());
     for plane in a.taps(part.first) {
         for row in 0..tall {
-            let Some(line) = lines.next() else { return };
+            let Some(to) = lines.next() else { return };
             let row = b.element(part.second.start * b.stride + row);
             let Some((plane, row)) = plane.zip(row) else {
-                line.fill(0.0);
+                to.fill(0.0);
                 continue;
             };
-            let start = ((part.batch * a.input + plane) * b.input + row) * c.input;
-            let place_of = |column: usize| (start + column) * task.channels + part.group * channels;
-            let first = part.third.start * c.stride;
-            if c.step == 1 && task.groups == 1 {
-                // Padding, elements side by side, padding.
-                let before = (c.padding - first as i64).clamp(0, long as i64) as usize;
-                let from = (first as i64 + before as i64 - c.padding).max(0) as usize;
-                let count = (long - before).min(c.input.saturating_sub(from));
-                let (padding, rest) = line.split_at_mut(before * channels);
-                let (to, rest) = rest.split_at_mut(count * channels);
-                padding.fill(0.0);
-                rest.fill(0.0);
-                let from = place_of(from.min(c.input));
-                T::widen_slice(&task.x[from..from + to.len()], to);
-                continue;
-            }
-            for (i, to) in line.chunks_exact_mut(channels).enumerate() {
-                match c.element(first + i) {
-                    Some(column) => {
-                        let from = place_of(column);
-                        T::widen_slice(&task.x[from..from + channels], to);
-                    }
-                    None => to.fill(0.0),
+            read(task, part, (plane, row), line);
+            for distance in 0..c.stride {
+                let columns: Vec<*const f32> = (distance..long)
+                    .step_by(c.stride)
+                    .map(|column| line[column * channels..].as_ptr())
+                    .collect();
+                for (i, columns) in columns.chunks(4).enumerate() {
+                    let to = to[distance * layout.run + 4 * i..].as_mut_ptr();
+                    // SAFETY: each column has `channels` elements, and the line has a run of places
+                    // for each channel.
+                    unsafe { interleave(columns, channels, to, layout.step()) };
                 }
             }
+        }
+    }
+}
+
+/// Reads what the weights meet along the last axis, padding included, with all channels side by side.
+fn read<T: RowElement<Wide = f32>>(
+    task: &Task<T>,
+    part: &Part,
+    (plane, row): (usize, usize),
+    line: &mut [f32],
+) {
+    let [_, b, c] = &task.axes;
+    let channels = task.channels / task.groups;
+    let long = line.len() / channels;
+    let start = ((part.batch * task.axes[0].input + plane) * b.input + row) * c.input;
+    let place_of = |column: usize| (start + column) * task.channels + part.group * channels;
+    let first = part.third.start * c.stride;
+    if c.step == 1 && task.groups == 1 {
+        // Padding, elements side by side, padding.
+        let before = (c.padding - first as i64).clamp(0, long as i64) as usize;
+        let from = (first as i64 + before as i64 - c.padding).max(0) as usize;
+        let count = (long - before).min(c.input.saturating_sub(from));
+        let (padding, rest) = line.split_at_mut(before * channels);
+        let (to, rest) = rest.split_at_mut(count * channels);
+        padding.fill(0.0);
+        rest.fill(0.0);
+        let from = place_of(from.min(c.input));
+        T::widen_slice(&task.x[from..from + to.len()], to);
+        return;
+    }
+    for (i, to) in line.chunks_exact_mut(channels).enumerate() {
+        match c.element(first + i) {
+            Some(column) => {
+                let from = place_of(column);
+                T::widen_slice(&task.x[from..from + channels], to);
+            }
+            None => to.fill(0.0),
         }
     }
 }
@@ -199,44 +274,62 @@ fn multiply<T: RowElement<Wide = f32> + Rounded>(
     out: &Output<T>,
 ) {
     let [a, b, c] = &task.axes;
-    let channels = task.channels / task.groups;
+    let layout = Layout::new(task, part);
     let columns = task.out_channels / task.groups;
-    let (tall, long) = (b.span(part.second.len()), c.span(part.third.len()));
-    let mut taps = Vec::with_capacity(inner / channels);
+    let tall = b.span(part.second.len());
+    let mut taps = Vec::with_capacity(inner / layout.channels);
     for plane in 0..a.kernel {
         for row in 0..b.kernel {
             for column in 0..c.kernel {
                 let line = plane * tall + b.reach(row);
-                taps.push((line * long + c.reach(column)) * channels);
+                let (reach, stride) = (c.reach(column), c.stride);
+                let within = reach % stride * layout.run + reach / stride;
+                taps.push(line * layout.len() + within);
             }
         }
     }
     let (most, wide) = tile_size();
     let count = places_of(part.third.len(), most);
+    let in_place = T::DTYPE == Dtype::Float32;
+    let mut sums = [[0.0f32; WIDE]; PLACES[0]];
     for panel in 0..columns.div_ceil(wide) {
         let width = (columns - panel * wide).min(wide);
         for row in part.second.clone() {
-            let line = (row - part.second.start) * b.stride * long * channels;
+            let line = (row - part.second.start) * b.stride * layout.len();
             let place = ((part.batch * a.output + part.first) * b.output + row) * c.output;
             let mut done = 0;
             while done < part.third.len() {
                 // The last tile goes over some places a second time.
                 let first = done.min(part.third.len() - count);
-                let tile = Tile {
-                    left: band[line + first * c.stride * channels..].as_ptr(),
-                    step: c.stride * channels,
-                    taps: &taps,
-                    channels,
-                    right: right[panel * wide * inner..].as_ptr(),
+                let place = place + part.third.start + first;
+                let start_of = |i: usize| {
+                    (place + i) * task.out_channels + part.group * columns + panel * wide
                 };
-                let mut sums = [[0.0f32; 32]; 14];
-                multiply_tile(count, width, tile, &mut sums);
-                for (i, sums) in sums.iter().enumerate().take(count) {
-                    let place = place + part.third.start + first + i;
-                    let start = place * task.out_channels + part.group * columns + panel * wide;
-                    // SAFETY: each part writes places and channels of its own.
-                    let to = unsafe { out.part(start..start + width) };
-                    T::narrow_slice(&sums[..width], to);
+                let direct = in_place && width == wide;
+                let (to, to_step) = if direct {
+                    (
+                        out.ptr().wrapping_add(start_of(0)).cast(),
+                        task.out_channels,
+                    )
+                } else {
+                    (sums.as_mut_ptr().cast(), WIDE)
+                };
+                let tile = Tile {
+                    left: band[line + first..].as_ptr(),
+                    taps: &taps,
+                    channels: layout.channels,
+                    step: layout.step(),
+                    right: right[panel * wide * inner..].as_ptr(),
+                    to,
+                    to_step,
+                };
+                multiply_tile(count, width, tile);
+                if !direct {
+                    for (i, sums) in sums.iter().enumerate().take(count) {
+                        // SAFETY: each part writes places and channels of its own.
+                        let to = unsafe { out.part(start_of(i)..start_of(i) + width) };
+                        T::narrow_slice(&sums[..width], to);
+                    }
                 }
                 done = first + count;
             }
@@ -254,39 +347,38 @@ fn places_of(len: usize, most: usize) -> usize {
 /// Places and channels whose sums stay in registers.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
-    /// What the first weights meet at the first place.
+    /// What the first weights meet at the first place; the other places follow.
     left: *const f32,
-    /// How far the places are apart.
-    step: usize,
-    /// How far from there each weight's channels begin.
+    /// How far from there each weight's first channel is.
     taps: &'a [usize],
     channels: usize,
+    /// How far the channels are apart.
+    step: usize,
     /// A panel of weights.
     right: *const f32,
+    /// Where the sums go, and how far those of neighbouring places lie apart.
+    to: *mut f32,
+    to_step: usize,
 }
 
 per_isa! {
-    /// The sums at `places` places, one of [`PLACES`], for `width` channels.
-    fn multiply_tile(places: usize, width: usize, tile: Tile, sums: &mut [[f32; 32]; 14]) = multiply_tile_body;
+    /// The sums at `places` places, one of [`PLACES`], for `width` channels, and more up to a whole
+    /// register.
+    fn multiply_tile(places: usize, width: usize, tile: Tile) = multiply_tile_body;
 }
 
 #[inline(always)]
-fn multiply_tile_body<S: Lanes>(
-    places: usize,
-    width: usize,
-    tile: Tile,
-    sums: &mut [[f32; 32]; 14],
-) {
+fn multiply_tile_body<S: Lanes>(places: usize, width: usize, tile: Tile) {
     macro_rules! sizes {
         ($($places:literal)*) => {
             match places {
-                // SAFETY: the band reaches as far as the weights do from all places, and panels hold
-                // weights for the width of a tile.
+                // SAFETY: the band reaches as far as the weights do from all places, panels hold weights
+                // for the width of a tile, and so many sums have room.
                 $($places if const { $places <= S::TILE.0 } => unsafe {
                     if S::TILE.1 == 1 || width <= S::N {
-                        sums_of::<S, $places, 1>(tile, sums);
+                        sums_of::<S, $places, 1>(tile);
                     } else {
-                        sums_of::<S, $places, 2>(tile, sums);
+                        sums_of::<S, $places, 2>(tile);
                     }
                 },)*
                 _ => unreachable!("no tile has {places} places"),
@@ -297,36 +389,28 @@ fn multiply_tile_body<S: Lanes>(
 }
 
 /// # Safety
-/// The places must lie in the band, and the panel hold weights for the width of a tile.
+/// The places must lie in the band, the panel hold weights for the width of a tile, and the sums have
+/// room.
 #[inline(always)]
-unsafe fn sums_of<S: Lanes, const P: usize, const V: usize>(
-    tile: Tile,
-    results: &mut [[f32; 32]; 14],
-) {
+unsafe fn sums_of<S: Lanes, const P: usize, const V: usize>(tile: Tile) {
     let wide = S::TILE.1 * S::N;
     let mut sums = [[S::splat(0.0); V]; P];
     let mut right = tile.right;
     for &tap in tile.taps {
-        let left: [*const f32; P] =
-            std::array::from_fn(|i| tile.left.wrapping_add(tap + i * tile.step));
-        for channel in 0..tile.channels {
+        let mut left = tile.left.wrapping_add(tap);
+        for _ in 0..tile.channels {
             // SAFETY: the caller promises places in the band and a whole panel.
             unsafe {
-                let b: [S::F; V] = std::array::from_fn(|j| S::load(right.add(j * S::N)));
-                for (left, sums) in left.iter().zip(&mut sums) {
-                    let a = S::splat(left.add(channel).read());
-                    for (sum, &b) in sums.iter_mut().zip(&b) {
-                        *sum = S::mul_add(a, b, *sum);
-                    }
-                }
+                add_products::<S, Singles, P, V>(left, right, &mut sums);
+                left = left.wrapping_add(tile.step);
                 right = right.add(wide);
             }
         }
     }
-    for (sums, results) in sums.into_iter().zip(results) {
+    for (i, sums) in sums.into_iter().enumerate() {
         for (j, sum) in sums.into_iter().enumerate() {
-            // SAFETY: two vectors have at most 32 elements.
-            unsafe { S::store(sum, results.as_mut_ptr().add(j * S::N)) };
+            // SAFETY: the caller promises room.
+            unsafe { S::store(sum, tile.to.add(i * tile.to_step + j * S::N)) };
         }
     }
 }

@@ -14,10 +14,10 @@ use super::{
     sides::{Panels, Side, Wide, Words, pack},
 };
 use crate::{
-    isa::per_isa,
+    isa::{Isa, per_isa},
     kernels::row::narrow,
-    pool::{num_threads, parallel_for},
-    simd::{Lanes, Narrow},
+    pool::{num_threads, parallel_for, parallel_units},
+    simd::{Lanes, Narrow, prefetch},
 };
 
 /// The most words summed before a tile goes back to memory: a panel of either operand with this
@@ -33,8 +33,17 @@ const ROWS: usize = 336;
 /// The most columns of the packed part of the right operand, which all threads share.
 const COLUMNS: usize = 4096;
 
+/// The fewest columns that make packing rows anew for each thread cheap.
+const WIDTH: usize = 1024;
+
 /// The most sums that wait for more terms, for products of so few rows: 16 MiB.
 const WAITING: usize = 4 << 20;
+
+/// The numbers in a line of the cache.
+const LINE: usize = 16;
+
+/// The most columns of a tile.
+const WIDE: usize = 32;
 
 /// A cache line, which the packed operands are aligned to.
 #[derive(Clone, Copy)]
@@ -91,6 +100,11 @@ pub(in crate::kernels) trait Rounded: Narrow {
     /// # Safety
     /// As many elements must be writable at `to`.
     unsafe fn round(sums: &[f32], to: *mut u8);
+    /// Rounds rows of `columns` sums.
+    ///
+    /// # Safety
+    /// As many rows of as many elements must be writable.
+    unsafe fn round_rows(sums: &[[f32; WIDE]], columns: usize, to: Target<u8>);
 }
 
 macro_rules! rounded {
@@ -100,17 +114,37 @@ macro_rules! rounded {
                 // SAFETY: passed on to the caller.
                 narrow(sums, unsafe { std::slice::from_raw_parts_mut(to.cast::<$ty>(), sums.len()) });
             }
+            unsafe fn round_rows(sums: &[[f32; WIDE]], columns: usize, to: Target<u8>) {
+                narrow_rows::<$ty>(sums, columns, to);
+            }
         }
     )*};
 }
 
 rounded!(f16 bf16 f32);
 
+per_isa! {
+    /// As [`Rounded::round_rows`].
+    fn narrow_rows<T: Narrow>(sums: &[[f32; WIDE]], columns: usize, to: Target<u8>) = narrow_rows_body;
+}
+
+#[inline(always)]
+fn narrow_rows_body<S: Isa, T: Narrow>(sums: &[[f32; WIDE]], columns: usize, to: Target<u8>) {
+    for (i, sums) in sums.iter().enumerate() {
+        // SAFETY: the caller promises such rows.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.at(i, 0).cast::<T>(), columns) };
+        for (to, &sum) in to.iter_mut().zip(sums) {
+            *to = T::narrow(sum);
+        }
+    }
+}
+
 /// Where results go, in bytes, and how sums become results.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Results {
     to: Target<u8>,
     round: unsafe fn(&[f32], *mut u8),
+    round_rows: unsafe fn(&[[f32; WIDE]], usize, Target<u8>),
     /// True if results are sums as they are.
     exact: bool,
 }
@@ -125,6 +159,7 @@ impl Results {
                 column: size_of::<T>(),
             },
             round: T::round,
+            round_rows: T::round_rows,
             exact: T::DTYPE == Dtype::Float32,
         }
     }
@@ -260,21 +295,15 @@ unsafe fn product<W: Words>(
     };
     let columns = piece(n, most, wide);
     let threads = if parallel { num_threads() } else { 1 };
-    // At least four blocks for each thread, as long as they are worth packing.
-    let enough = m.div_ceil(4 * threads).next_multiple_of(tall);
-    let most = if threads == 1 {
-        ROWS
-    } else {
-        enough.clamp(4 * tall, ROWS)
-    };
-    let rows = piece(m, most, 1);
+    // Enough units that threads end together, of blocks that are worth packing. Where rows do not go
+    // round, columns are cut as well; each thread then packs all blocks, so parts should be wide.
+    let units = if threads == 1 { 1 } else { 8 * threads };
+    let enough = m.div_ceil(units).next_multiple_of(tall);
+    let rows = piece(m, enough.clamp(4 * tall, ROWS), 1);
     let blocks = m.div_ceil(rows);
-    // Where rows do not go round, columns are cut as well.
-    let cuts = (2 * threads)
-        .div_ceil(blocks)
-        .min(n.div_ceil(4 * wide))
-        .max(1);
-    let cuts = if threads == 1 { 1 } else { cuts };
+    let needed = units.div_ceil(4).div_ceil(blocks).min(n.div_ceil(4 * wide));
+    let wanted = units.div_ceil(blocks).min(n / WIDTH);
+    let cuts = needed.max(wanted).max(1);
 
     let mut scratch = RIGHT.take();
     // One row of panels, which threads write in parts and then only read.
@@ -363,11 +392,8 @@ unsafe fn product<W: Words>(
             let units = blocks * cuts;
             if threads > 1 {
                 parallel_for(panels, wide * words, pack_right);
-                parallel_for(
-                    units,
-                    (m * columns / units * words / PER_COST).max(1),
-                    compute,
-                );
+                let cost = m * columns / units * words / PER_COST;
+                parallel_units(units, cost.max(1), compute);
             } else {
                 pack_right(0..panels);
                 compute(0..units);
@@ -428,9 +454,19 @@ fn multiply_block_body<S: Lanes, W: Words>(block: Block) {
         for row in (0..block.rows).step_by(block.height) {
             let rows = block.height.min(block.rows - row);
             let columns = wide.min(block.columns - column);
+            let left = block.left.wrapping_add(row * block.words);
+            // The first tiles ask for the next panel, each for as many lines as there are words; others
+            // for what is there.
+            let (turn, panel) = (row / block.height, (column + wide) * block.words);
+            let next = if turn < wide / LINE {
+                block.right.wrapping_add(panel + turn * block.words * LINE)
+            } else {
+                left
+            };
             let tile = Tile {
-                left: block.left.wrapping_add(row * block.words),
+                left,
                 right: block.right.wrapping_add(column * block.words),
+                next,
                 sums: Sums {
                     to: block.sums.to.skip(row, column),
                     ..block.sums
@@ -453,6 +489,8 @@ fn multiply_block_body<S: Lanes, W: Words>(block: Block) {
 struct Tile {
     left: *const f32,
     right: *const f32,
+    /// What is asked for on the way, a line for each word.
+    next: *const f32,
     sums: Sums,
     results: Option<Results>,
     columns: usize,
@@ -473,6 +511,45 @@ fn tile_of_rows<S: Lanes, W: Words, const V: usize>(rows: usize, tile: Tile) {
     sizes!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
+/// Adds the products of `R` neighbouring words with `V` vectors of them to sums.
+///
+/// # Safety
+/// The words must be readable.
+#[inline(always)]
+pub(in crate::kernels) unsafe fn add_products<
+    S: Lanes,
+    W: Words,
+    const R: usize,
+    const V: usize,
+>(
+    left: *const f32,
+    right: *const f32,
+    sums: &mut [[S::F; V]; R],
+) {
+    // SAFETY: the caller's promise.
+    let b: [S::F; V] = std::array::from_fn(|j| unsafe { S::load(right.add(j * S::N)) });
+    macro_rules! rows {
+        ($($row:literal)*) => {$(
+            if $row < R {
+                // Words from registers cost instructions, words from memory loads: some of each.
+                if $row % 2 == 0 {
+                    // SAFETY: the caller's promise.
+                    let a = S::splat(unsafe { left.add($row).read() });
+                    for (sum, &b) in sums[$row].iter_mut().zip(&b) {
+                        *sum = W::mul_add::<S>(a, b, *sum);
+                    }
+                } else {
+                    for (sum, &b) in sums[$row].iter_mut().zip(&b) {
+                        // SAFETY: the caller's promise.
+                        *sum = unsafe { W::mul_add_at::<S, $row>(left, b, *sum) };
+                    }
+                }
+            }
+        )*};
+    }
+    rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+}
+
 /// Multiplies panels of `R` rows and `V` vectors of columns.
 ///
 /// # Safety
@@ -481,20 +558,21 @@ fn tile_of_rows<S: Lanes, W: Words, const V: usize>(rows: usize, tile: Tile) {
 #[inline(always)]
 unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile: Tile) {
     let wide = S::TILE.1 * S::N;
-    let (mut left, mut right) = (tile.left, tile.right);
+    let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     let mut sums = [[S::splat(0.0); V]; R];
+    for i in 0..R {
+        for j in 0..V {
+            prefetch(tile.sums.to.at(i, j * S::N));
+        }
+    }
     for _ in 0..tile.words {
         // SAFETY: the caller promises panels of `words` words.
         unsafe {
-            let b: [S::F; V] = std::array::from_fn(|j| S::load(right.add(j * S::N)));
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let a = S::splat(left.add(i).read());
-                for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = W::mul_add::<S>(a, b, *sum);
-                }
-            }
+            add_products::<S, W, R, V>(left, right, &mut sums);
             left = left.add(R);
             right = right.add(wide);
+            prefetch(next);
+            next = next.wrapping_add(LINE);
         }
     }
     if tile.columns == V * S::N && tile.results.is_none() {
@@ -504,7 +582,7 @@ unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile
                 // SAFETY: the caller promises `R` rows of `V * N` elements.
                 unsafe {
                     if tile.sums.add {
-                        sum = S::mul_add(S::splat(1.0), sum, S::load(to));
+                        sum = S::add(sum, S::load(to));
                     }
                     S::store(sum, to);
                 }
@@ -512,27 +590,29 @@ unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile
         }
         return;
     }
-    let mut row = [0.0f32; 32];
-    for (i, sums) in sums.into_iter().enumerate() {
+    let mut rows = [[0.0f32; WIDE]; R];
+    for (i, (sums, row)) in sums.into_iter().zip(&mut rows).enumerate() {
         for (j, sum) in sums.into_iter().enumerate() {
-            // SAFETY: two vectors have at most 32 elements.
+            // SAFETY: two vectors have at most `WIDE` elements.
             unsafe { S::store(sum, row.as_mut_ptr().add(j * S::N)) };
         }
-        let row = &mut row[..tile.columns];
-        let to = tile.sums.to.at(i, 0);
         if tile.sums.add {
             // SAFETY: the caller promises rows of `columns` sums.
-            let to = unsafe { std::slice::from_raw_parts(to, tile.columns) };
-            for (sum, &so_far) in row.iter_mut().zip(to) {
+            let so_far = unsafe { std::slice::from_raw_parts(tile.sums.to.at(i, 0), tile.columns) };
+            for (sum, &so_far) in row.iter_mut().zip(so_far) {
                 *sum += so_far;
             }
         }
-        // SAFETY: the caller promises rows of `columns` elements.
-        unsafe {
-            match tile.results {
-                Some(results) => results.write(row, i, 0),
-                None => to.copy_from_nonoverlapping(row.as_ptr(), row.len()),
-            }
+    }
+    // SAFETY: the caller promises rows of `columns` elements.
+    unsafe {
+        if let Some(results) = tile.results {
+            (results.round_rows)(&rows, tile.columns, results.to);
+            return;
+        }
+        for (i, row) in rows.iter().enumerate() {
+            let to = tile.sums.to.at(i, 0);
+            to.copy_from_nonoverlapping(row.as_ptr(), tile.columns);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::Matrix;
 use crate::{
     isa::{Level, level, per_isa},
     kernels::row,
-    simd::{Lanes, Narrow, transpose4},
+    simd::{Lanes, Narrow, prefetch, transpose4},
 };
 
 /// How words are multiplied.
@@ -22,6 +22,15 @@ pub(in crate::kernels) trait Words: Copy + Sync + 'static {
     const TERMS: usize;
     /// `a * b + c`, over all terms of the words.
     fn mul_add<S: Lanes>(a: S::F, b: S::F, c: S::F) -> S::F;
+    /// The same with one word from memory as all of `a`: see [`Lanes::mul_add_at`].
+    ///
+    /// # Safety
+    /// The word must be readable.
+    #[inline(always)]
+    unsafe fn mul_add_at<S: Lanes, const AT: usize>(a: *const f32, b: S::F, c: S::F) -> S::F {
+        // SAFETY: the caller's promise.
+        Self::mul_add::<S>(S::splat(unsafe { a.add(AT).read() }), b, c)
+    }
     /// True if only [`Level::Bf16`] is fast with them.
     const BF16: bool;
 }
@@ -36,6 +45,11 @@ impl Words for Singles {
     #[inline(always)]
     fn mul_add<S: Lanes>(a: S::F, b: S::F, c: S::F) -> S::F {
         S::mul_add(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn mul_add_at<S: Lanes, const AT: usize>(a: *const f32, b: S::F, c: S::F) -> S::F {
+        // SAFETY: passed on to the caller.
+        unsafe { S::mul_add_at::<AT>(a, b, c) }
     }
 }
 
@@ -110,13 +124,19 @@ pub(in crate::kernels) struct Panels {
     pub(in crate::kernels) fill: bool,
 }
 
+/// How many words ahead terms are asked for that lie in other pages, where the processor does not expect
+/// them.
+const AHEAD: usize = 12;
+
 /// A side whose lines may lie side by side.
 trait Across: Side {
     /// Writes the word at `term` of each of `count` lines from `first` on.
     ///
     /// # Safety
     /// The lines and the term must exist, and `count` words be writable at `to`.
-    unsafe fn words(&self, first: usize, count: usize, term: usize, to: *mut f32);
+    unsafe fn words<S: Lanes>(&self, first: usize, count: usize, term: usize, to: *mut f32);
+    /// Asks for a line's term and its neighbours, which need not exist.
+    fn prefetch(&self, line: usize, term: usize);
 }
 
 /// The rows of a matrix as lines of `f32`; transpose it for the columns.
@@ -157,12 +177,30 @@ impl<T: Narrow> Side for Wide<T> {
 
 impl<T: Narrow> Across for Wide<T> {
     #[inline(always)]
-    unsafe fn words(&self, first: usize, count: usize, term: usize, to: *mut f32) {
+    unsafe fn words<S: Lanes>(&self, first: usize, count: usize, term: usize, to: *mut f32) {
         let from = self.0.at(first, term);
-        for i in 0..count {
-            // SAFETY: the caller promises the lines, which are neighbours.
-            unsafe { to.add(i).write(from.add(i).read().widen()) };
+        let whole = count - count % S::N;
+        // SAFETY: the caller promises the lines, which are neighbours.
+        unsafe {
+            for i in (0..whole).step_by(S::N) {
+                S::store(T::load::<S>(from.add(i)), to.add(i));
+            }
+            // Panels of rows are narrower than the widest registers.
+            let fours = whole + (count - whole) / 4 * 4;
+            for i in (whole..fours).step_by(4) {
+                let four = from.add(i).cast::<[T; 4]>().read_unaligned();
+                to.add(i)
+                    .cast::<[f32; 4]>()
+                    .write_unaligned(four.map(T::widen));
+            }
+            for i in fours..count {
+                to.add(i).write(from.add(i).read().widen());
+            }
         }
+    }
+    #[inline(always)]
+    fn prefetch(&self, line: usize, term: usize) {
+        prefetch_panel(self.0.at(line, term));
     }
 }
 
@@ -220,7 +258,7 @@ impl Side for Paired {
 
 impl Across for Paired {
     #[inline(always)]
-    unsafe fn words(&self, first: usize, count: usize, term: usize, to: *mut f32) {
+    unsafe fn words<S: Lanes>(&self, first: usize, count: usize, term: usize, to: *mut f32) {
         let from = self.lines.at(first, term);
         if term + 1 < self.terms {
             let next = self.lines.at(first, term + 1);
@@ -237,6 +275,20 @@ impl Across for Paired {
                 unsafe { to.add(i).write(pair(from.add(i).read(), bf16::ZERO)) };
             }
         }
+    }
+    #[inline(always)]
+    fn prefetch(&self, line: usize, term: usize) {
+        prefetch_panel(self.lines.at(line, term));
+        prefetch_panel(self.lines.at(line, term + 1));
+    }
+}
+
+/// Asks for as many elements as a panel may be wide.
+#[inline(always)]
+fn prefetch_panel<T>(at: *const T) {
+    prefetch(at);
+    if size_of::<T>() > 2 {
+        prefetch(at.wrapping_add(16));
     }
 }
 
@@ -344,13 +396,14 @@ fn pack_across_body<S: Lanes, A: Across>(side: &A, panels: Panels, to: *mut f32)
             let count = height.min(lines.len() - first);
             let step = if fill { height } else { count };
             let to = to.wrapping_add(first * words + word * step);
+            side.prefetch(lines.start + first, term + AHEAD * A::Words::TERMS);
             // SAFETY: the caller of `pack` promises the lines, the terms and the room.
             unsafe {
                 if count == wide {
                     // Of a length that the compiler knows.
-                    side.words(lines.start + first, wide, term, to);
+                    side.words::<S>(lines.start + first, wide, term, to);
                 } else {
-                    side.words(lines.start + first, count, term, to);
+                    side.words::<S>(lines.start + first, count, term, to);
                 }
             }
         }

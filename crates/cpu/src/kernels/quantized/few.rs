@@ -5,7 +5,10 @@
 //! `Σ (s q + b) x = Σ s (Σ (q - c) x) + Σ (b + s c) (Σ x)`. The last sums are taken once for all rows.
 
 use super::codes::Codes;
-use crate::{isa::per_isa, simd::Lanes};
+use crate::{
+    isa::per_isa,
+    simd::{Lanes, prefetch},
+};
 
 /// The most numbers of a vector register.
 const WIDEST: usize = 16;
@@ -284,6 +287,8 @@ fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
             // Loops, and not closures, which would be functions without these instructions.
             let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
             for (block, row) in blocks.iter_mut().zip(&rows) {
+                // The rows that come next: each is too short for the processor to foresee them.
+                prefetch(row.codes.as_ptr().wrapping_add(word + R * words));
                 if word + S::N <= words {
                     *block = S::load_words(row.codes.as_ptr().add(word));
                 } else {

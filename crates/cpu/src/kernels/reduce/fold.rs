@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 use olivine_core::{Complex64, Element};
 
-use crate::simd::Narrow;
+use crate::simd::{Lanes, Narrow};
 
 /// A reduction of elements of one type.
 ///
@@ -23,10 +23,68 @@ pub(super) trait Fold: 'static {
     const ZERO: Self::Total;
 
     fn take(acc: Self::Acc, x: Self::In) -> Self::Acc;
+    /// Combines a short run of elements.
+    #[inline(always)]
+    fn run<S: Lanes>(run: &[Self::In]) -> Self::Acc {
+        in_lanes::<S, Self>(run)
+    }
     fn combine(a: Self::Acc, b: Self::Acc) -> Self::Acc;
     fn absorb(total: Self::Total, acc: Self::Acc) -> Self::Total;
     fn join(a: Self::Total, b: Self::Total) -> Self::Total;
     fn finish(total: Self::Total) -> Self::Out;
+}
+
+/// Elements of a run that are combined side by side.
+pub(super) const LANES: usize = 32;
+
+#[inline(always)]
+fn in_lanes<S: Lanes, F: Fold + ?Sized>(run: &[F::In]) -> F::Acc {
+    let mut sum = F::START;
+    let (chunks, rest) = run.as_chunks::<LANES>();
+    if !chunks.is_empty() {
+        let mut lanes = [F::START; LANES];
+        for chunk in chunks {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane = F::take(*lane, x);
+            }
+        }
+        let mut width = LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] = F::combine(lanes[i], lanes[i + width]);
+            }
+        }
+        sum = lanes[0];
+    }
+    for &x in rest {
+        sum = F::take(sum, x);
+    }
+    sum
+}
+
+/// The sum of floats. The compiler keeps the lanes of the general form in memory, where each waits
+/// for the last store to it.
+#[inline(always)]
+fn in_vectors<S: Lanes, F: Fold<In: Narrow, Acc = f32>>(run: &[F::In]) -> f32 {
+    const VECTORS: usize = 4;
+    let mut sums = [S::splat(0.0); VECTORS];
+    let mut done = 0;
+    while run.len() - done >= VECTORS * S::N {
+        for sum in &mut sums {
+            // SAFETY: so many elements are left.
+            *sum = S::add(*sum, unsafe { F::In::load::<S>(run.as_ptr().add(done)) });
+            done += S::N;
+        }
+    }
+    while run.len() - done >= S::N {
+        // SAFETY: as above.
+        sums[0] = S::add(sums[0], unsafe { F::In::load::<S>(run.as_ptr().add(done)) });
+        done += S::N;
+    }
+    let [a, b, c, d] = sums;
+    let sum = S::sum(S::add(S::add(a, b), S::add(c, d)));
+    run[done..].iter().fold(sum, |sum, &x| F::take(sum, x))
 }
 
 /// Sums of `T`.
@@ -42,16 +100,17 @@ pub(super) struct AllOf;
 /// Whether any is true.
 pub(super) struct AnyOf;
 
-/// Sums and products: input, output, accumulator, total; how to widen and to finish.
+/// Sums and products: how sums take runs in; input, output, accumulator, total; how to widen and to
+/// finish.
 macro_rules! arithmetic {
-    ($($In:ty => $Out:ty, $Acc:ty, $Total:ty, $zero:expr, $one:expr, $add:expr, $multiply:expr,
+    ($sum:ident: $($In:ty => $Out:ty, $Acc:ty, $Total:ty, $zero:expr, $one:expr, $add:expr, $multiply:expr,
         |$x:ident| $widen:expr, |$acc:ident| $absorb:expr, |$total:ident| $finish:expr;)*) => {$(
-        arithmetic!(@impl SumOf, $In, $Out, $Acc, $Total, $zero, $add,
+        arithmetic!(@impl SumOf, $sum, $In, $Out, $Acc, $Total, $zero, $add,
             $x, $widen, $acc, $absorb, $total, $finish);
-        arithmetic!(@impl ProdOf, $In, $Out, $Acc, $Total, $one, $multiply,
+        arithmetic!(@impl ProdOf, in_lanes, $In, $Out, $Acc, $Total, $one, $multiply,
             $x, $widen, $acc, $absorb, $total, $finish);
     )*};
-    (@impl $Fold:ident, $In:ty, $Out:ty, $Acc:ty, $Total:ty, $start:expr, $combine:expr,
+    (@impl $Fold:ident, $run:ident, $In:ty, $Out:ty, $Acc:ty, $Total:ty, $start:expr, $combine:expr,
         $x:ident, $widen:expr, $acc:ident, $absorb:expr, $total:ident, $finish:expr) => {
         impl Fold for $Fold<$In> {
             type In = $In;
@@ -64,6 +123,10 @@ macro_rules! arithmetic {
             fn take(acc: $Acc, $x: $In) -> $Acc {
                 let combine: fn($Acc, $Acc) -> $Acc = $combine;
                 combine(acc, $widen)
+            }
+            #[inline(always)]
+            fn run<S: Lanes>(run: &[$In]) -> $Acc {
+                $run::<S, Self>(run)
             }
             #[inline(always)]
             fn combine(a: $Acc, b: $Acc) -> $Acc {
@@ -88,6 +151,7 @@ macro_rules! arithmetic {
 }
 
 arithmetic! {
+    in_lanes:
     i8 => i32, i32, i32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
         |x| i32::from(x), |acc| acc, |total| total;
     i16 => i32, i32, i32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
@@ -100,17 +164,21 @@ arithmetic! {
         |x| u32::from(x), |acc| acc, |total| total;
     u16 => u32, u32, u32, 0, 1, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b),
         |x| u32::from(x), |acc| acc, |total| total;
+    f64 => f64, f64, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
+        |x| x, |acc| acc, |total| total;
+    Complex64 => Complex64, Complex64, Complex64,
+        Complex64::new(0.0, 0.0), Complex64::new(1.0, 0.0), |a, b| a + b, |a, b| a * b,
+        |x| x, |acc| acc, |total| total;
+}
+
+arithmetic! {
+    in_vectors:
     f16 => f16, f32, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
         |x| x.widen(), |acc| acc as f64, |total| f16::narrow(total as f32);
     bf16 => bf16, f32, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
         |x| x.widen(), |acc| acc as f64, |total| bf16::narrow(total as f32);
     f32 => f32, f32, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
         |x| x, |acc| acc as f64, |total| total as f32;
-    f64 => f64, f64, f64, 0.0, 1.0, |a, b| a + b, |a, b| a * b,
-        |x| x, |acc| acc, |total| total;
-    Complex64 => Complex64, Complex64, Complex64,
-        Complex64::new(0.0, 0.0), Complex64::new(1.0, 0.0), |a, b| a + b, |a, b| a * b,
-        |x| x, |acc| acc, |total| total;
 }
 
 /// An element with an order in which NaN beats everything.

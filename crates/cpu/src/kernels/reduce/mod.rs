@@ -13,10 +13,11 @@ use olivine_core::{
 use smallvec::SmallVec;
 
 pub(super) use self::fold::Ordered;
-use self::fold::{AllOf, AnyOf, Fold, MaxOf, MinOf, ProdOf, SumOf};
+use self::fold::{AllOf, AnyOf, Fold, LANES, MaxOf, MinOf, ProdOf, SumOf};
 use crate::{
     isa::{Isa, per_isa},
     pool::{num_threads, parallel_for},
+    simd::Lanes,
     tensor::wrong_dtype,
 };
 
@@ -623,10 +624,10 @@ per_isa! {
 }
 
 #[inline(always)]
-fn fold_rows_body<S: Isa, F: Fold>(strip: Strip) {
+fn fold_rows_body<S: Lanes, F: Fold>(strip: Strip) {
     let (input, output) = (strip.input.cast::<F::In>(), strip.output.cast::<F::Out>());
     if strip.each && strip.len < LANES {
-        // What `run_body` would do with such rows, without its choices.
+        // What `Fold::run` would do with such rows, without its choices.
         for i in 0..strip.count as isize {
             let row = input.wrapping_offset(i * strip.steps.0);
             let mut sum = F::START;
@@ -651,7 +652,7 @@ fn fold_rows_body<S: Isa, F: Fold>(strip: Strip) {
         unsafe {
             let start = input.wrapping_offset(i * strip.steps.0);
             for run in std::slice::from_raw_parts(start, strip.len).chunks(RUN) {
-                total = F::absorb(total, run_body::<S, F>(run));
+                total = F::absorb(total, F::run::<S>(run));
             }
             if strip.each {
                 let to = output.wrapping_offset(i * strip.steps.1);
@@ -754,35 +755,6 @@ unsafe fn long_run<F: Fold>(total: Total, start: *const u8, len: usize, step: is
         total = F::absorb(total, sum);
     }
     Total::pack(total)
-}
-
-/// Elements of a run that are combined side by side.
-const LANES: usize = 32;
-
-#[inline(always)]
-fn run_body<S: Isa, F: Fold>(run: &[F::In]) -> F::Acc {
-    let mut sum = F::START;
-    let (chunks, rest) = run.as_chunks::<LANES>();
-    if !chunks.is_empty() {
-        let mut lanes = [F::START; LANES];
-        for chunk in chunks {
-            for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                *lane = F::take(*lane, x);
-            }
-        }
-        let mut width = LANES;
-        while width > 1 {
-            width /= 2;
-            for i in 0..width {
-                lanes[i] = F::combine(lanes[i], lanes[i + width]);
-            }
-        }
-        sum = lanes[0];
-    }
-    for &x in rest {
-        sum = F::take(sum, x);
-    }
-    sum
 }
 
 /// Takes one row of elements that are `step` apart into as many columns.

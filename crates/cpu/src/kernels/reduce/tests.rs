@@ -201,3 +201,27 @@ fn complex_numbers_are_ordered_by_real_part_first() -> Result<()> {
     assert_eq!(x.sum(..)?.item::<Complex64>()?, z(5.0, 4.0));
     Ok(())
 }
+
+#[test]
+fn sums_of_any_length_take_every_element_once() -> Result<()> {
+    for len in (1..150).chain([255, 256]) {
+        for dtype in [Dtype::Float32, Dtype::Float16, Dtype::BFloat16] {
+            let ones = vec![1.0f32; len];
+            let sum = |x: &[f32]| -> Result<f32> {
+                let x = Array::from_slice(x, [x.len()])?.astype(dtype)?;
+                x.sum(..)?.astype(Dtype::Float32)?.item::<f32>()
+            };
+            assert_eq!(sum(&ones)?, len as f32, "{dtype} {len}");
+            for at in [0, len / 2, len - 1] {
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let mut x = ones.clone();
+                    x[at] = bad;
+                    let found = sum(&x)?;
+                    let same = found == bad || found.is_nan() && bad.is_nan();
+                    assert!(same, "{dtype} {len} {at}: {found}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
