@@ -175,7 +175,7 @@ fn unpacked(tensors: Vec<(String, Array)>, packing: &QuantizationConfig) -> Vec<
                     packed.dequantize(Some(Dtype::Float32)).unwrap(),
                 ));
             }
-            (Some(_), false) if name.ends_with("s") => {}
+            (Some(_), false) if name.ends_with(".scales") || name.ends_with(".biases") => {}
             _ => plain.push((name.clone(), value.clone())),
         }
     }
