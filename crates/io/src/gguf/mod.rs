@@ -347,9 +347,10 @@ impl Gguf {
     pub fn arrays(&self) -> Result<Vec<(String, Array)>> {
         let mut arrays = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
-            let packed = match packed::is_packed_by_mlx(entry.stored) {
-                true => self.packed(&entry.name)?,
-                false => None,
+            let packed = if packed::is_packed_by_mlx(entry.stored) {
+                self.packed(&entry.name)?
+            } else {
+                None
             };
             match packed {
                 Some(packed) => {

@@ -160,7 +160,7 @@ inventory::collect!(Family);
 #[doc(hidden)]
 pub use inventory::submit;
 
-/// Makes a [`Family`](crate::Family) known, so that its models can be loaded.
+/// Makes a [`Family`] known, so that its models can be loaded.
 #[macro_export]
 macro_rules! family {
     ($family:expr) => {
