@@ -84,10 +84,21 @@ impl Bench {
         let folder = model::open(self.model.as_deref(), &interrupt)?;
         let loading = Instant::now();
         let model = models::load(&folder)?;
-        let bytes: usize = model.parameters().values().map(olivine::Array::nbytes).sum();
+        let bytes: usize = model
+            .parameters()
+            .values()
+            .map(olivine::Array::nbytes)
+            .sum();
         let loaded = loading.elapsed().as_secs_f64();
-        let name = folder.path().file_name().unwrap_or(folder.path().as_os_str());
-        let name = if self.model.is_some() { name.display().to_string() } else { "olivine-tiny-stories".to_owned() };
+        let name = folder
+            .path()
+            .file_name()
+            .unwrap_or(folder.path().as_os_str());
+        let name = if self.model.is_some() {
+            name.display().to_string()
+        } else {
+            "olivine-tiny-stories".to_owned()
+        };
         let options = self.kv.options()?;
 
         let mut runs = Vec::new();
@@ -105,8 +116,11 @@ impl Bench {
             times.sort_by(f64::total_cmp);
             (times[times.len() / 2], times[0], times[times.len() - 1])
         };
-        let (prefill, first, decode) =
-            (over(|run| run.prefill), over(|run| run.first), over(|run| run.decode));
+        let (prefill, first, decode) = (
+            over(|run| run.prefill),
+            over(|run| run.first),
+            over(|run| run.decode),
+        );
         let written = (self.batch.max(1) * self.generate) as f64;
         let threads = olivine::num_threads();
         let peak = peak_memory().map(|bytes| bytes as f64 / 1e9);
@@ -131,42 +145,77 @@ impl Bench {
         let mut out = std::io::stdout().lock();
         let mut row = |cells: [&str; 6]| {
             let [name, size, threads, test, speed, range] = cells;
-            writeln!(out, "| {name:<28} | {size:>9} | {threads:>7} | {test:>16} | {speed:>9} | {range:>15} |")
-                .map_err(CliError::Write)
+            writeln!(
+                out,
+                "| {name:<28} | {size:>9} | {threads:>7} | {test:>16} | {speed:>9} | {range:>15} |"
+            )
+            .map_err(CliError::Write)
         };
         let size = format!("{:.2} GB", bytes as f64 / 1e9);
-        let context = if self.depth > 0 { format!(" @ {}", self.depth) } else { String::new() };
+        let context = if self.depth > 0 {
+            format!(" @ {}", self.depth)
+        } else {
+            String::new()
+        };
         row(["model", "size", "threads", "test", "tokens/s", "range"])?;
         row(["---", "---:", "---:", "---:", "---:", "---:"])?;
         let mut speed = |test: String, count: f64, (median, least, most): (f64, f64, f64)| {
             let cells = [count / median, count / most, count / least];
             let range = format!("{:.1} to {:.1}", cells[1], cells[2]);
-            row([&name, &size, &threads.to_string(), &test, &format!("{:.2}", cells[0]), &range])
+            row([
+                &name,
+                &size,
+                &threads.to_string(),
+                &test,
+                &format!("{:.2}", cells[0]),
+                &range,
+            ])
         };
         if self.prompt > 0 {
-            speed(format!("read {}{context}", self.prompt), self.prompt as f64, prefill)?;
+            speed(
+                format!("read {}{context}", self.prompt),
+                self.prompt as f64,
+                prefill,
+            )?;
         }
         if self.generate > 0 {
-            let texts = if self.batch > 1 { format!("{} x ", self.batch) } else { String::new() };
-            speed(format!("write {texts}{}{context}", self.generate), written, decode)?;
+            let texts = if self.batch > 1 {
+                format!("{} x ", self.batch)
+            } else {
+                String::new()
+            };
+            speed(
+                format!("write {texts}{}{context}", self.generate),
+                written,
+                decode,
+            )?;
         }
         let peak = peak.map_or(String::new(), |peak| format!(", peak memory {peak:.2} GB"));
-        say(&format!("first token after {:.1} ms, loaded in {:.1} ms{peak}", first.0 * 1e3, loaded * 1e3));
+        say(&format!(
+            "first token after {:.1} ms, loaded in {:.1} ms{peak}",
+            first.0 * 1e3,
+            loaded * 1e3
+        ));
         Ok(Exit::Success)
     }
 
-    fn measure(&self, model: &dyn LanguageModel, options: &GeneratorOptions) -> Result<Run, CliError> {
+    fn measure(
+        &self,
+        model: &dyn LanguageModel,
+        options: &GeneratorOptions,
+    ) -> Result<Run, CliError> {
         // Any tokens will do, as long as they are not all the same.
         let size = model.vocab_size() as u64;
         let tokens = |count: usize, salt: u64| -> Vec<u32> {
-            (0..count as u64).map(|i| ((i * 7919 + salt * 104_729 + 13) % size) as u32).collect()
+            (0..count as u64)
+                .map(|i| ((i * 7919 + salt * 104_729 + 13) % size) as u32)
+                .collect()
         };
         let depth = tokens(self.depth, 1);
         let mut prompt = depth.clone();
         prompt.extend(tokens(self.prompt.max(1), 2));
-        let generator = || {
-            Generator::with_options(model, &prompt, SamplerOptions::greedy(), options.clone())
-        };
+        let generator =
+            || Generator::with_options(model, &prompt, SamplerOptions::greedy(), options.clone());
         let mut text = generator()?;
         if self.depth > 0 {
             let mut before = depth;
@@ -188,7 +237,11 @@ impl Bench {
             }
             start.elapsed().as_secs_f64()
         };
-        Ok(Run { prefill, first: prefill, decode })
+        Ok(Run {
+            prefill,
+            first: prefill,
+            decode,
+        })
     }
 
     /// The seconds in which several texts get their tokens, prompts not counted.

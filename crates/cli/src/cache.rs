@@ -51,18 +51,26 @@ impl Cache {
         let model = Model::from_folder(&folder)?;
         let text = if self.prompt == "-" {
             let mut text = String::new();
-            std::io::stdin().lock().read_to_string(&mut text).map_err(CliError::ReadPrompt)?;
+            std::io::stdin()
+                .lock()
+                .read_to_string(&mut text)
+                .map_err(CliError::ReadPrompt)?;
             text
         } else {
             self.prompt.clone()
         };
-        let template = model.template.as_ref().filter(|_| !self.ignore_chat_template);
+        let template = model
+            .template
+            .as_ref()
+            .filter(|_| !self.ignore_chat_template);
         let mut prompt = match template {
             // Up to the end of the message, which the prompt of a generation goes on with.
             Some(template) => {
                 let text = text.trim();
                 let all = template.render(&[Message::user(text)], false)?;
-                let end = all.rfind(text).map_or(all.len(), |start| start + text.len());
+                let end = all
+                    .rfind(text)
+                    .map_or(all.len(), |start| start + text.len());
                 model.tokenizer.encode(&all[..end])?
             }
             None => model.tokenizer.encode_prompt(&text)?,
@@ -87,7 +95,10 @@ impl Cache {
         let cache = generator.into_cache();
         cache.save(&self.out, &model.config.fingerprint())?;
         let (tokens, size) = (cache.tokens().len(), cache.bytes() as f64 / 1e6);
-        say(&format!("{}: {tokens} tokens, {size:.1} MB", self.out.display()));
+        say(&format!(
+            "{}: {tokens} tokens, {size:.1} MB",
+            self.out.display()
+        ));
         Ok(Exit::Success)
     }
 }

@@ -163,18 +163,26 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     fn start_anew(&mut self, system: Option<String>) {
-        self.messages = system.map(|text| Message::new(Role::System, text)).into_iter().collect();
+        self.messages = system
+            .map(|text| Message::new(Role::System, text))
+            .into_iter()
+            .collect();
     }
 
     /// Does what a command says; false ends the conversation.
     fn command(&mut self, command: &str, interrupt: &Interrupt) -> Result<bool, CliError> {
-        let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let (name, rest) = command
+            .split_once(char::is_whitespace)
+            .unwrap_or((command, ""));
         let rest = rest.trim();
         match name {
             "help" | "?" => say(COMMANDS),
             "quit" | "exit" | "bye" => return Ok(false),
             "clear" => {
-                let system = self.messages.first().filter(|first| first.role == Role::System);
+                let system = self
+                    .messages
+                    .first()
+                    .filter(|first| first.role == Role::System);
                 self.start_anew(system.map(|first| first.content.clone()));
             }
             "system" => self.start_anew(Some(rest.to_owned()).filter(|text| !text.is_empty())),
@@ -197,8 +205,14 @@ impl Talk<'_> {
 
     /// Removes the last question and what follows, and returns the question.
     fn take_back(&mut self) -> Option<String> {
-        let last = self.messages.iter().rposition(|message| message.role == Role::User)?;
-        self.messages.drain(last..).next().map(|message| message.content)
+        let last = self
+            .messages
+            .iter()
+            .rposition(|message| message.role == Role::User)?;
+        self.messages
+            .drain(last..)
+            .next()
+            .map(|message| message.content)
     }
 
     fn save(&self, path: &Path) -> Result<(), CliError> {
@@ -211,7 +225,11 @@ impl Talk<'_> {
         let text = std::fs::read_to_string(path).map_err(failed)?;
         self.messages = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
         for message in &self.messages {
-            say(&format!("{} {}", if message.role == Role::User { ">" } else { "" }, message.content));
+            say(&format!(
+                "{} {}",
+                if message.role == Role::User { ">" } else { "" },
+                message.content
+            ));
         }
         Ok(())
     }
@@ -221,11 +239,17 @@ impl Talk<'_> {
         let value = value.trim();
         let mut options = self.options.clone();
         let understood = match name {
-            "temp" => value.parse().map(|value| options.temperature = value).is_ok(),
+            "temp" => value
+                .parse()
+                .map(|value| options.temperature = value)
+                .is_ok(),
             "top-k" => value.parse().map(|value| options.top_k = value).is_ok(),
             "top-p" => value.parse().map(|value| options.top_p = value).is_ok(),
             "min-p" => value.parse().map(|value| options.min_p = value).is_ok(),
-            "seed" => value.parse().map(|value| options.seed = Some(value)).is_ok(),
+            "seed" => value
+                .parse()
+                .map(|value| options.seed = Some(value))
+                .is_ok(),
             "max-tokens" => value.parse().map(|value| self.max_tokens = value).is_ok(),
             _ => false,
         };
@@ -257,7 +281,10 @@ impl Talk<'_> {
         let prompt = model.conversation(&self.messages)?;
         let network: &dyn LanguageModel = &*model.network;
         let options = self.chat.kv.options()?;
-        let sampler = self.chat.sampling.sampler(self.options.clone(), &model.tokenizer)?;
+        let sampler = self
+            .chat
+            .sampling
+            .sampler(self.options.clone(), &model.tokenizer)?;
         let mut tokens = Generator::with_options(network, &prompt, sampler, options)?;
         if let Some(cache) = self.cache.take() {
             tokens = tokens.after(cache);
@@ -272,7 +299,9 @@ impl Talk<'_> {
         let mut first = None;
         let mut show = |piece: &str| -> Result<(), CliError> {
             text.push_str(piece);
-            out.write_all(piece.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Write)
+            out.write_all(piece.as_bytes())
+                .and_then(|()| out.flush())
+                .map_err(CliError::Write)
         };
         interrupt.reset();
         let mut finish = None;
@@ -296,7 +325,10 @@ impl Talk<'_> {
         } else if finish.is_none() && count == self.max_tokens {
             say("(the answer is longer; /set max-tokens changes how long it may be)");
         }
-        debug_assert!(!matches!(finish, Some(FinishReason::Length)), "lengths are counted here");
+        debug_assert!(
+            !matches!(finish, Some(FinishReason::Length)),
+            "lengths are counted here"
+        );
         if self.show_stats {
             let read = prompt.len() - tokens.reused().min(prompt.len());
             let first = first.unwrap_or_default().as_secs_f64();

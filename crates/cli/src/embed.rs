@@ -57,8 +57,16 @@ impl Embed {
         for text in &self.texts {
             if text == "-" {
                 let mut input = String::new();
-                std::io::stdin().lock().read_to_string(&mut input).map_err(CliError::ReadPrompt)?;
-                texts.extend(input.lines().filter(|line| !line.is_empty()).map(str::to_owned));
+                std::io::stdin()
+                    .lock()
+                    .read_to_string(&mut input)
+                    .map_err(CliError::ReadPrompt)?;
+                texts.extend(
+                    input
+                        .lines()
+                        .filter(|line| !line.is_empty())
+                        .map(str::to_owned),
+                );
             } else {
                 texts.push(text.clone());
             }

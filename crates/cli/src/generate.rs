@@ -10,8 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use olivine_lm::{
     ChatTemplate, FinishReason, GenerationStats, Generator, LanguageModel, Message, ModelDraft,
     ModelFolder, NgramDraft, OutputFormat, OutputParser, PromptCache, Role, StopRules,
-    StreamingDetokenizer, TextStream, Tokenizer, models,
-    peak_memory,
+    StreamingDetokenizer, TextStream, Tokenizer, models, peak_memory,
 };
 use serde_json::Value;
 
@@ -154,10 +153,13 @@ impl Generate {
         }
         let guesses = self.num_draft_tokens;
         if let Some(path) = &self.draft_model {
-            let small = self.draft(&model::open(Some(path), &interrupt)?, &*network)?;
+            let small = draft(&model::open(Some(path), &interrupt)?, &*network)?;
             generator = generator.guessing(ModelDraft::new(small, guesses));
         } else if self.ngram_draft {
-            generator = generator.guessing(NgramDraft { guesses, ..NgramDraft::default() });
+            generator = generator.guessing(NgramDraft {
+                guesses,
+                ..NgramDraft::default()
+            });
         }
 
         let mut clock = Clock::start(tokens.len());
@@ -202,19 +204,6 @@ impl Generate {
         Ok(exit)
     }
 
-    /// The small model that guesses, if it has the vocabulary of the other.
-    fn draft(
-        &self,
-        folder: &ModelFolder,
-        network: &dyn LanguageModel,
-    ) -> Result<Box<dyn LanguageModel>, CliError> {
-        let small = models::load(folder)?;
-        if small.vocab_size() != network.vocab_size() {
-            return Err(CliError::Draft(small.vocab_size(), network.vocab_size()));
-        }
-        Ok(small)
-    }
-
     /// The model's chat template, unless the prompt is not to be answered.
     fn template(&self, folder: &ModelFolder) -> Result<Option<ChatTemplate>, CliError> {
         if self.ignore_chat_template {
@@ -247,11 +236,16 @@ impl Generate {
         cache: Option<&PromptCache>,
     ) -> Result<Vec<u32>, CliError> {
         let start = self.prefill_response.as_deref().unwrap_or_default();
-        let mut tokens = cache.map(|cache| cache.tokens().to_vec()).unwrap_or_default();
+        let mut tokens = cache
+            .map(|cache| cache.tokens().to_vec())
+            .unwrap_or_default();
         match template {
             // A rendered template brings its own special tokens.
             Some(template) => {
-                let system = self.system.as_ref().map(|text| Message::new(Role::System, text));
+                let system = self
+                    .system
+                    .as_ref()
+                    .map(|text| Message::new(Role::System, text));
                 let messages: Vec<Message> =
                     system.into_iter().chain([Message::user(prompt)]).collect();
                 let text = template.render_with(&messages, true, &self.template_variables()?)?;
@@ -262,7 +256,9 @@ impl Generate {
                 };
                 tokens.extend(tokenizer.encode(&format!("{}{start}", &text[from..]))?);
             }
-            None if cache.is_some() => tokens.extend(tokenizer.encode(&format!("{prompt}{start}"))?),
+            None if cache.is_some() => {
+                tokens.extend(tokenizer.encode(&format!("{prompt}{start}"))?);
+            }
             None => tokens.extend(tokenizer.encode_prompt(&format!("{prompt}{start}"))?),
         }
         if tokens.is_empty() {
@@ -275,10 +271,16 @@ impl Generate {
         let pair = |text: &String| {
             let wrong = || CliError::TemplateArgument(text.clone());
             let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-            Ok((name.to_owned(), serde_json::from_str(value).map_err(|_| wrong())?))
+            Ok((
+                name.to_owned(),
+                serde_json::from_str(value).map_err(|_| wrong())?,
+            ))
         };
-        let mut variables: BTreeMap<String, Value> =
-            self.template_arg.iter().map(pair).collect::<Result<_, CliError>>()?;
+        let mut variables: BTreeMap<String, Value> = self
+            .template_arg
+            .iter()
+            .map(pair)
+            .collect::<Result<_, CliError>>()?;
         if self.tools.is_some() {
             variables.insert("tools".to_owned(), Value::Array(self.tools()?));
         }
@@ -287,7 +289,9 @@ impl Generate {
 
     /// The tools that the model may call.
     fn tools(&self) -> Result<Vec<Value>, CliError> {
-        let Some(path) = &self.tools else { return Ok(Vec::new()) };
+        let Some(path) = &self.tools else {
+            return Ok(Vec::new());
+        };
         let failed = |error| CliError::File(path.clone(), error);
         let text = std::fs::read_to_string(path).map_err(failed)?;
         serde_json::from_str(&text).map_err(|error| failed(error.into()))
@@ -299,15 +303,39 @@ fn reading() -> ProgressStyle {
         .expect("the template is well formed")
 }
 
+/// The small model that guesses, if it has the vocabulary of the other.
+fn draft(
+    folder: &ModelFolder,
+    network: &dyn LanguageModel,
+) -> Result<Box<dyn LanguageModel>, CliError> {
+    let small = models::load(folder)?;
+    if small.vocab_size() != network.vocab_size() {
+        return Err(CliError::Draft(small.vocab_size(), network.vocab_size()));
+    }
+    Ok(small)
+}
+
 /// Prints the likeliest tokens beside the chosen one, where they were asked for.
 fn output_logprobs(choice: &olivine_lm::Choice, tokenizer: &Tokenizer, json: bool) {
     if choice.top.is_empty() || json {
         return;
     }
-    let name = |token: u32| tokenizer.id_to_token(token).unwrap_or_else(|| token.to_string());
-    let others: Vec<String> =
-        choice.top.iter().map(|&(token, p)| format!("{:?} {p:.3}", name(token))).collect();
-    say(&format!("{:?} {:.3} of {}", name(choice.token), choice.logprob, others.join(", ")));
+    let name = |token: u32| {
+        tokenizer
+            .id_to_token(token)
+            .unwrap_or_else(|| token.to_string())
+    };
+    let others: Vec<String> = choice
+        .top
+        .iter()
+        .map(|&(token, p)| format!("{:?} {p:.3}", name(token)))
+        .collect();
+    say(&format!(
+        "{:?} {:.3} of {}",
+        name(choice.token),
+        choice.logprob,
+        others.join(", ")
+    ));
 }
 
 /// Reads a prompt to the end of the input; the newline that `echo` adds is not part of it.

@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use clap::Args;
 use olivine::{Array, Dtype, quantized::Quantization};
-use olivine_lm::{
-    Cache, Change, LanguageModel, ModelConfig, Recipe, Sequences, Weights, models,
-};
+use olivine_lm::{Cache, Change, LanguageModel, ModelConfig, Recipe, Sequences, Weights, models};
 use serde_json::{Value, json};
 
 use crate::{
@@ -55,18 +53,29 @@ impl Inspect {
             parameters: plain.num_parameters(),
             layers: model.caches().len(),
             vocabulary: model.vocab_size(),
-            packing: weights.packing().map_or("none".to_owned(), |packing| scheme_name(packing.default)),
+            packing: weights
+                .packing()
+                .map_or("none".to_owned(), |packing| scheme_name(packing.default)),
             dtypes: dtypes(&*model),
             sizes: sizes(&config, &*model)?,
             contexts: contexts(&*model)?,
         };
         let mut out = std::io::stdout().lock();
-        let text = if self.json { format!("{}\n", report.json()) } else { report.text() };
+        let text = if self.json {
+            format!("{}\n", report.json())
+        } else {
+            report.text()
+        };
         out.write_all(text.as_bytes()).map_err(CliError::Write)?;
         if self.tensors {
             for (name, value) in model.parameters() {
-                writeln!(out, "{name:<60} {:>20} {}", value.shape().to_string(), value.dtype())
-                    .map_err(CliError::Write)?;
+                writeln!(
+                    out,
+                    "{name:<60} {:>20} {}",
+                    value.shape().to_string(),
+                    value.dtype()
+                )
+                .map_err(CliError::Write)?;
             }
         }
         Ok(Exit::Success)
@@ -90,14 +99,21 @@ struct Report {
 impl Report {
     fn text(&self) -> String {
         let mut text = String::new();
-        let mut line = |name: &str, value: String| text.push_str(&format!("{name:<12} {value}\n"));
+        let mut line =
+            |name: &str, value: String| text += &[&format!("{name:<12} "), &*value, "\n"].concat();
         line("family", self.model_type.clone());
-        line("weights", format!("{:.3} billion", self.parameters as f64 / 1e9));
+        line(
+            "weights",
+            format!("{:.3} billion", self.parameters as f64 / 1e9),
+        );
         line("layers", self.layers.to_string());
         line("vocabulary", self.vocabulary.to_string());
         line("packing", self.packing.clone());
-        let dtypes: Vec<String> =
-            self.dtypes.iter().map(|(dtype, bytes)| format!("{dtype} {}", size(*bytes))).collect();
+        let dtypes: Vec<String> = self
+            .dtypes
+            .iter()
+            .map(|(dtype, bytes)| format!("{dtype} {}", size(*bytes)))
+            .collect();
         line("dtypes", dtypes.join(", "));
         text.push_str("\nMemory of weights and of a text of so many tokens:\n");
         let row = |cells: &[String]| {
@@ -112,17 +128,28 @@ impl Report {
             cells.extend(self.contexts.iter().map(|(_, kv, _)| size(bytes + kv)));
             text.push_str(&row(&cells));
         }
-        if self.contexts.iter().any(|(_, plain, packed)| packed < plain) {
+        if self
+            .contexts
+            .iter()
+            .any(|(_, plain, packed)| packed < plain)
+        {
             let mut cells = vec!["--kv-bits 8".to_owned(), "less".to_owned()];
-            cells.extend(self.contexts.iter().map(|(_, plain, packed)| size(plain - packed)));
+            cells.extend(
+                self.contexts
+                    .iter()
+                    .map(|(_, plain, packed)| size(plain - packed)),
+            );
             text.push_str(&row(&cells));
         }
         text
     }
 
     fn json(&self) -> Value {
-        let sizes: Vec<Value> =
-            self.sizes.iter().map(|(name, bytes)| json!({"packing": name, "bytes": bytes})).collect();
+        let sizes: Vec<Value> = self
+            .sizes
+            .iter()
+            .map(|(name, bytes)| json!({"packing": name, "bytes": bytes}))
+            .collect();
         let contexts: Vec<Value> = self
             .contexts
             .iter()
@@ -150,7 +177,12 @@ fn size(bytes: usize) -> String {
 }
 
 fn scheme_name(scheme: Quantization) -> String {
-    format!("{} {} bits, groups of {}", scheme.mode(), scheme.bits(), scheme.group_size())
+    format!(
+        "{} {} bits, groups of {}",
+        scheme.mode(),
+        scheme.bits(),
+        scheme.group_size()
+    )
 }
 
 fn bytes(model: &dyn LanguageModel) -> usize {
@@ -181,7 +213,11 @@ fn sizes(
             }
             None => None,
         };
-        let change = Change { quantize, dtype, dequantize: false };
+        let change = Change {
+            quantize,
+            dtype,
+            dequantize: false,
+        };
         let made = models::build(config, &Weights::random().changed(change))?;
         let name = bits.map_or("bfloat16".to_owned(), |bits| format!("{bits} bits"));
         sizes.push((name, bytes(&*made)));

@@ -1,5 +1,10 @@
 //! Owns the `olivine` command: parsing the command line and ending with one clear line on failure.
 
+#![expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
+
 mod bench;
 mod cache;
 mod chat;

@@ -61,9 +61,15 @@ impl<W: Write> Output<W> {
                 Event::Reasoning(text) => {
                     let mut error = std::io::stderr();
                     // When even that is closed, there is nobody left to tell.
-                    let _ = error.write_all(text.as_bytes()).and_then(|()| error.flush());
+                    let _ = error
+                        .write_all(text.as_bytes())
+                        .and_then(|()| error.flush());
                 }
-                Event::ToolCall { name, arguments, id } => {
+                Event::ToolCall {
+                    name,
+                    arguments,
+                    id,
+                } => {
                     let call = json!({"name": name, "arguments": arguments, "id": id});
                     if self.json {
                         self.calls.push(call);
@@ -81,7 +87,9 @@ impl<W: Write> Output<W> {
         if self.json {
             self.text.push_str(piece);
         } else if !piece.is_empty() {
-            self.out.write_all(piece.as_bytes()).map_err(CliError::Write)?;
+            self.out
+                .write_all(piece.as_bytes())
+                .map_err(CliError::Write)?;
             // Text that waits in a buffer does not stream.
             self.out.flush().map_err(CliError::Write)?;
             self.ends_line = piece.ends_with('\n');
@@ -102,7 +110,9 @@ impl<W: Write> Output<W> {
             if self.ends_line {
                 return Ok(());
             }
-            return writeln!(self.out).and_then(|()| self.out.flush()).map_err(CliError::Write);
+            return writeln!(self.out)
+                .and_then(|()| self.out.flush())
+                .map_err(CliError::Write);
         }
         let (reason, detail) = match finish {
             None => ("interrupted", json!(null)),
@@ -120,7 +130,9 @@ impl<W: Write> Output<W> {
         if !self.calls.is_empty() {
             object["tool_calls"] = json!(self.calls);
         }
-        writeln!(self.out, "{object}").and_then(|()| self.out.flush()).map_err(CliError::Write)
+        writeln!(self.out, "{object}")
+            .and_then(|()| self.out.flush())
+            .map_err(CliError::Write)
     }
 }
 
@@ -187,7 +199,13 @@ mod tests {
         output.push(text).unwrap();
         output.finish(&GenerationStats::default(), None).unwrap();
         let shown = String::from_utf8(bytes).unwrap();
-        assert!(shown.starts_with("Wait.") && shown.ends_with("}\n"), "{shown}");
-        assert!(!shown.contains("hm") && shown.contains("\"tool_call\""), "{shown}");
+        assert!(
+            shown.starts_with("Wait.") && shown.ends_with("}\n"),
+            "{shown}"
+        );
+        assert!(
+            !shown.contains("hm") && shown.contains("\"tool_call\""),
+            "{shown}"
+        );
     }
 }

@@ -58,7 +58,10 @@ impl Perplexity {
         let mut text = String::new();
         let failed = |error| CliError::File(self.text.clone(), error);
         if self.text.as_os_str() == "-" {
-            std::io::stdin().lock().read_to_string(&mut text).map_err(failed)?;
+            std::io::stdin()
+                .lock()
+                .read_to_string(&mut text)
+                .map_err(failed)?;
         } else {
             text = std::fs::read_to_string(&self.text).map_err(failed)?;
         }
@@ -69,12 +72,18 @@ impl Perplexity {
         }
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pieces, {msg}, {eta} left");
         let bar = ProgressBar::new(0).with_style(style.expect("the template is well formed"));
-        let measured = perplexity(&*model.network, &tokens, self.length, self.batch, &mut |done, all, so_far| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-            bar.set_message(format!("{so_far:.3} so far"));
-            !interrupt.pressed()
-        })?;
+        let measured = perplexity(
+            &*model.network,
+            &tokens,
+            self.length,
+            self.batch,
+            &mut |done, all, so_far| {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+                bar.set_message(format!("{so_far:.3} so far"));
+                !interrupt.pressed()
+            },
+        )?;
         bar.finish_and_clear();
         let mut out = std::io::stdout();
         let line = if self.json {
@@ -87,9 +96,16 @@ impl Perplexity {
             .to_string()
         } else {
             let (value, error) = (measured.value(), measured.standard_error());
-            format!("perplexity {value:.4} ± {error:.4} over {} tokens", measured.tokens)
+            format!(
+                "perplexity {value:.4} ± {error:.4} over {} tokens",
+                measured.tokens
+            )
         };
         writeln!(out, "{line}").map_err(CliError::Write)?;
-        Ok(if interrupt.pressed() { Exit::Interrupted } else { Exit::Success })
+        Ok(if interrupt.pressed() {
+            Exit::Interrupted
+        } else {
+            Exit::Success
+        })
     }
 }

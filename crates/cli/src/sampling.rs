@@ -1,6 +1,5 @@
 //! Owns the flags that shape how tokens are chosen and what they have to spell.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -148,7 +147,7 @@ impl SamplingArgs {
             presence_context_size: recent.unwrap_or(base.presence_context_size),
             frequency_penalty: self.frequency_penalty.unwrap_or(base.frequency_penalty),
             frequency_context_size: recent.unwrap_or(base.frequency_context_size),
-            logit_bias: BTreeMap::from_iter(self.logit_bias.iter().copied()),
+            logit_bias: self.logit_bias.iter().copied().collect(),
             mirostat_tau: self.mirostat_tau.unwrap_or(base.mirostat_tau),
             mirostat_eta: self.mirostat_eta.unwrap_or(base.mirostat_eta),
             seed: self.seed,
@@ -229,6 +228,8 @@ fn bias(text: &str) -> Result<(u32, f32), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use clap::Parser;
 
     use super::*;

@@ -101,7 +101,14 @@ fn a_model_in_one_file_writes_what_its_folder_writes() {
     let stderr = String::from_utf8(made.stderr).unwrap();
     assert!(made.status.success(), "{stderr}");
     let write = |arguments: &[&str]| {
-        let common = ["--temp", "0", "--max-tokens", "20", "--prompt", "Once there was a"];
+        let common = [
+            "--temp",
+            "0",
+            "--max-tokens",
+            "20",
+            "--prompt",
+            "Once there was a",
+        ];
         let output = olivine(&[arguments, &common].concat()).output().unwrap();
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()

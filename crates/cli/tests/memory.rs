@@ -7,7 +7,7 @@ use olivine::{
     io::{Metadata, save_safetensors},
     nn::Module,
 };
-use olivine_lm::{Weights, ModelConfig, models::llama::Llama};
+use olivine_lm::{ModelConfig, Weights, models::llama::Llama};
 
 const CONFIG: &str = r#"{
     "model_type": "llama", "vocab_size": 2048, "hidden_size": 1024, "num_hidden_layers": 8,

@@ -56,11 +56,7 @@ pub fn attend(
 }
 
 /// Attention of queries to what a cache holds already, the keys of the same tokens included.
-pub(crate) fn attend_held(
-    queries: &Array,
-    cache: &KvCache,
-    rule: &AttentionRule,
-) -> Result<Array> {
+pub(crate) fn attend_held(queries: &Array, cache: &KvCache, rule: &AttentionRule) -> Result<Array> {
     let (span, [mut keys, mut values]) = visible(queries.dim(2)?, cache, rule)?;
     match cache.scheme {
         None => whole(queries, &keys.remove(0), &values.remove(0), span, rule),

@@ -85,7 +85,14 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
     /// ```
     pub fn new(model: M, options: GeneratorOptions) -> Self {
         const MOST: usize = 64;
-        Batch { model, options, rows: Vec::new(), waiting: VecDeque::new(), most: MOST, next: 0 }
+        Batch {
+            model,
+            options,
+            rows: Vec::new(),
+            waiting: VecDeque::new(),
+            most: MOST,
+            next: 0,
+        }
     }
 
     /// The same batch, in which at most so many texts are generated at once; others wait.
@@ -156,7 +163,10 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
         self.waiting.retain(|row| row.id != id);
         let place = self.rows.iter().position(|row| row.id == id)?;
         let row = self.rows.remove(place);
-        Some(PromptCache::new(row.tokens[..row.seen].to_vec(), row.caches))
+        Some(PromptCache::new(
+            row.tokens[..row.seen].to_vec(),
+            row.caches,
+        ))
     }
 
     /// True if there are no texts, neither in work nor waiting.
@@ -199,9 +209,15 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
             return Ok(Vec::new());
         }
         let tokens = Array::from_slice(&fed, [1, fed.len()])?;
-        let taking = self.rows.iter_mut().zip(&pieces).filter(|(_, piece)| **piece > 0);
+        let taking = self
+            .rows
+            .iter_mut()
+            .zip(&pieces)
+            .filter(|(_, piece)| **piece > 0);
         let sequences = taking.map(|(row, &piece)| (piece, &mut row.caches[..]));
-        let hidden = self.model.hidden(&tokens, &mut Sequences::many(sequences))?;
+        let hidden = self
+            .model
+            .hidden(&tokens, &mut Sequences::many(sequences))?;
 
         // Only the last token of a text that has been read chooses something.
         let (mut end, mut last, mut choosing) = (0, Vec::new(), Vec::new());
@@ -213,7 +229,10 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
                 choosing.push(place);
             }
         }
-        let kept = self.rows.iter().flat_map(|row| row.caches.iter().flat_map(Cache::arrays));
+        let kept = self
+            .rows
+            .iter()
+            .flat_map(|row| row.caches.iter().flat_map(Cache::arrays));
         if choosing.is_empty() {
             eval(kept)?;
             return Ok(Vec::new());

@@ -320,12 +320,12 @@ impl ModelConfig {
 /// Refuses sizes of zero, numbers beyond any model and heads that cannot be shared, wherever they are.
 fn check_numbers(object: &Object) -> Result<()> {
     let number = |name: &str| object.get(name).and_then(serde_json::Value::as_u64);
-    if let (Some(heads), Some(shared)) = (number("num_attention_heads"), number("num_key_value_heads"))
+    if let (Some(heads), Some(shared)) =
+        (number("num_attention_heads"), number("num_key_value_heads"))
         && shared > 0
         && !heads.is_multiple_of(shared)
     {
-        let problem =
-            format!("is {shared}, which does not divide num_attention_heads = {heads}");
+        let problem = format!("is {shared}, which does not divide num_attention_heads = {heads}");
         return Err(object.bad("num_key_value_heads", problem));
     }
     for (name, value) in object.entries() {

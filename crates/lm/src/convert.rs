@@ -128,7 +128,12 @@ pub fn convert(
     let metadata = Metadata::from([("format".to_owned(), "mlx".to_owned())]);
     let files = shards.len();
     let mut map = Map::new();
-    let mut counter = Counter { written: 0, all: bytes as u64, stopped: false, progress };
+    let mut counter = Counter {
+        written: 0,
+        all: bytes as u64,
+        stopped: false,
+        progress,
+    };
     for (number, shard) in shards.into_iter().enumerate() {
         let name = match files {
             1 => "model.safetensors".to_owned(),
@@ -243,7 +248,7 @@ pub(crate) struct Counted<'a, 'b> {
 impl Write for Counted<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let count = self.file.write(bytes)?;
-        let counter = &mut self.counter;
+        let counter = &mut *self.counter;
         counter.written += count as u64;
         // Headers are not counted in what there is to write.
         if (counter.progress)(counter.written.min(counter.all), counter.all) {

@@ -47,7 +47,10 @@ pub struct NgramDraft {
 
 impl Default for NgramDraft {
     fn default() -> Self {
-        NgramDraft { longest: 3, guesses: 8 }
+        NgramDraft {
+            longest: 3,
+            guesses: 8,
+        }
     }
 }
 
@@ -56,7 +59,9 @@ impl Draft for NgramDraft {
         for length in (1..=self.longest.min(tokens.len().saturating_sub(1))).rev() {
             let (earlier, last) = tokens.split_at(tokens.len() - length);
             // The latest occurrence says most about what comes.
-            let found = (0..earlier.len()).rev().find(|&start| tokens[start..].starts_with(last));
+            let found = (0..earlier.len())
+                .rev()
+                .find(|&start| tokens[start..].starts_with(last));
             if let Some(start) = found {
                 let next = &tokens[start + length..];
                 return Ok(next[..next.len().min(self.guesses)].to_vec());
@@ -95,14 +100,23 @@ impl<M: Deref<Target: LanguageModel>> ModelDraft<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(model: M, guesses: usize) -> Self {
-        ModelDraft { caches: model.caches(), model, guesses, seen: Vec::new() }
+        ModelDraft {
+            caches: model.caches(),
+            model,
+            guesses,
+            seen: Vec::new(),
+        }
     }
 }
 
 impl<M: Deref<Target: LanguageModel> + Send> Draft for ModelDraft<M> {
     fn guess(&mut self, tokens: &[u32]) -> Result<Vec<u32>> {
         check(tokens, self.model.vocab_size())?;
-        let same = tokens.iter().zip(&self.seen).take_while(|(a, b)| a == b).count();
+        let same = tokens
+            .iter()
+            .zip(&self.seen)
+            .take_while(|(a, b)| a == b)
+            .count();
         let same = same.min(tokens.len() - 1);
         if !truncate(&mut self.caches, same) {
             self.caches = self.model.caches();
@@ -113,10 +127,15 @@ impl<M: Deref<Target: LanguageModel> + Send> Draft for ModelDraft<M> {
         let mut guesses = Vec::with_capacity(self.guesses);
         while guesses.len() < self.guesses {
             let array = Array::from_slice(&next, [1, next.len()])?;
-            let hidden = self.model.hidden(&array, &mut Sequences::one(&mut self.caches))?;
+            let hidden = self
+                .model
+                .hidden(&array, &mut Sequences::one(&mut self.caches))?;
             self.seen.append(&mut next);
             let logits = floats(&self.model.logits(&hidden.index((.., -1))?)?)?;
-            let best = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+            let best = logits
+                .iter()
+                .enumerate()
+                .max_by(|(_, a), (_, b)| a.total_cmp(b));
             let Some((token, _)) = best else { break };
             guesses.push(token as u32);
             next.push(token as u32);

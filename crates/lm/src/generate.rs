@@ -67,7 +67,9 @@ impl GeneratorOptions {
 
     /// Packs what the caches hold, if it is time to.
     fn pack(&self, caches: &mut [Cache]) -> Result<()> {
-        let Some(scheme) = self.kv_quantization else { return Ok(()) };
+        let Some(scheme) = self.kv_quantization else {
+            return Ok(());
+        };
         for kv in caches.iter_mut().filter_map(Cache::kv) {
             if kv.len() >= self.quantized_kv_start {
                 *kv = std::mem::take(kv).quantized(scheme)?;
@@ -298,7 +300,9 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
     /// The hidden states of tokens that the caches have not seen.
     fn feed(&mut self, start: usize, end: usize) -> Result<Array> {
         let tokens = Array::from_slice(&self.tokens[start..end], [1, end - start])?;
-        let hidden = self.model.hidden(&tokens, &mut Sequences::one(&mut self.caches))?;
+        let hidden = self
+            .model
+            .hidden(&tokens, &mut Sequences::one(&mut self.caches))?;
         self.seen = end;
         Ok(hidden)
     }
@@ -317,8 +321,10 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
             _ => Vec::new(),
         };
         let vocabulary = self.model.vocab_size();
-        let guesses: Vec<u32> =
-            guesses.into_iter().take_while(|&guess| (guess as usize) < vocabulary).collect();
+        let guesses: Vec<u32> = guesses
+            .into_iter()
+            .take_while(|&guess| (guess as usize) < vocabulary)
+            .collect();
         if guesses.is_empty() {
             let hidden = self.feed(self.seen, self.tokens.len())?;
             let logits = self.model.logits(&hidden.index((.., -1))?)?;
@@ -412,7 +418,10 @@ pub(crate) fn truncate(caches: &mut [Cache], len: usize) -> bool {
 
 /// The states of recurrences, which cannot go back by themselves.
 fn snapshot(caches: &[Cache]) -> Vec<Option<Cache>> {
-    caches.iter().map(|cache| (!cache.is_kv()).then(|| cache.clone())).collect()
+    caches
+        .iter()
+        .map(|cache| (!cache.is_kv()).then(|| cache.clone()))
+        .collect()
 }
 
 /// Puts states back to where they were, and truncates keys and values.

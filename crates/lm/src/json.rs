@@ -152,7 +152,9 @@ impl Object {
         serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
             let (path, reason) = (error.path().to_string(), error.inner().to_string());
             // serde names a missing field in its message only.
-            let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            let missing = reason
+                .strip_prefix("missing field `")
+                .and_then(|rest| rest.split('`').next());
             match (missing, path.as_str()) {
                 (Some(field), ".") => self.bad(field, "is missing"),
                 (Some(field), _) => self.bad(&format!("{path}.{field}"), "is missing"),

@@ -1,5 +1,13 @@
 //! Owns language models: tokenizer, templates, caches, sampling, generation.
 
+#![expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    clippy::single_match_else,
+    clippy::large_enum_variant,
+    reason = "configurations and layers have the fields of files, and there is one of each for a layer"
+)]
+
 // Tests and doctests run on the CPU backend, which registers itself when linked.
 #[cfg(test)]
 use olivine_cpu as _;

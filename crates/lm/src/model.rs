@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::{
-    ChatTemplate, FinishReason, Generator, GeneratorOptions, GenerationConfig, LanguageModel, Message,
-    ModelConfig, ModelFolder, Result, SamplerOptions, StopRules, TextStep, TextStream, Tokenizer, models,
+    ChatTemplate, FinishReason, GenerationConfig, Generator, GeneratorOptions, LanguageModel,
+    Message, ModelConfig, ModelFolder, Result, SamplerOptions, StopRules, TextStep, TextStream,
+    Tokenizer, models,
 };
 
 /// A language model, ready to write.
@@ -137,7 +138,10 @@ impl Model {
             // A rendered template brings its own special tokens.
             Some(template) => self.tokenizer.encode(&template.render(messages, true)?),
             None => {
-                let texts: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
+                let texts: Vec<&str> = messages
+                    .iter()
+                    .map(|message| message.content.as_str())
+                    .collect();
                 self.tokenizer.encode_prompt(&texts.join("\n"))
             }
         }
@@ -156,11 +160,17 @@ impl Model {
     /// # Ok::<(), olivine_lm::Error>(())
     /// ```
     pub fn generate(&self, prompt: &str, options: &TextOptions) -> Result<TextGenerator<'_>> {
-        let sampler = options.sampler.clone().unwrap_or_else(|| self.recommended.sampler_options());
+        let sampler = options
+            .sampler
+            .clone()
+            .unwrap_or_else(|| self.recommended.sampler_options());
         let tokens = self.prompt(prompt, options.chat)?;
         let generator = options.generator.clone();
         let tokens = Generator::with_options(&*self.network, &tokens, sampler, generator)?;
-        let rules = StopRules::new(self.tokenizer.eos_ids().iter().copied(), options.stop.clone())?;
+        let rules = StopRules::new(
+            self.tokenizer.eos_ids().iter().copied(),
+            options.stop.clone(),
+        )?;
         Ok(TextGenerator {
             tokens,
             stream: TextStream::new(&self.tokenizer, rules),
@@ -197,7 +207,13 @@ impl TextGenerator<'_> {
         };
         let Some(choice) = token else {
             let mut step = self.stream.finish()?;
-            let own = || if self.left == 0 { FinishReason::Length } else { FinishReason::Grammar };
+            let own = || {
+                if self.left == 0 {
+                    FinishReason::Length
+                } else {
+                    FinishReason::Grammar
+                }
+            };
             step.finish.get_or_insert_with(own);
             return Ok(step);
         };

@@ -75,12 +75,20 @@ pub fn perplexity(
     batch: usize,
     progress: &mut dyn FnMut(usize, usize, f64) -> bool,
 ) -> Result<PerplexityMeasure> {
-    let option = |option, value: usize, expected| Error::Option { option, value: value.to_string(), expected };
+    let option = |option, value: usize, expected| Error::Option {
+        option,
+        value: value.to_string(),
+        expected,
+    };
     if length < 2 {
         return Err(option("length", length, "2 or more"));
     }
     if tokens.len() < length {
-        return Err(option("length", length, "at most the number of tokens in the text"));
+        return Err(option(
+            "length",
+            length,
+            "at most the number of tokens in the text",
+        ));
     }
     crate::generate::check(tokens, model.vocab_size())?;
     let all = tokens.len() / length;

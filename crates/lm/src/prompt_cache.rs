@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use olivine_core::{Array, quantized::{Quantization, QuantizationMode}};
+use olivine_core::{
+    Array,
+    quantized::{Quantization, QuantizationMode},
+};
 use olivine_io::{Metadata, load_safetensors, save_safetensors};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +38,11 @@ impl PromptCache {
     /// assert_eq!(PromptCache::new(vec![7], Vec::new()).tokens(), &[7]);
     /// ```
     pub fn new(tokens: Vec<u32>, caches: Vec<Cache>) -> Self {
-        PromptCache { tokens, caches, checkpoints: Vec::new() }
+        PromptCache {
+            tokens,
+            caches,
+            checkpoints: Vec::new(),
+        }
     }
 
     /// The tokens that are remembered.
@@ -54,7 +61,11 @@ impl PromptCache {
     /// assert_eq!(PromptCache::new(vec![1, 2, 3], Vec::new()).common(&[2]), 0);
     /// ```
     pub fn common(&self, tokens: &[u32]) -> usize {
-        self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count()
+        self.tokens
+            .iter()
+            .zip(tokens)
+            .take_while(|(a, b)| a == b)
+            .count()
     }
 
     /// Remembers the present state, to come back to it: for models that cannot go back to any
@@ -68,7 +79,8 @@ impl PromptCache {
     /// assert_eq!(cache.rewind(2), Some(2));
     /// ```
     pub fn checkpoint(&mut self) {
-        self.checkpoints.push((self.tokens.len(), self.caches.clone()));
+        self.checkpoints
+            .push((self.tokens.len(), self.caches.clone()));
     }
 
     /// Goes back to the first `len` tokens, or to a checkpoint before; returns to how many, or
@@ -134,8 +146,14 @@ impl PromptCache {
         let metadata = Metadata::from([
             ("format".to_owned(), FORMAT.to_owned()),
             ("model".to_owned(), model.to_owned()),
-            ("tokens".to_owned(), serde_json::to_string(&self.tokens).expect(failed)),
-            ("layers".to_owned(), serde_json::to_string(&layers).expect(failed)),
+            (
+                "tokens".to_owned(),
+                serde_json::to_string(&self.tokens).expect(failed),
+            ),
+            (
+                "layers".to_owned(),
+                serde_json::to_string(&layers).expect(failed),
+            ),
         ]);
         Ok(save_safetensors(path, arrays, &metadata)?)
     }
@@ -152,14 +170,19 @@ impl PromptCache {
     /// ```
     pub fn load(path: impl AsRef<Path>, model: &str, fresh: Vec<Cache>) -> Result<Self> {
         let path = path.as_ref();
-        let wrong = |problem: String| Error::PromptCache { path: path.to_owned(), problem };
+        let wrong = |problem: String| Error::PromptCache {
+            path: path.to_owned(),
+            problem,
+        };
         let file = load_safetensors(path)?;
         let field = |name: &str| file.metadata().get(name).map(String::as_str);
         if field("format") != Some(FORMAT) {
             return Err(wrong("is not a prompt cache".to_owned()));
         }
         if let Some(other) = field("model").filter(|other| *other != model) {
-            return Err(wrong(format!("belongs to the model {other}, not to {model}")));
+            return Err(wrong(format!(
+                "belongs to the model {other}, not to {model}"
+            )));
         }
         let text = |name: &str| field(name).ok_or_else(|| wrong(format!("has no {name}")));
         let bad = |error: serde_json::Error| wrong(format!("is damaged: {error}"));
@@ -174,7 +197,9 @@ impl PromptCache {
             let read = |name: &str| file.array(name).ok();
             let cache = rebuild(layer, &number.to_string(), &fresh, &read);
             let cache = cache.filter(|cache| cache.len() == tokens.len() || cache.is_empty());
-            caches.push(cache.ok_or_else(|| wrong(format!("does not fit layer {number} of the model")))?);
+            caches.push(
+                cache.ok_or_else(|| wrong(format!("does not fit layer {number} of the model")))?,
+            );
         }
         Ok(PromptCache::new(tokens, caches))
     }
@@ -193,7 +218,10 @@ enum Layer {
         parts: [usize; 2],
         scheme: Option<(String, usize, usize)>,
     },
-    State { len: usize, slots: Vec<bool> },
+    State {
+        len: usize,
+        slots: Vec<bool>,
+    },
     List(Vec<Layer>),
 }
 
@@ -212,10 +240,21 @@ fn describe(cache: &Cache, name: &str, arrays: &mut Vec<(String, Array)>) -> Res
                 Reach::Chunk(size) => ("chunk".to_owned(), size),
             };
             let scheme = kv.scheme.map(|scheme| {
-                (scheme.mode().name().to_owned(), scheme.group_size(), scheme.bits())
+                (
+                    scheme.mode().name().to_owned(),
+                    scheme.group_size(),
+                    scheme.bits(),
+                )
             });
             let parts = [kv.keys.len(), kv.values.len()];
-            Layer::Kv { len: kv.len, dropped: kv.dropped, keep: kv.keep, reach, parts, scheme }
+            Layer::Kv {
+                len: kv.len,
+                dropped: kv.dropped,
+                keep: kv.keep,
+                reach,
+                parts,
+                scheme,
+            }
         }
         Cache::State(state) => {
             for (i, slot) in state.slots.iter().enumerate() {
@@ -224,7 +263,10 @@ fn describe(cache: &Cache, name: &str, arrays: &mut Vec<(String, Array)>) -> Res
                 }
             }
             let slots = state.slots.iter().map(Option::is_some).collect();
-            Layer::State { len: state.len, slots }
+            Layer::State {
+                len: state.len,
+                slots,
+            }
         }
         Cache::List(caches) => {
             let mut layers = Vec::new();
@@ -243,7 +285,17 @@ fn rebuild(
     read: &dyn Fn(&str) -> Option<Array>,
 ) -> Option<Cache> {
     match (layer, fresh) {
-        (Layer::Kv { len, dropped, keep, reach, parts, scheme }, Cache::Kv(_)) => {
+        (
+            Layer::Kv {
+                len,
+                dropped,
+                keep,
+                reach,
+                parts,
+                scheme,
+            },
+            Cache::Kv(_),
+        ) => {
             let held = len.checked_sub(*dropped)?;
             let side = |side: &str, count: usize| -> Option<Vec<Array>> {
                 let array = |i| read(&format!("{name}.{side}.{i}"));
@@ -272,7 +324,16 @@ fn rebuild(
             let empty = *len == 0 && keys.is_empty() && values.is_empty();
             let whole = keys.len() == expected && values.len() == expected;
             (empty || whole).then(|| {
-                KvCache { keys, values, len: *len, dropped: *dropped, keep: *keep, reach, scheme }.into()
+                KvCache {
+                    keys,
+                    values,
+                    len: *len,
+                    dropped: *dropped,
+                    keep: *keep,
+                    reach,
+                    scheme,
+                }
+                .into()
             })
         }
         (Layer::State { len, slots }, Cache::State(_)) => {

@@ -100,6 +100,8 @@ fn scheme(object: &Object) -> Result<Quantization> {
         .map_err(|error| object.bad("bits", error.to_string()))
 }
 
+type Choose = dyn Fn(&str, Quantization) -> Option<Quantization> + Send + Sync;
+
 /// Decides which layers to pack: from a layer's name and shape to how.
 ///
 /// ```
@@ -116,7 +118,7 @@ fn scheme(object: &Object) -> Result<Quantization> {
 #[derive(Clone)]
 pub struct Recipe {
     default: Quantization,
-    choose: Arc<dyn Fn(&str, Quantization) -> Option<Quantization> + Send + Sync>,
+    choose: Arc<Choose>,
 }
 
 impl Recipe {

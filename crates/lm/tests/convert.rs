@@ -16,7 +16,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../conformance/golden")
+        .join(name)
 }
 
 #[derive(Deserialize)]
@@ -35,15 +37,21 @@ fn hash(array: &Array) -> String {
             flat.view(Dtype::Uint8).unwrap().to_vec::<u8>().unwrap()
         }
     };
-    let hash = bytes.into_iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-    });
+    let hash = bytes
+        .into_iter()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
     format!("{hash:016x}")
 }
 
 fn recipe(way: &str, group_size: usize, bits: usize) -> Recipe {
     if way.starts_with("mixed") {
-        return way.parse::<MixedBits>().unwrap().recipe(2, group_size).unwrap();
+        return way
+            .parse::<MixedBits>()
+            .unwrap()
+            .recipe(2, group_size)
+            .unwrap();
     }
     let some = |size: usize| (size > 0).then_some(size);
     let scheme = Quantization::new(way.parse().unwrap(), some(group_size), some(bits)).unwrap();
@@ -51,8 +59,14 @@ fn recipe(way: &str, group_size: usize, bits: usize) -> Recipe {
 }
 
 fn quantized(quantize: Recipe) -> ConvertOptions {
-    let change = Change { quantize: Some(quantize), ..Change::default() };
-    ConvertOptions { change, ..ConvertOptions::default() }
+    let change = Change {
+        quantize: Some(quantize),
+        ..Change::default()
+    };
+    ConvertOptions {
+        change,
+        ..ConvertOptions::default()
+    }
 }
 
 #[test]
@@ -64,10 +78,17 @@ fn every_packing_has_the_bytes_of_mlx_lm() {
         let parts: Vec<&str> = way.split(' ').collect();
         let (bits, group_size) = (parts[1].parse().unwrap(), parts[2].parse().unwrap());
         let quantize = Some(recipe(parts[0], group_size, bits));
-        let change = Change { quantize, dequantize: false, dtype: dtype_of(parts[3]) };
+        let change = Change {
+            quantize,
+            dequantize: false,
+            dtype: dtype_of(parts[3]),
+        };
         let place = tempfile::tempdir().unwrap();
         let out = place.path().join("out");
-        let options = ConvertOptions { change, ..ConvertOptions::default() };
+        let options = ConvertOptions {
+            change,
+            ..ConvertOptions::default()
+        };
         convert(&folder, &out, &options, &mut |_, _| true).unwrap();
 
         let tensors = load_safetensors(out.join("model.safetensors")).unwrap();
@@ -76,15 +97,22 @@ fn every_packing_has_the_bytes_of_mlx_lm() {
         own.sort();
         assert_eq!(own.iter().collect::<Vec<_>>(), names, "{way}");
         for (name, expected) in &recorded.tensors {
-            assert_eq!(&hash(&tensors.array(name).unwrap()), expected, "{way}: {name}");
+            assert_eq!(
+                &hash(&tensors.array(name).unwrap()),
+                expected,
+                "{way}: {name}"
+            );
         }
         let config: Value =
-            serde_json::from_str(&std::fs::read_to_string(out.join("config.json")).unwrap()).unwrap();
+            serde_json::from_str(&std::fs::read_to_string(out.join("config.json")).unwrap())
+                .unwrap();
         for (field, value) in recorded.quantization.as_object().unwrap() {
             match value {
                 // The reference names layers that are packed as all others, too.
                 Value::Object(layer) => {
-                    let own = config["quantization"].get(field).unwrap_or(&config["quantization"]);
+                    let own = config["quantization"]
+                        .get(field)
+                        .unwrap_or(&config["quantization"]);
                     assert_eq!(own["bits"], layer["bits"], "{way}: {field}");
                 }
                 // Its default is four bits for mixed ones, which no layer has.
@@ -104,7 +132,10 @@ fn unpacking_gives_the_logits_of_the_packed_model() {
     let options = quantized(Recipe::uniform(Quantization::default()));
     convert(&folder, &packed, &options, &mut |_, _| true).unwrap();
     let options = ConvertOptions {
-        change: Change { dequantize: true, ..Change::default() },
+        change: Change {
+            dequantize: true,
+            ..Change::default()
+        },
         ..ConvertOptions::default()
     };
     let packed = ModelFolder::open(packed).unwrap();
@@ -127,7 +158,10 @@ fn large_models_are_split_into_files_that_the_index_names() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("out");
     let folder = ModelFolder::open(golden("llama")).unwrap();
-    let options = ConvertOptions { shard_bytes: 50_000, ..ConvertOptions::default() };
+    let options = ConvertOptions {
+        shard_bytes: 50_000,
+        ..ConvertOptions::default()
+    };
     let (mut calls, mut last) = (0, (0, 1));
     let made = convert(&folder, &out, &options, &mut |done, all| {
         calls += 1;
@@ -155,7 +189,11 @@ fn nothing_is_left_behind_where_a_conversion_fails() {
         std::fs::copy(golden("llama").join(name), folder.join(name)).unwrap();
     }
     let weights = std::fs::read(folder.join("model.safetensors")).unwrap();
-    std::fs::write(folder.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
+    std::fs::write(
+        folder.join("model.safetensors"),
+        &weights[..weights.len() / 2],
+    )
+    .unwrap();
     let out = place.path().join("out");
     let source = ModelFolder::open(&folder).unwrap();
     let error = convert(&source, &out, &ConvertOptions::default(), &mut |_, _| true).unwrap_err();
@@ -168,15 +206,21 @@ fn nothing_is_left_behind_where_a_conversion_fails() {
     let error = convert(&source, &out, &ConvertOptions::default(), &mut |_, _| true).unwrap_err();
     assert!(matches!(error, Error::OutputExists { .. }), "{error}");
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "mine");
-    let names: Vec<_> =
-        std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(place.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names.len(), 2, "{names:?}");
 }
 
 #[test]
 fn random_models_need_a_configuration_only() {
     let place = tempfile::tempdir().unwrap();
-    std::fs::copy(golden("llama").join("config.json"), place.path().join("config.json")).unwrap();
+    std::fs::copy(
+        golden("llama").join("config.json"),
+        place.path().join("config.json"),
+    )
+    .unwrap();
     let out = place.path().join("out");
     let folder = ModelFolder::open(place.path()).unwrap();
     let options = ConvertOptions {
@@ -187,5 +231,9 @@ fn random_models_need_a_configuration_only() {
     let model = models::load(&ModelFolder::open(out).unwrap()).unwrap();
     let plain = models::load(&ModelFolder::open(golden("llama")).unwrap()).unwrap();
     assert_eq!(made.parameters, plain.num_parameters() as u64);
-    assert!(model.parameters().contains_key("model.layers.0.mlp.up_proj.scales"));
+    assert!(
+        model
+            .parameters()
+            .contains_key("model.layers.0.mlp.up_proj.scales")
+    );
 }

@@ -83,7 +83,12 @@ impl Recording {
                 )
             })
             .collect();
-        save_safetensors(folder.path().join("model.safetensors"), tensors, &Metadata::new()).unwrap();
+        save_safetensors(
+            folder.path().join("model.safetensors"),
+            tensors,
+            &Metadata::new(),
+        )
+        .unwrap();
         folder
     }
 

@@ -11,13 +11,17 @@ use olivine_lm::{
 };
 
 fn golden(name: &str) -> Box<dyn LanguageModel> {
-    let path: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/golden").join(name);
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../conformance/golden")
+        .join(name);
     models::load(&ModelFolder::open(path).unwrap()).unwrap()
 }
 
 fn shipped() -> Box<dyn LanguageModel> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models/olivine-tiny-stories"
+    );
     models::load(&ModelFolder::open(path).unwrap()).unwrap()
 }
 
@@ -30,7 +34,10 @@ fn plain<'m>(model: &'m dyn LanguageModel, prompt: &[u32]) -> Generator<&'m dyn 
 }
 
 fn tokens(generator: impl Iterator<Item = Result<olivine_lm::Choice>>, count: usize) -> Vec<u32> {
-    generator.take(count).map(|choice| choice.unwrap().token).collect()
+    generator
+        .take(count)
+        .map(|choice| choice.unwrap().token)
+        .collect()
 }
 
 /// Guesses a known text, with every third token wrong.
@@ -67,7 +74,10 @@ fn guesses_right_and_wrong_leave_the_text_as_it_is() {
             Ok(vec![tokens.len() as u32 % 250, 1, u32::MAX])
         }
     }
-    assert_eq!(tokens(plain(&*model, &prompt).guessing(Nonsense), 60), expected);
+    assert_eq!(
+        tokens(plain(&*model, &prompt).guessing(Nonsense), 60),
+        expected
+    );
 }
 
 #[test]
@@ -104,7 +114,11 @@ fn a_prompt_that_begins_the_same_is_not_read_again() {
 #[test]
 fn what_a_window_has_dropped_does_not_come_back_but_checkpoints_do() {
     let model = shipped();
-    let options = GeneratorOptions { max_kv_size: Some(64), keep: 4, ..Default::default() };
+    let options = GeneratorOptions {
+        max_kv_size: Some(64),
+        keep: 4,
+        ..Default::default()
+    };
     let text = prompt(900);
     let windowed = |prompt: &[u32]| {
         let greedy = SamplerOptions::greedy();
@@ -133,9 +147,18 @@ fn caches_are_the_same_after_a_file() {
     let place = tempfile::tempdir().unwrap();
     let text = prompt(300);
     let eight = Quantization::affine(32, 8).unwrap();
-    let limited = GeneratorOptions { max_kv_size: Some(32), ..Default::default() };
-    let packed = GeneratorOptions { kv_quantization: Some(eight), ..Default::default() };
-    for (number, options) in [GeneratorOptions::default(), limited, packed].into_iter().enumerate() {
+    let limited = GeneratorOptions {
+        max_kv_size: Some(32),
+        ..Default::default()
+    };
+    let packed = GeneratorOptions {
+        kv_quantization: Some(eight),
+        ..Default::default()
+    };
+    for (number, options) in [GeneratorOptions::default(), limited, packed]
+        .into_iter()
+        .enumerate()
+    {
         let generator = |prompt: &[u32]| {
             let greedy = SamplerOptions::greedy();
             Generator::with_options(&*model, prompt, greedy, options.clone()).unwrap()
@@ -176,7 +199,10 @@ fn packed_caches_take_a_fraction_of_the_memory() {
     let text = prompt(600);
     let bytes = |bits: Option<usize>| {
         let scheme = bits.map(|bits| Quantization::affine(32, bits).unwrap());
-        let options = GeneratorOptions { kv_quantization: scheme, ..Default::default() };
+        let options = GeneratorOptions {
+            kv_quantization: scheme,
+            ..Default::default()
+        };
         let greedy = SamplerOptions::greedy();
         let mut generator = Generator::with_options(&*model, &text, greedy, options).unwrap();
         generator.next().unwrap().unwrap();
@@ -192,20 +218,30 @@ fn packed_caches_take_a_fraction_of_the_memory() {
 fn texts_in_a_batch_are_those_that_they_are_alone() {
     let model = golden("llama");
     let prompts: Vec<Vec<u32>> = [3, 40, 1, 17].into_iter().map(prompt).collect();
-    let alone: Vec<Vec<u32>> =
-        prompts.iter().map(|prompt| tokens(plain(&*model, prompt), 40)).collect();
-    let options = GeneratorOptions { prefill_chunk: 16, ..Default::default() };
+    let alone: Vec<Vec<u32>> = prompts
+        .iter()
+        .map(|prompt| tokens(plain(&*model, prompt), 40))
+        .collect();
+    let options = GeneratorOptions {
+        prefill_chunk: 16,
+        ..Default::default()
+    };
     let mut batch = Batch::new(&*model, options).at_most(3);
     let mut texts: Vec<(RequestId, Vec<u32>)> = Vec::new();
     for prompt in &prompts[..3] {
-        texts.push((batch.add(prompt, SamplerOptions::greedy()).unwrap(), Vec::new()));
+        texts.push((
+            batch.add(prompt, SamplerOptions::greedy()).unwrap(),
+            Vec::new(),
+        ));
     }
     let mut steps = 0;
     while !batch.is_empty() {
         steps += 1;
         assert!(steps < 200);
         for (id, event) in batch.step().unwrap() {
-            let BatchEvent::Token(choice) = event else { panic!("{event:?}") };
+            let BatchEvent::Token(choice) = event else {
+                panic!("{event:?}")
+            };
             let text = &mut texts.iter_mut().find(|(other, _)| *other == id).unwrap().1;
             text.push(choice.token);
             if text.len() == 40 {
@@ -214,7 +250,10 @@ fn texts_in_a_batch_are_those_that_they_are_alone() {
         }
         if steps == 5 {
             // One more comes while the others are being written, and waits for its place.
-            texts.push((batch.add(&prompts[3], SamplerOptions::greedy()).unwrap(), Vec::new()));
+            texts.push((
+                batch.add(&prompts[3], SamplerOptions::greedy()).unwrap(),
+                Vec::new(),
+            ));
         }
     }
     for ((_, text), alone) in texts.iter().zip(&alone) {
@@ -228,7 +267,10 @@ fn one_bad_text_does_not_end_the_others() {
     let mut batch = Batch::new(&*model, GeneratorOptions::default());
     assert!(batch.add(&[], SamplerOptions::greedy()).is_err());
     assert!(batch.add(&[u32::MAX], SamplerOptions::greedy()).is_err());
-    let bad = SamplerOptions { temperature: f32::NAN, ..SamplerOptions::greedy() };
+    let bad = SamplerOptions {
+        temperature: f32::NAN,
+        ..SamplerOptions::greedy()
+    };
     assert!(batch.add(&[5], bad).is_err());
     let good = batch.add(&[5], SamplerOptions::greedy()).unwrap();
     assert!(matches!(batch.step().unwrap()[..], [(id, BatchEvent::Token(_))] if id == good));
@@ -250,7 +292,11 @@ fn generators_are_stopped_at_any_token_and_sent_to_other_threads() {
 #[test]
 fn windows_are_kept_while_texts_grow() {
     let model = golden("llama");
-    let options = GeneratorOptions { max_kv_size: Some(24), keep: 4, ..Default::default() };
+    let options = GeneratorOptions {
+        max_kv_size: Some(24),
+        keep: 4,
+        ..Default::default()
+    };
     let mut generator =
         Generator::with_options(&*model, &prompt(50), SamplerOptions::greedy(), options).unwrap();
     tokens(generator.by_ref(), 900);
@@ -259,5 +305,9 @@ fn windows_are_kept_while_texts_grow() {
     let fresh: Vec<Cache> = model.caches();
     assert!(fresh.len() == 2 && Reach::default() == Reach::All);
     // Two layers of keys and values of two heads of 16 floats; room for fewer than 600 tokens.
-    assert!(cache.bytes() < 2 * 2 * 2 * 16 * 4 * 600, "{}", cache.bytes());
+    assert!(
+        cache.bytes() < 2 * 2 * 2 * 16 * 4 * 600,
+        "{}",
+        cache.bytes()
+    );
 }

@@ -84,7 +84,10 @@ fn sixty_four_greedy_tokens_through_the_cache_are_the_same() {
     let model = models::load(&ModelFolder::open(&recorded.folder).unwrap()).unwrap();
     let options = SamplerOptions::greedy();
     let generator = Generator::new(&*model, &recorded.prompt, options).unwrap();
-    let tokens: Vec<u32> = generator.take(64).map(|choice| choice.unwrap().token).collect();
+    let tokens: Vec<u32> = generator
+        .take(64)
+        .map(|choice| choice.unwrap().token)
+        .collect();
     assert_eq!(tokens, recorded.greedy);
 }
 

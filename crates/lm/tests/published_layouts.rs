@@ -185,9 +185,10 @@ fn norms_of_qwen3_next_lack_one() {
     let published = cut_experts(own.clone(), "switch_mlp", &|part| part.to_owned());
     let published = map(turn_convolutions(published), |name, value| {
         let plain = name.ends_with("linear_attn.norm.weight") || !name.contains("norm");
-        match plain {
-            true => value,
-            false => value.subtract(1.0).unwrap(),
+        if plain {
+            value
+        } else {
+            value.subtract(1.0).unwrap()
         }
     });
     assert_same(

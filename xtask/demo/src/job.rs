@@ -236,7 +236,8 @@ impl Job {
             chart::svg(training.curve(), recipe.steps),
         )?;
         let facts = Facts {
-            weights: Llama::new(&recipe.model_config()?, &Weights::random())?.num_parameters() as u128,
+            weights: Llama::new(&recipe.model_config()?, &Weights::random())?.num_parameters()
+                as u128,
             data: data.facts.clone(),
             train_loss: mean_of_last(&training.curve().train),
             held_out_loss: training.final_loss()?,

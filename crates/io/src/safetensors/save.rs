@@ -99,8 +99,7 @@ fn write_all<A: Borrow<Array>>(
         .map_err(|error| Error::io(path, "write", error))?;
     for (name, array) in arrays {
         // An array that nobody else holds is freed before the next is computed.
-        write_elements(writer, array.borrow())
-            .map_err(|problem| problem.of_tensor(path, &name))?;
+        write_elements(writer, array.borrow()).map_err(|problem| problem.of_tensor(path, &name))?;
     }
     Ok(())
 }

@@ -112,29 +112,53 @@ impl Bert {
         let c: Config = config.read()?;
         if c.position_embedding_type != "absolute" {
             let supported = "absolute";
-            return Err(config.fields().unsupported("position_embedding_type", supported));
+            return Err(config
+                .fields()
+                .unsupported("position_embedding_type", supported));
         }
         let (width, heads, eps) = (c.hidden_size, c.num_attention_heads, c.layer_norm_eps);
         config.head_dim(None, width, heads)?;
         let activation = config.activation(&c.hidden_act)?;
         // RoBERTa numbers positions after that of padding.
-        let first = if config.model_type == "bert" { 0 } else { c.pad_token_id + 1 };
-        let Some(longest) = c.max_position_embeddings.checked_sub(first).filter(|&most| most > 1) else {
+        let first = if config.model_type == "bert" {
+            0
+        } else {
+            c.pad_token_id + 1
+        };
+        let Some(longest) = c
+            .max_position_embeddings
+            .checked_sub(first)
+            .filter(|&most| most > 1)
+        else {
             return Err(config.bad("max_position_embeddings", "leaves no room for a text"));
         };
         // Some files hold the encoder inside a model for a task; the task's head is not used.
         let weights = weights.renamed(|name| {
-            let inner = ["bert.", "roberta."].iter().find_map(|outer| name.strip_prefix(outer));
+            let inner = ["bert.", "roberta."]
+                .iter()
+                .find_map(|outer| name.strip_prefix(outer));
             let name = inner.unwrap_or(name);
             let used = name.starts_with("embeddings.") || name.starts_with("encoder.");
-            (used && !name.ends_with("position_ids") && !name.ends_with("token_type_ids"))
-                .then(|| name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"))
+            (used && !name.ends_with("position_ids") && !name.ends_with("token_type_ids")).then(
+                || {
+                    name.replace("LayerNorm.gamma", "LayerNorm.weight")
+                        .replace("LayerNorm.beta", "LayerNorm.bias")
+                },
+            )
         });
         let tables = weights.at("embeddings");
         let embeddings = Embeddings {
             word_embeddings: tables.embedding("word_embeddings", c.vocab_size, width)?,
-            position_embeddings: tables.embedding("position_embeddings", c.max_position_embeddings, width)?,
-            token_type_embeddings: tables.embedding("token_type_embeddings", c.type_vocab_size, width)?,
+            position_embeddings: tables.embedding(
+                "position_embeddings",
+                c.max_position_embeddings,
+                width,
+            )?,
+            token_type_embeddings: tables.embedding(
+                "token_type_embeddings",
+                c.type_vocab_size,
+                width,
+            )?,
             norm: tables.layer_norm("LayerNorm", width, eps, true)?,
         };
         let added = |weights: &Weights, inputs: usize| -> crate::Result<Added> {
@@ -148,12 +172,21 @@ impl Bert {
             let project = |name| attention.at("self").linear(name, width, width, true);
             Ok(Block {
                 attention: Attention {
-                    own: Projections { query: project("query")?, key: project("key")?, value: project("value")? },
+                    own: Projections {
+                        query: project("query")?,
+                        key: project("key")?,
+                        value: project("value")?,
+                    },
                     output: added(&attention.at("output"), width)?,
                     heads,
                 },
                 intermediate: Dense {
-                    dense: weights.at("intermediate").linear("dense", width, c.intermediate_size, true)?,
+                    dense: weights.at("intermediate").linear(
+                        "dense",
+                        width,
+                        c.intermediate_size,
+                        true,
+                    )?,
                 },
                 output: added(&weights.at("output"), c.intermediate_size)?,
                 activation,
@@ -161,9 +194,16 @@ impl Bert {
         };
         let layers = weights.at("encoder").at("layer");
         let layer = (0..c.num_hidden_layers).map(|number| block(&layers.at(number)));
-        let encoder = Blocks { layer: layer.collect::<crate::Result<_>>()? };
+        let encoder = Blocks {
+            layer: layer.collect::<crate::Result<_>>()?,
+        };
         weights.finish()?;
-        Ok(Bert { embeddings, encoder, first, longest })
+        Ok(Bert {
+            embeddings,
+            encoder,
+            first,
+            longest,
+        })
     }
 }
 
@@ -180,7 +220,11 @@ impl Encoder for Bert {
             .word_embeddings
             .forward(tokens)?
             .add(tables.position_embeddings.forward(&positions)?)?
-            .add(tables.token_type_embeddings.forward(&positions.zeros_like()?)?)?;
+            .add(
+                tables
+                    .token_type_embeddings
+                    .forward(&positions.zeros_like()?)?,
+            )?;
         let mut x = tables.norm.forward(&sum)?;
         for block in &self.encoder.layer {
             x = block.forward(&x, lengths)?;
@@ -196,7 +240,9 @@ impl Encoder for Bert {
 impl Block {
     fn forward(&self, x: &Array, lengths: &[usize]) -> Result<Array> {
         let x = self.attention.forward(x, lengths)?;
-        let inner = self.activation.forward(&self.intermediate.dense.forward(&x)?)?;
+        let inner = self
+            .activation
+            .forward(&self.intermediate.dense.forward(&x)?)?;
         self.output.forward(&inner, &x)
     }
 }
@@ -217,17 +263,21 @@ impl Attention {
         };
         let Projections { query, key, value } = &self.own;
         let (queries, keys, values) = (query.forward(x)?, key.forward(x)?, value.forward(x)?);
-        let mixed = each_text(lengths, [&queries, &keys, &values], |[queries, keys, values]| {
-            let (queries, keys, values) = (heads(queries)?, heads(keys)?, heads(values)?);
-            let options = AttentionOptions {
-                scale: (size as f32).powf(-0.5),
-                mask: AttentionMask::None,
-                sinks: None,
-            };
-            let mixed = scaled_dot_product_attention(&queries, &keys, &values, &options)?;
-            let tokens = mixed.dim(2)?;
-            mixed.swapaxes(1, 2)?.reshape([1, tokens, width])
-        })?;
+        let mixed = each_text(
+            lengths,
+            [&queries, &keys, &values],
+            |[queries, keys, values]| {
+                let (queries, keys, values) = (heads(queries)?, heads(keys)?, heads(values)?);
+                let options = AttentionOptions {
+                    scale: (size as f32).powf(-0.5),
+                    mask: AttentionMask::None,
+                    sinks: None,
+                };
+                let mixed = scaled_dot_product_attention(&queries, &keys, &values, &options)?;
+                let tokens = mixed.dim(2)?;
+                mixed.swapaxes(1, 2)?.reshape([1, tokens, width])
+            },
+        )?;
         self.output.forward(&mixed, x)
     }
 }

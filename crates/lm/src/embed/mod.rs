@@ -100,11 +100,19 @@ impl Embedder {
         let tokenizer = Tokenizer::load(folder, &config, &folder.generation_config()?)?;
         let (network, pooling) = if is_encoder(&config.model_type) {
             let weights = Weights::new(folder.path(), folder.tensors()?);
-            (Network::Encoder(Box::new(bert::Bert::new(&config, &weights)?)), Pooling::Mean)
+            (
+                Network::Encoder(Box::new(bert::Bert::new(&config, &weights)?)),
+                Pooling::Mean,
+            )
         } else {
             (Network::Decoder(models::load(folder)?), Pooling::Last)
         };
-        let mut embedder = Embedder { network, tokenizer, pooling, normalize: true };
+        let mut embedder = Embedder {
+            network,
+            tokenizer,
+            pooling,
+            normalize: true,
+        };
         if let Some(modules) = folder.sentence_modules()? {
             embedder.normalize = modules.normalize;
             embedder.pooling = modules.pooling.unwrap_or(embedder.pooling);
@@ -222,7 +230,10 @@ pub(crate) fn sentence_modules(
     list: &Object,
     read: &dyn Fn(&str) -> Result<Option<Object>>,
 ) -> Result<SentenceModules> {
-    let mut modules = SentenceModules { pooling: None, normalize: false };
+    let mut modules = SentenceModules {
+        pooling: None,
+        normalize: false,
+    };
     for (number, _) in list.entries() {
         let module = list.required(number, list.object(number)?)?;
         let kind = module.required("type", module.string("type")?)?;

@@ -19,9 +19,11 @@ struct Recording {
 
 /// The noise of `gen_models.py`.
 fn noise(name: &str, count: usize) -> impl Iterator<Item = f32> {
-    let start = format!("0:{name}").bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-    });
+    let start = format!("0:{name}")
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+        });
     (1..=count as u64).map(move |i| {
         let mut x = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -33,11 +35,18 @@ fn noise(name: &str, count: usize) -> impl Iterator<Item = f32> {
 
 fn encoder(recording: &Recording, prefix: &str) -> Result<bert::Bert> {
     let config = ModelConfig::parse("config.json".as_ref(), &recording.config.to_string())?;
-    let tensors = recording.tensors.iter().map(|(name, (shape, offset, scale))| {
-        let values: Vec<f32> =
-            noise(name, shape.iter().product()).map(|noise| offset + scale * noise).collect();
-        (format!("{prefix}{name}"), Array::from_slice(&values, &shape[..]).unwrap())
-    });
+    let tensors = recording
+        .tensors
+        .iter()
+        .map(|(name, (shape, offset, scale))| {
+            let values: Vec<f32> = noise(name, shape.iter().product())
+                .map(|noise| offset + scale * noise)
+                .collect();
+            (
+                format!("{prefix}{name}"),
+                Array::from_slice(&values, &shape[..]).unwrap(),
+            )
+        });
     bert::Bert::new(&config, &Weights::new("model.safetensors", tensors))
 }
 
@@ -48,17 +57,28 @@ fn recording(name: &str) -> Recording {
 
 #[test]
 fn encoders_give_the_vectors_of_transformers_for_texts_of_all_lengths_at_once() {
-    for (name, prefix) in [("bert.json", ""), ("bert.json", "bert."), ("xlm-roberta.json", "roberta.")] {
+    for (name, prefix) in [
+        ("bert.json", ""),
+        ("bert.json", "bert."),
+        ("xlm-roberta.json", "roberta."),
+    ] {
         let recording = recording(name);
         let encoder = encoder(&recording, prefix).unwrap();
         let all: Vec<u32> = recording.texts.concat();
         let lengths: Vec<usize> = recording.texts.iter().map(Vec::len).collect();
         let tokens = Array::from_slice(&all, [1, all.len()]).unwrap();
-        let own = encoder.encode(&tokens, &lengths).unwrap().to_vec::<f32>().unwrap();
+        let own = encoder
+            .encode(&tokens, &lengths)
+            .unwrap()
+            .to_vec::<f32>()
+            .unwrap();
         let expected = recording.vectors.concat();
         assert_eq!(own.len(), expected.len());
         for (own, expected) in own.iter().zip(&expected) {
-            assert!((own - expected).abs() < 1e-4, "{name}: {own} against {expected}");
+            assert!(
+                (own - expected).abs() < 1e-4,
+                "{name}: {own} against {expected}"
+            );
         }
     }
 }
@@ -92,7 +112,10 @@ fn modules_say_how_to_pool_and_normalize() {
     let list = r#"{"0": {"path": "", "type": "sentence_transformers.models.Transformer"},
         "1": {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
         "2": {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}}"#;
-    let read = modules(list, r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#);
+    let read = modules(
+        list,
+        r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#,
+    );
     let read = read.unwrap();
     assert_eq!((read.pooling, read.normalize), (Some(Pooling::First), true));
     let both = r#"{"pooling_mode_cls_token": true, "pooling_mode_max_tokens": true}"#;

@@ -48,9 +48,12 @@ pub(super) fn symmetric(matrix: &Array, bits: usize) -> Result<[Array; 3]> {
         scales.push(scale);
         biases.push(bias);
         let each = scale.to_f32();
-        let code = |x: f32| match each == 0.0 {
-            true => centre as u32,
-            false => (x / each + centre).round().clamp(0.0, 2.0 * centre - 1.0) as u32,
+        let code = |x: f32| {
+            if each == 0.0 {
+                centre as u32
+            } else {
+                (x / each + centre).round().clamp(0.0, 2.0 * centre - 1.0) as u32
+            }
         };
         for word in group.chunks_exact(32 / bits) {
             let codes = word.iter().zip(0u32..);

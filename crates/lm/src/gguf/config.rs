@@ -180,18 +180,17 @@ fn rope(file: &Gguf, fields: &mut Fields, architecture: &Architecture) -> Result
     });
     fields.put("rope_theta", theta);
     if let Some(factors) = divisors(file, "rope_freqs.weight")? {
-        let scaling = match llama3(&factors, theta) {
-            Some(scaling) => scaling,
-            None => {
-                // The same frequencies, whatever rule made them; equal contexts add no factor.
-                let context = keys
-                    .size(&keys.own("context_length"))?
-                    .unwrap_or(4096)
-                    .max(1);
-                fields.put("max_position_embeddings", context);
-                json!({"rope_type": "longrope", "long_factor": factors, "short_factor": factors,
-                    "original_max_position_embeddings": context})
-            }
+        let scaling = if let Some(scaling) = llama3(&factors, theta) {
+            scaling
+        } else {
+            // The same frequencies, whatever rule made them; equal contexts add no factor.
+            let context = keys
+                .size(&keys.own("context_length"))?
+                .unwrap_or(4096)
+                .max(1);
+            fields.put("max_position_embeddings", context);
+            json!({"rope_type": "longrope", "long_factor": factors, "short_factor": factors,
+                "original_max_position_embeddings": context})
         };
         fields.put("rope_scaling", scaling);
         return Ok(());
@@ -311,9 +310,12 @@ fn own(file: &Gguf, fields: &mut Fields, architecture: &Architecture, sizes: Siz
         None => 1.0,
     };
     // Models of one size scale queries by the width of all heads.
-    let scalar_of = |large: u64| match sizes.layers == large {
-        true => sizes.width as f64 / sizes.heads as f64,
-        false => sizes.head_dim as f64,
+    let scalar_of = |large: u64| {
+        if sizes.layers == large {
+            sizes.width as f64 / sizes.heads as f64
+        } else {
+            sizes.head_dim as f64
+        }
     };
     let model_type = match architecture.name {
         "llama" if keys.size(&keys.own("expert_count"))?.unwrap_or(0) > 0 => {

@@ -90,7 +90,7 @@ pub(super) fn metadata(
 
     let named = match folder.tokenizer_config()? {
         Some(object) => special_tokens(&object)?,
-        None => Default::default(),
+        None => std::collections::BTreeMap::default(),
     };
     let id_of = |field: &str| {
         let token = named.get(field).map(String::as_str)?;
@@ -191,9 +191,10 @@ impl Table {
             let Some(content) = token["content"].as_str() else {
                 return Err(whole.bad("added_tokens", "must be a list of tokens"));
             };
-            let kind = match token["special"] == true {
-                true => kind::CONTROL,
-                false => kind::USER_DEFINED,
+            let kind = if token["special"] == true {
+                kind::CONTROL
+            } else {
+                kind::USER_DEFINED
             };
             add(&mut table, content, token["id"].as_u64(), kind)?;
         }

@@ -282,7 +282,13 @@ fn a_file_says_what_the_folder_said() {
     // And it can become a folder again.
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("again");
-    crate::convert(&back, &out, &Default::default(), &mut |_, _| true).unwrap();
+    crate::convert(
+        &back,
+        &out,
+        &crate::ConvertOptions::default(),
+        &mut |_, _| true,
+    )
+    .unwrap();
     let again = ModelFolder::open(&out).unwrap();
     let difference = largest_difference(
         &logits(&*models::load(&again).unwrap()),

@@ -68,7 +68,7 @@ impl SpecialIds {
         let id = |name: &str, usual: i64| {
             let key = format!("tokenizer.ggml.{name}_token_id");
             let value = keys.get(&key);
-            match value.map(|value| value.as_i64()) {
+            match value.map(olivine_io::GgufValue::as_i64) {
                 None => Ok(known(usual)),
                 Some(Some(id)) => Ok(known(id)),
                 Some(None) => Err(keys.bad(&key, "must be a whole number")),
@@ -78,9 +78,11 @@ impl SpecialIds {
         let kinds = keys.integers(TYPES)?;
         let usual = |id: usize, kind: i64| {
             let own = kinds.as_ref().and_then(|kinds| kinds.get(id));
-            own.is_none_or(|own| *own == kind)
-                .then_some(id as i64)
-                .unwrap_or(-1)
+            if own.is_none_or(|own| *own == kind) {
+                id as i64
+            } else {
+                -1
+            }
         };
         let [bos, eos, unknown] = match keys.text(MODEL)? {
             Some("llama") => [
@@ -328,9 +330,10 @@ impl<'a> Vocabulary<'a> {
         steps.push(last);
         let merges = self.merges()?;
         Ok(Parts {
-            normalizer: match pre.composed {
-                true => json!({"type": "NFC"}),
-                false => Value::Null,
+            normalizer: if pre.composed {
+                json!({"type": "NFC"})
+            } else {
+                Value::Null
             },
             pre_tokenizer: json!({"type": "Sequence", "pretokenizers": steps}),
             decoder: json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
@@ -350,10 +353,11 @@ impl<'a> Vocabulary<'a> {
             None => self.merges_of_scores()?,
         };
         let marks = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
-        let normalizer = match spaced {
-            true => json!({"type": "Sequence",
-                "normalizers": [{"type": "Prepend", "prepend": "▁"}, marks]}),
-            false => marks,
+        let normalizer = if spaced {
+            json!({"type": "Sequence",
+        "normalizers": [{"type": "Prepend", "prepend": "▁"}, marks]})
+        } else {
+            marks
         };
         let mut decoders = vec![
             json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "}),

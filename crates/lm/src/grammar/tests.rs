@@ -316,7 +316,10 @@ fn a_finished_text_only_ends() {
         .filter(|(_, l)| **l == 0.0)
         .map(|(id, _)| id)
         .collect();
-    assert_eq!(left, Vec::from_iter(tokenizer.eos_ids().iter().copied()));
+    assert_eq!(
+        left,
+        tokenizer.eos_ids().iter().copied().collect::<Vec<_>>()
+    );
     matcher.accept(left[0]).unwrap();
     assert!(matcher.accept(4_000_000).is_err());
 }

@@ -73,10 +73,6 @@ impl SwitchLinear {
 /// assert_eq!(experts.forward(&x, &chosen)?.shape().dims(), &[1, 3, 2, 8]);
 /// # Ok::<(), olivine_lm::Error>(())
 /// ```
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are the names in weight files"
-)]
 #[derive(Clone, Debug, Module)]
 pub struct SwitchGlu {
     gate_proj: SwitchLinear,

@@ -18,10 +18,6 @@ use crate::Weights;
 /// assert_eq!(mlp.forward(&x)?.shape(), x.shape());
 /// # Ok::<(), olivine_lm::Error>(())
 /// ```
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are the names in weight files"
-)]
 #[derive(Clone, Debug, Module)]
 pub struct GatedMlp {
     gate_proj: Linear,

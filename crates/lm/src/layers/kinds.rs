@@ -9,6 +9,10 @@ use crate::Reach;
 /// What a configuration says of a layer's attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "they are the names in config.json"
+)]
 pub(crate) enum LayerType {
     FullAttention,
     SlidingAttention,

@@ -155,11 +155,12 @@ impl Gate {
             init::uniform(shape, -limit, limit)
         })?;
         let name = "e_score_correction_bias";
-        let correction = match corrected {
-            true => Some(own.exact(name, [experts], &|shape| {
+        let correction = if corrected {
+            Some(own.exact(name, [experts], &|shape| {
                 Array::zeros(shape, Dtype::Float32)
-            })?),
-            false => None,
+            })?)
+        } else {
+            None
         };
         Ok(Gate {
             logits: Linear::Dense(olivine_nn::Linear {

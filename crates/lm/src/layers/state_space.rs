@@ -48,9 +48,10 @@ impl CausalConv {
         } else {
             weights.tensor("weight", [channels, size, 1], &uniform)?
         };
-        let bias = match bias {
-            true => Some(weights.tensor("bias", [channels], &uniform)?.into()),
-            false => None,
+        let bias = if bias {
+            Some(weights.tensor("bias", [channels], &uniform)?.into())
+        } else {
+            None
         };
         Ok(CausalConv {
             weight: weight.into(),
@@ -371,7 +372,7 @@ mod tests {
 
     #[test]
     fn limits_that_are_no_numbers_are_none() {
-        for text in [r#"[0.5, null]"#, r#"[0.5, {"__float__": "Infinity"}]"#] {
+        for text in [r"[0.5, null]", r#"[0.5, {"__float__": "Infinity"}]"#] {
             let limits: StepLimits = serde_json::from_str(text).unwrap();
             assert_eq!(limits.steps(), [0.5, f32::INFINITY]);
         }

@@ -137,10 +137,6 @@ impl Attention {
 }
 
 /// A gated feed-forward layer of which only the largest inputs of the activation may count.
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are the names in weight files"
-)]
 #[derive(Clone, Debug, Module)]
 struct SparseMlp {
     gate_proj: Linear,
@@ -472,15 +468,19 @@ impl Maker<'_> {
             let own = weights.at(name);
             shares && !own.has("weight") && !own.has("scales")
         };
-        let heads = |name: &str| match absent(name) {
-            true => Ok(None),
-            false => weights
-                .linear(name, width, c.num_key_value_heads * size, false)
-                .map(Some),
+        let heads = |name: &str| {
+            if absent(name) {
+                Ok(None)
+            } else {
+                weights
+                    .linear(name, width, c.num_key_value_heads * size, false)
+                    .map(Some)
+            }
         };
-        let k_norm = match absent("k_norm") {
-            true => None,
-            false => Some(weights.rms_norm("k_norm", size, c.rms_norm_eps)?),
+        let k_norm = if absent("k_norm") {
+            None
+        } else {
+            Some(weights.rms_norm("k_norm", size, c.rms_norm_eps)?)
         };
         Ok(Attention {
             q_proj: weights.linear("q_proj", width, c.num_attention_heads * size, false)?,
@@ -520,13 +520,14 @@ impl Maker<'_> {
             })?,
             None => 0.0,
         };
-        let cutoff = match sparsity > 0.0 {
-            true => Some(
+        let cutoff = if sparsity > 0.0 {
+            Some(
                 Array::scalar(2.0 * sparsity as f32 - 1.0)
                     .erfinv()?
                     .item::<f32>()?,
-            ),
-            false => None,
+            )
+        } else {
+            None
         };
         Ok(SparseMlp {
             gate_proj: weights.linear("gate_proj", width, inner, false)?,

@@ -164,7 +164,8 @@ impl Llama {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forward(&self, tokens: &Array) -> olivine_core::Result<Array> {
-        self.inner.output(&self.inner.run(tokens, &mut Sequences::forgotten())?)
+        self.inner
+            .output(&self.inner.run(tokens, &mut Sequences::forgotten())?)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 crate::family! {
-    Family::new(&["llama4", "llama4_text"], |config, weights| model(config, weights))
+    Family::new(&["llama4", "llama4_text"], model)
 }
 
 #[derive(Deserialize)]

@@ -73,6 +73,10 @@ impl Block for MixtralBlock {
 }
 
 /// Names of single experts' layers, as most families have them.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "Weights::renamed leaves out what has no name"
+)]
 fn usual_name(name: &str) -> Option<String> {
     let names = [("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj")];
     for (own, usual) in names {

@@ -181,13 +181,12 @@ impl Moe {
             let single = |e: usize| weights.name(format!("experts.{e}.{single}"));
             switch.experts(name, sizes, false, &single)
         };
-        let shared = match c.n_shared_experts {
-            None => None,
-            Some(_) => {
-                let field = "moe_shared_expert_intermediate_size";
-                let inner = required(field, c.moe_shared_expert_intermediate_size)?;
-                Some(Mlp::new(&weights.at("shared_experts"), width, inner, bias)?)
-            }
+        let shared = if c.n_shared_experts.is_none() {
+            None
+        } else {
+            let field = "moe_shared_expert_intermediate_size";
+            let inner = required(field, c.moe_shared_expert_intermediate_size)?;
+            Some(Mlp::new(&weights.at("shared_experts"), width, inner, bias)?)
         };
         let between = |name: &str, from: usize, to: usize| match latent {
             Some(_) => weights.linear(name, from, to, bias).map(Some),

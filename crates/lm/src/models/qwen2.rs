@@ -54,7 +54,7 @@ fn build(config: &ModelConfig, weights: &Weights) -> Result<Box<dyn LanguageMode
     };
     let block = |weights: &Weights, number: usize| {
         let reach = match windows.listed {
-            None if number < c.max_window_layers => Default::default(),
+            None if number < c.max_window_layers => crate::Reach::default(),
             _ => windows.reach(number),
         };
         let heads = shape.heads(Some(rope.clone()), reach);

@@ -173,9 +173,10 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
             self_attn: attention,
             mlp: GatedMlp::new(&mlp, width, inner, false, Activation::Silu)?,
             input_layernorm: norm("input_layernorm")?,
-            post_attention_layernorm: match c.use_parallel_residual {
-                true => None,
-                false => Some(norm("post_attention_layernorm")?),
+            post_attention_layernorm: if c.use_parallel_residual {
+                None
+            } else {
+                Some(norm("post_attention_layernorm")?)
             },
         })
     };

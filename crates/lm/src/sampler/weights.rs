@@ -101,10 +101,9 @@ pub(super) fn most(values: &[f32]) -> f32 {
 pub(super) fn at_least(values: &[f32], floor: f32, mut visit: impl FnMut(usize, f32) -> f32) {
     let mut floor = floor;
     for (chunk, first) in values.chunks(LANES).zip((0..).step_by(LANES)) {
-        if chunk
-            .iter()
-            .fold(false, |any, &value| any | (value >= floor))
-        {
+        let passing = chunk.iter().map(|&value| u32::from(value >= floor));
+        // Added up, not searched: this way whole registers are compared at a time.
+        if passing.sum::<u32>() > 0 {
             for (place, &value) in (first..).zip(chunk) {
                 if value >= floor {
                     floor = visit(place, value);

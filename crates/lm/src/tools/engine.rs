@@ -438,16 +438,13 @@ impl Engine {
         length: usize,
         events: &mut Vec<Event>,
     ) -> Step {
-        match calls {
-            Some(calls) => {
-                self.take(length);
-                events.extend(calls.into_iter().map(Event::from));
-                self.state = State::Text { after_call: true };
-            }
-            None => {
-                self.emit_text(length, events);
-                self.state = State::Text { after_call: false };
-            }
+        if let Some(calls) = calls {
+            self.take(length);
+            events.extend(calls.into_iter().map(Event::from));
+            self.state = State::Text { after_call: true };
+        } else {
+            self.emit_text(length, events);
+            self.state = State::Text { after_call: false };
         }
         Step::Again
     }
@@ -633,12 +630,11 @@ impl Engine {
         };
         let length = place + MESSAGE.len();
         let body = Body::of(&self.buffer[..place], length);
-        let searched = match &body {
-            Body::Call { header, .. } => *header,
-            _ => {
-                self.take(length);
-                0
-            }
+        let searched = if let Body::Call { header, .. } = &body {
+            *header
+        } else {
+            self.take(length);
+            0
         };
         self.state = State::Body { body, searched };
         Step::Again

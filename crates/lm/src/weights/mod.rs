@@ -507,9 +507,10 @@ impl Weights {
         let limit = 1.0 / (inputs.max(1) as f32).sqrt();
         let uniform = |shape: Shape| init::uniform(shape, -limit, limit);
         let weight = own.matrices([outputs, inputs].into(), &uniform)?;
-        let bias = match bias {
-            true => Some(own.tensor("bias", [outputs], &uniform)?.into()),
-            false => None,
+        let bias = if bias {
+            Some(own.tensor("bias", [outputs], &uniform)?.into())
+        } else {
+            None
         };
         Ok(match weight {
             Matrices::Dense { weight } => Linear::Dense(olivine_nn::Linear { weight, bias }),
@@ -600,9 +601,10 @@ impl Weights {
         let apart = !self.is_random() && !own.has("weight") && experts > 0;
         if !apart {
             let matrices = own.matrices([experts, outputs, inputs].into(), &uniform)?;
-            let bias = match bias {
-                true => Some(own.tensor("bias", [experts, outputs], &uniform)?.into()),
-                false => None,
+            let bias = if bias {
+                Some(own.tensor("bias", [experts, outputs], &uniform)?.into())
+            } else {
+                None
             };
             return Ok(SwitchLinear { matrices, bias });
         }
@@ -691,7 +693,7 @@ impl Weights {
                 },
                 None => Matrices::Dense { weight },
             },
-            packed => packed,
+            Matrices::Quantized(packed) => Matrices::Quantized(packed),
         };
         let scheme = match &made {
             Matrices::Quantized(packed) => Some(packed.scheme()),
