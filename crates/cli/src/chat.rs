@@ -289,6 +289,7 @@ impl Talk<'_> {
         if let Some(cache) = self.cache.take() {
             tokens = tokens.after(cache);
         }
+        let reused = tokens.reused();
         let rules = StopRules::new(
             model.tokenizer.eos_ids().iter().copied(),
             self.chat.sampling.stop().iter().cloned(),
@@ -330,7 +331,7 @@ impl Talk<'_> {
             "lengths are counted here"
         );
         if self.show_stats {
-            let read = prompt.len() - tokens.reused().min(prompt.len());
+            let read = prompt.len() - reused;
             let first = first.unwrap_or_default().as_secs_f64();
             let writing = start.elapsed().as_secs_f64() - first;
             say(&format!(

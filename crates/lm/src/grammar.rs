@@ -63,10 +63,18 @@ impl Grammar {
     /// ```
     pub fn json_schema(schema: &str) -> Result<Self> {
         const KIND: &str = "JSON schema";
-        let schema: Value = serde_json::from_str(schema).map_err(|error| Error::Grammar {
+        let mut schema: Value = serde_json::from_str(schema).map_err(|error| Error::Grammar {
             kind: KIND,
             message: error.to_string(),
         })?;
+        // Enough for lines indented as people do, and an end for models that love blanks.
+        const BLANKS: &str = r"[ \n\t\r]{1,40}";
+        if let Some(fields) = schema.as_object_mut()
+            && !fields.contains_key("x-guidance")
+        {
+            let options = serde_json::json!({"whitespace_pattern": BLANKS});
+            fields.insert("x-guidance".to_owned(), options);
+        }
         Self::checked(KIND, TopLevelGrammar::from_json_schema(schema))
     }
 

@@ -97,6 +97,36 @@ fn noise_under_a_schema_is_json_that_fits() {
 }
 
 #[test]
+fn a_model_that_loves_blanks_comes_to_an_end() {
+    let schema = r#"{"type": "object", "properties": {"a": {"type": "integer", "maximum": 9}},
+        "required": ["a"], "additionalProperties": false}"#;
+    let tokenizer = shipped();
+    let matcher = Grammar::json_schema(schema).unwrap().matcher(&tokenizer);
+    let sampler = Sampler::new(SamplerOptions::greedy()).unwrap();
+    let mut sampler = sampler.with_grammar(matcher.unwrap());
+    let bytes = tokenizer.all_bytes().unwrap().unwrap();
+    let blank = |bytes: &Vec<u8>| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_whitespace);
+    // Blanks before all, then digits and signs in the order of their bytes.
+    let likes = |bytes: &Vec<u8>| {
+        if blank(bytes) {
+            1000.0
+        } else {
+            -f32::from(bytes.first().copied().unwrap_or(255))
+        }
+    };
+    let logits: Vec<f32> = bytes.iter().map(likes).collect();
+    let mut tokens = Vec::new();
+    while !sampler.is_finished() {
+        assert!(tokens.len() < 400, "{}", spell(&tokenizer, &tokens));
+        tokens.push(sampler.sample(&logits, &tokens).unwrap().token);
+    }
+    let text = spell(&tokenizer, &tokens);
+    let end = text.rfind('}').unwrap();
+    let value: Value = serde_json::from_str(&text[..=end]).unwrap();
+    assert!(value["a"].is_i64(), "{text}");
+}
+
+#[test]
 fn noise_under_a_regular_expression_matches() {
     let grammar = Grammar::regex(r"(he|she) said [a-z ]{0,20}\.").unwrap();
     for tokenizer in [shipped(), byte_level(), byte_fallback(), metaspace()] {
