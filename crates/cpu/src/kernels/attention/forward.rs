@@ -21,6 +21,9 @@ const ROWS: usize = 256;
 /// The most queries of one head in a block: more of them meet more keys that causal attention hides.
 const QUERIES: usize = 128;
 
+/// Fewer queries of one head are not taken apart.
+const FEWEST: usize = 64;
+
 /// Keys in a block.
 const COLUMNS: usize = 256;
 
@@ -45,8 +48,8 @@ pub(super) fn run<T: Narrow + RowElement<Wide = f32>>(problem: &Problem<T>, out:
     // Enough blocks that threads end together, but not too few queries in each.
     let pairs = problem.batch * problem.key_heads;
     let enough = (8 * num_threads()).div_ceil(pairs).max(1);
-    let most = (problem.queries.div_ceil(enough)).max(16);
-    let rows = (ROWS / group).clamp(16, QUERIES).min(most);
+    let most = (problem.queries.div_ceil(enough)).max(FEWEST);
+    let rows = (ROWS / group).clamp(FEWEST, QUERIES).min(most);
     let blocks = problem.queries.div_ceil(rows);
     let work = group * rows * problem.keys * (problem.size + problem.value_size);
     let work = work / if problem.causal { 16 } else { 8 };

@@ -68,6 +68,10 @@ fn in_lanes<S: Lanes, F: Fold + ?Sized>(run: &[F::In]) -> F::Acc {
 #[inline(always)]
 fn in_vectors<S: Lanes, F: Fold<In: Narrow, Acc = f32>>(run: &[F::In]) -> f32 {
     const VECTORS: usize = 4;
+    if run.len() < LANES {
+        // One by one, as short rows are taken wherever they lie.
+        return run.iter().fold(F::START, |sum, &x| F::take(sum, x));
+    }
     let mut sums = [S::splat(0.0); VECTORS];
     let mut done = 0;
     while run.len() - done >= VECTORS * S::N {
