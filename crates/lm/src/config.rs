@@ -39,7 +39,7 @@ const NEVER_ZERO: &[&str] = &[
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
 /// let folder = ModelFolder::open(path)?;
 /// let config: olivine_lm::ModelConfig = folder.config()?;
-/// assert_eq!((config.model_type.as_str(), config.eos_token_ids.len()), ("llama", 1));
+/// assert_eq!((config.model_type.as_str(), config.eos_token_ids.len()), ("llama", 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -211,7 +211,7 @@ impl ModelFolder {
     /// use olivine_lm::ModelFolder;
     /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
     /// let folder = ModelFolder::open(path)?;
-    /// assert_eq!(folder.config()?.hidden_size, 256);
+    /// assert_eq!(folder.config()?.model_type, "llama");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn config(&self) -> Result<ModelConfig> {
@@ -565,7 +565,7 @@ fn template_field(object: &Object) -> Result<Option<String>> {
 ///     concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories"),
 ///     ["config.json", "model.safetensors"]
 /// );
-/// assert_eq!(ModelFolder::embedded(files).config()?.vocab_size, 2048);
+/// assert_eq!(ModelFolder::embedded(files).config()?.model_type, "llama");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[macro_export]

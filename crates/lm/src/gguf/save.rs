@@ -173,9 +173,14 @@ pub fn save_gguf_model(
     }
     let bytes = tensors.iter().map(|(_, value)| value.nbytes() as u64).sum();
     write(out, tensors, &metadata, bytes, progress)?;
+    // GGUF packs tighter than the arrays that its blocks are made of.
+    let file = olivine_io::load_gguf(out)?;
+    let stored = file
+        .names()
+        .filter_map(|name| Some(file.info(name)?.bytes as u64));
     Ok(ConvertSummary {
         parameters: count,
-        bytes,
+        bytes: stored.sum(),
         files: 1,
     })
 }

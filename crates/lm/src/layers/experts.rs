@@ -1,6 +1,6 @@
 //! Owns mixtures of experts: matrices of which each token uses a few.
 
-use olivine_core::{Array, Result, quantized::Quantized};
+use olivine_core::{Array, Ellipsis, Result, quantized::Quantized};
 use olivine_nn::{Activation, Layer, Module, Param, QuantizedWeight};
 
 use crate::Weights;
@@ -169,7 +169,7 @@ pub fn top_experts(scores: &Array, count: usize) -> Result<Array> {
     }
     scores
         .argpartition(-(count as i64), -1)?
-        .index((.., .., -(count as i64)..))
+        .index((Ellipsis, -(count as i64)..))
 }
 
 /// The sum of what experts made (batch, tokens, count, width), weighted (batch, tokens, count).
