@@ -170,7 +170,7 @@ impl Grammar {
 
     /// Starts a text in this grammar, made of a tokenizer's tokens.
     ///
-    /// The first call for a tokenizer prepares its vocabulary, which takes about a second for a large one.
+    /// The first call for a tokenizer prepares its vocabulary, which takes seconds for a large one.
     ///
     /// # Errors
     /// [`Error::Grammar`] for a grammar that is malformed, and for tokenizers whose tokens do not stand

@@ -100,6 +100,17 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
+    /// Refuses heads of queries that cannot share those of keys evenly.
+    pub(crate) fn check(self, weights: &Weights) -> crate::Result<()> {
+        let (count, kv_heads) = (self.heads, self.kv_heads);
+        if kv_heads > 0 && count.is_multiple_of(kv_heads) {
+            return Ok(());
+        }
+        Err(weights.bad(format!(
+            "num_key_value_heads is {kv_heads}, which does not divide num_attention_heads = {count}"
+        )))
+    }
+
     /// Heads whose scores are divided by the root of their size.
     pub(crate) fn heads(self, rope: Option<Rope>, reach: Reach) -> Heads {
         let scale = (self.head_dim as f32).powf(-0.5);
@@ -172,11 +183,7 @@ impl Attention {
             bias,
             output_bias,
         } = shape;
-        if kv_heads == 0 || !count.is_multiple_of(kv_heads) {
-            return Err(weights.bad(format!(
-                "num_key_value_heads is {kv_heads}, which does not divide num_attention_heads = {count}"
-            )));
-        }
+        shape.check(weights)?;
         Ok(Attention {
             q_proj: weights.linear("q_proj", width, count * head_dim, bias)?,
             k_proj: weights.linear("k_proj", width, kv_heads * head_dim, bias)?,

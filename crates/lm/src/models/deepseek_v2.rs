@@ -3,6 +3,7 @@
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::eps;
 use crate::{
     Family, ModelConfig, Reach, Result, Weights,
     layers::{
@@ -78,10 +79,6 @@ fn head_dim() -> usize {
 
 fn one() -> usize {
     1
-}
-
-fn eps() -> f64 {
-    1e-6
 }
 
 fn model(

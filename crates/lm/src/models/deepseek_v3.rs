@@ -4,6 +4,7 @@
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::{eps, yes};
 use crate::{
     Family, ModelConfig, Reach, Result, Weights,
     layers::{
@@ -84,16 +85,8 @@ fn corrected() -> String {
     "noaux_tc".to_owned()
 }
 
-fn yes() -> bool {
-    true
-}
-
 fn one() -> usize {
     1
-}
-
-fn eps() -> f64 {
-    1e-6
 }
 
 /// The matrices of each head for queries and for values, of the one that the published files have.

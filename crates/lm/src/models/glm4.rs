@@ -4,6 +4,7 @@ use olivine_core::{Array, Result};
 use olivine_nn::{Activation, Layer, Module};
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Reach, Sequences, Weights,
     layers::{Attention, AttentionShape, Block, CausalLm, FusedMlp, Norm},
@@ -27,10 +28,6 @@ struct Config {
     rope_traditional: bool,
     #[serde(default)]
     tie_word_embeddings: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A block with norms around both of its parts.

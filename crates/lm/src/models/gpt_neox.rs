@@ -4,6 +4,7 @@ use olivine_core::{Array, Result};
 use olivine_nn::{Activation, Layer, Module};
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Reach, Sequences, Weights,
     layers::{AttentionShape, Block, CausalLm, Heads, Linear, Mlp, Names, Norm, Rope, split_heads},
@@ -22,10 +23,6 @@ struct Config {
     rotary_pct: f64,
     #[serde(default = "yes")]
     use_parallel_residual: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Attention whose matrix holds query, key and value of one head after the other.

@@ -3,6 +3,7 @@
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     AttentionRule, Family, LanguageModel, ModelConfig, Reach, Result, Weights,
     layers::{Attention, AttentionShape, CausalLm, GatedMlp, Heads, PreNorm},
@@ -27,10 +28,6 @@ struct Config {
     residual_multiplier: f32,
     #[serde(default = "yes")]
     tie_word_embeddings: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn build(config: &ModelConfig, weights: &Weights) -> Result<Box<dyn LanguageModel>> {

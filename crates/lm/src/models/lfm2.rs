@@ -4,6 +4,7 @@ use olivine_core::Array;
 use olivine_nn::{Activation, Layer, Module};
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Cache, Family, KvCache, ModelConfig, Reach, Result, Sequences, StateCache, Weights,
     layers::{
@@ -53,10 +54,6 @@ fn multiple() -> usize {
     256
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// Attention with normalised heads.
 #[derive(Clone, Debug, Module)]
 struct Attention {
@@ -76,12 +73,7 @@ impl Attention {
         let AttentionShape {
             width, head_dim, ..
         } = shape;
-        if !shape.heads.is_multiple_of(shape.kv_heads) {
-            return Err(weights.bad(format!(
-                "num_key_value_heads is {}, which does not divide num_attention_heads = {}",
-                shape.kv_heads, shape.heads
-            )));
-        }
+        shape.check(weights)?;
         let (all, kept) = (shape.heads * head_dim, shape.kv_heads * head_dim);
         Ok(Attention {
             q_layernorm: weights.rms_norm("q_layernorm", head_dim, eps)?,

@@ -4,6 +4,7 @@ use olivine_core::Array;
 use olivine_nn::Module;
 use serde::Deserialize;
 
+use super::eps;
 use crate::{
     AttentionRule, Cache, Family, LanguageModel, ModelConfig, Reach, Sequences, Weights,
     layers::{Attention, AttentionShape, CausalLm, GatedMlp, Heads, PreNorm, Rope},
@@ -36,10 +37,6 @@ struct Config {
     layer_types: Option<Vec<LayerType>>,
     #[serde(default = "silu")]
     hidden_act: String,
-}
-
-fn eps() -> f64 {
-    1e-6
 }
 
 fn silu() -> String {

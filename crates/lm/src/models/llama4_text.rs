@@ -109,12 +109,7 @@ impl Attention {
             bias,
             ..
         } = shape;
-        if !shape.heads.is_multiple_of(shape.kv_heads) {
-            return Err(weights.bad(format!(
-                "num_key_value_heads is {}, which does not divide num_attention_heads = {}",
-                shape.kv_heads, shape.heads
-            )));
-        }
+        shape.check(weights)?;
         let (all, kept) = (shape.heads * head_dim, shape.kv_heads * head_dim);
         Ok(Attention {
             q_proj: weights.linear("q_proj", width, all, bias)?,

@@ -4,6 +4,7 @@ use olivine_core::Array;
 use olivine_nn::{Layer, Module};
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Cache, Family, ModelConfig, Result, Sequences, Weights,
     layers::{Block, CausalLm, Mamba2, Mamba2Shape, Names, Norm, StepLimits},
@@ -48,10 +49,6 @@ fn four() -> usize {
 
 fn eight() -> usize {
     8
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A block of Mamba's.

@@ -40,6 +40,16 @@ use olivine_nn::Module;
 
 use crate::{Cache, Change, Error, ModelConfig, ModelFolder, Result, Sequences, Weights};
 
+/// What `config.json` means where it does not speak of a switch that is usually on.
+fn yes() -> bool {
+    true
+}
+
+/// What is usually added to a mean square before its root is taken.
+fn eps() -> f64 {
+    1e-6
+}
+
 /// A decoder-only language model.
 ///
 /// ```

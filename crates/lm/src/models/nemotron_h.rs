@@ -4,6 +4,7 @@ use olivine_core::Array;
 use olivine_nn::{Layer, Module, relu};
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Cache, Family, KvCache, ModelConfig, Reach, Result, Sequences, Weights,
     layers::{
@@ -80,10 +81,6 @@ enum Kind {
 
 fn eps() -> f64 {
     1e-5
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Config {

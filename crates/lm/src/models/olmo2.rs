@@ -4,6 +4,7 @@ use olivine_core::{Array, Result};
 use olivine_nn::{Activation, Layer, Module};
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Reach, Sequences, Weights,
     layers::{Attention, AttentionShape, Block, CausalLm, GatedMlp, Norm},
@@ -29,10 +30,6 @@ struct Config {
     rope_traditional: bool,
     #[serde(default = "yes")]
     tie_word_embeddings: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A block that normalises what its parts add.

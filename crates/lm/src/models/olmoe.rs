@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, ModelConfig, Reach, Result, Weights,
     layers::{Attention, AttentionShape, CausalLm, Gate, Moe, PreNorm, Router, Scores},
@@ -38,10 +39,6 @@ struct Config {
 
 fn eps() -> f64 {
     1e-5
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn model(config: &ModelConfig, weights: &Weights) -> Result<CausalLm<PreNorm<Moe>>> {

@@ -3,6 +3,7 @@
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Result, Weights,
     layers::{Attention, AttentionShape, CausalLm, GatedMlp, LayerType, PreNorm, Windows},
@@ -29,10 +30,6 @@ struct Config {
     #[serde(default)]
     max_window_layers: usize,
     layer_types: Option<Vec<LayerType>>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn build(config: &ModelConfig, weights: &Weights) -> Result<Box<dyn LanguageModel>> {

@@ -3,6 +3,7 @@
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::eps;
 use crate::{
     Family, ModelConfig, Reach, Result, Weights,
     layers::{
@@ -42,10 +43,6 @@ struct Config {
 
 fn one() -> usize {
     1
-}
-
-fn eps() -> f64 {
-    1e-6
 }
 
 fn model(config: &ModelConfig, weights: &Weights) -> Result<CausalLm<PreNorm<FeedForward>>> {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::eps;
 use crate::{
     Family, ModelConfig, Reach, Result, Weights,
     layers::{
@@ -44,10 +45,6 @@ struct Config {
 
 fn one() -> usize {
     1
-}
-
-fn eps() -> f64 {
-    1e-6
 }
 
 fn silu() -> String {

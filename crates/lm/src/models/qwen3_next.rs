@@ -86,12 +86,7 @@ impl GatedAttention {
             output_bias,
             ..
         } = shape;
-        if !shape.heads.is_multiple_of(shape.kv_heads) {
-            return Err(weights.bad(format!(
-                "num_key_value_heads is {}, which does not divide num_attention_heads = {}",
-                shape.kv_heads, shape.heads
-            )));
-        }
+        shape.check(weights)?;
         let (all, kept) = (shape.heads * head_dim, shape.kv_heads * head_dim);
         Ok(GatedAttention {
             q_proj: weights.linear("q_proj", width, 2 * all, bias)?,

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Result, Weights,
     layers::{Attention, AttentionShape, CausalLm, GatedMlp, LayerType, PreNorm, Windows},
@@ -36,10 +37,6 @@ struct Config {
     no_rope_layers: Option<Vec<u8>>,
     layer_types: Option<Vec<LayerType>>,
     sliding_window: Option<usize>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn four() -> NonZeroUsize {

@@ -3,6 +3,7 @@
 use olivine_nn::Activation;
 use serde::Deserialize;
 
+use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Reach, Result, Weights,
     layers::{Attention, AttentionShape, CausalLm, Mlp, PreNorm},
@@ -32,10 +33,6 @@ fn vocabulary() -> usize {
 
 fn epsilon() -> f64 {
     1e-5
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn build(config: &ModelConfig, weights: &Weights) -> Result<Box<dyn LanguageModel>> {
