@@ -23,6 +23,7 @@ const MOST_REDIRECTS: usize = 10;
 
 /// Answers of the API beyond this are not lists of files.
 const LARGEST_LISTING: u64 = 64 << 20;
+const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// How requests are made.
 #[derive(Debug, Clone)]
@@ -132,18 +133,34 @@ impl Client {
             model.id(),
             encode(model.wanted_revision())
         );
-        let response = self.request(&url, model, false, None, Until::End)?;
+        let text = self.text(&url, model, LARGEST_LISTING)?;
+        Ok((url, text))
+    }
+
+    /// Reads a configuration without keeping it: its address and its text.
+    pub(super) fn config(
+        &self,
+        model: &HubModel,
+        commit: &str,
+        file: &str,
+    ) -> Result<(String, String)> {
+        let url = self.file_url(model, commit, file);
+        let text = self.text(&url, model, LARGEST_CONFIG)?;
+        Ok((url, text))
+    }
+
+    fn text(&self, url: &str, model: &HubModel, limit: u64) -> Result<String> {
+        let response = self.request(url, model, false, None, Until::End)?;
         let bytes = response
             .into_body()
             .into_with_config()
-            .limit(LARGEST_LISTING)
+            .limit(limit)
             .read_to_vec()
-            .map_err(|error| self.failure(&url, error))?;
-        let text = String::from_utf8(bytes).map_err(|_| HubError::Answer {
-            url: url.clone(),
+            .map_err(|error| self.failure(url, error))?;
+        String::from_utf8(bytes).map_err(|_| HubError::Answer {
+            url: url.to_owned(),
             problem: "it is not UTF-8 text".to_owned(),
-        })?;
-        Ok((url, text))
+        })
     }
 
     /// Asks what a file is without its bytes.

@@ -29,8 +29,10 @@ use self::download::{Context, Retry, Task, has_size};
 use self::http::{Client, Description, Options};
 use self::layout::{Cached, Repo};
 use self::listing::{ListedFile, Listing};
-use crate::error::Result;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
 
+const CONFIG: &str = "config.json";
 const ENDPOINT: &str = "https://huggingface.co";
 /// Files that are downloaded at once; a few connections fill a line that one does not.
 const DOWNLOADS: usize = 4;
@@ -219,7 +221,8 @@ impl Hub {
     /// # Errors
     /// Everything in [`HubError`]: a model that does not exist, may not be read or has no
     /// safetensors, a server or disk that fails, and [`HubError::Interrupted`] once `progress` says
-    /// that the download is cancelled. What has come stays for the next time.
+    /// that the download is cancelled. What has come stays for the next time. A configuration that
+    /// is missing or that [`ModelConfig::parse`] refuses, before anything else is downloaded.
     ///
     /// ```no_run
     /// use olivine_lm::{Hub, ModelFolder};
@@ -243,16 +246,16 @@ impl Hub {
         match cached {
             Cached::Whole(folder) if model.commit().is_some() => Ok(folder),
             Cached::Whole(folder) => match self.download(model, &repo, false, progress) {
-                Err(why) if why.is_of_the_network() => {
+                Err(Error::Hub(why)) if why.is_of_the_network() => {
                     progress.notice(&Notice::Cached {
                         model: model.to_string(),
                         why,
                     });
                     Ok(folder)
                 }
-                result => Ok(result?),
+                result => result,
             },
-            Cached::InPart | Cached::Absent => Ok(self.download(model, &repo, true, progress)?),
+            Cached::InPart | Cached::Absent => self.download(model, &repo, true, progress),
         }
     }
 
@@ -263,7 +266,7 @@ impl Hub {
         repo: &Repo,
         persistent: bool,
         progress: &dyn Progress,
-    ) -> std::result::Result<PathBuf, HubError> {
+    ) -> Result<PathBuf> {
         let client = Client::new(self.options.clone(), self.roots.as_deref())?;
         let interrupted = || HubError::Interrupted {
             model: model.to_string(),
@@ -294,6 +297,18 @@ impl Hub {
             file.size
                 .is_some_and(|size| has_size(&snapshot.join(&file.name), size))
         };
+        let config = listing.files.iter().find(|file| file.name == CONFIG);
+        let config = config.ok_or_else(|| Error::MissingFile {
+            folder: model.id().into(),
+            file: CONFIG,
+        })?;
+        if !is_there(config) {
+            // What cannot be loaded is not worth gigabytes.
+            let (url, text) = again(&client, progress, &check, persistent, || {
+                client.config(model, commit, CONFIG)
+            })?;
+            ModelConfig::parse(Path::new(&url), &text)?;
+        }
         let missing: Vec<ListedFile> = listing
             .files
             .into_iter()
@@ -317,7 +332,7 @@ impl Hub {
                 .zip(descriptions)
                 .map(|(file, description)| plan(&self.options.endpoint, file, description))
                 .collect::<std::result::Result<Vec<_>, _>>()?;
-            // Small files first: a configuration that cannot be used is seen before the weights.
+            // Small files first: what is wrong with them is seen before the weights.
             tasks.sort_by_key(|task| task.size);
             repo.prepare()?;
             progress.begin(&planned(repo, &tasks));

@@ -230,6 +230,60 @@ fn a_model_is_downloaded_in_the_layout_of_huggingface_hub() {
 }
 
 #[test]
+fn a_model_that_cannot_be_loaded_is_refused_before_its_weights_are_asked_for() {
+    let refusal = |config: &'static str| {
+        let setup = Setup::with(
+            move |request, mut reply| {
+                if request.path.ends_with("/config.json") {
+                    reply.body = config.into();
+                }
+                reply
+            },
+            |_, reply| reply,
+        );
+        let error = setup.fetch("org/name").unwrap_err();
+        let asked = setup.server.requests().len();
+        assert_eq!(asked, 2, "the list and the configuration are enough");
+        assert!(setup.store.requests().is_empty());
+        assert!(!setup.repo().exists(), "a refused model leaves no trace");
+        error
+    };
+    let error = refusal(r#"{"model_type": "abacus"}"#);
+    let Error::UnsupportedArchitecture {
+        path,
+        found,
+        supported,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(found, "abacus");
+    assert!(supported.contains(&"llama"));
+    assert!(path.ends_with("org/name/resolve/1111111111111111111111111111111111111111/config.json"));
+    let error = refusal("[]");
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    let error = refusal(
+        r#"{"model_type": "llama", "quantization": {"group_size": 64, "bits": 4, "mode": "no"}}"#,
+    );
+    assert!(error.to_string().contains("mode"), "{error}");
+}
+
+#[test]
+fn a_model_without_a_configuration_is_refused() {
+    let setup = Setup::with(
+        |_, mut reply| {
+            let text = String::from_utf8(reply.body).unwrap();
+            reply.body = text.replace("config.json", "other.json").into();
+            reply
+        },
+        |_, reply| reply,
+    );
+    let error = setup.fetch("org/name").unwrap_err();
+    assert_eq!(error.to_string(), "org/name has no config.json");
+    assert_eq!(setup.server.requests().len(), 1);
+}
+
+#[test]
 fn large_files_are_described_by_the_hub_and_not_by_their_store() {
     let setup = Setup::plain();
     setup.fetch("org/name").unwrap();
@@ -616,7 +670,7 @@ fn hostile_answers_write_nothing() {
                 };
             }
             Reply {
-                body: b"bad".to_vec(),
+                body: br#"{"model_type": "llama"}"#.to_vec(),
                 ..Reply::new(200).header("ETag", etag)
             }
         });
