@@ -82,7 +82,8 @@ impl GeneratorOptions {
 /// An endless stream of tokens that continue a prompt.
 ///
 /// The prompt is processed at the first call of `next`. After an error the stream is at its end,
-/// and so it is where a grammar has come to its end.
+/// and so it is where a grammar has come to its end. Where a grammar leaves no choice of text, its
+/// tokens are checked together, as guesses are.
 ///
 /// ```
 /// # use olivine_cpu as _;
@@ -115,6 +116,9 @@ pub struct Generator<M> {
 }
 
 impl<M: Deref<Target: LanguageModel>> Generator<M> {
+    /// More are not checked at once: caches with a window can take back only so many.
+    const MOST_GUESSES: usize = 32;
+
     /// Continues `prompt`, which must hold at least one token, with a sampler or its options.
     ///
     /// The model may be borrowed, boxed or shared.
@@ -237,7 +241,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         self.seen
     }
 
-    /// How many tokens were guessed right so far.
+    /// How many tokens were guessed right so far, by a draft or because a grammar left no choice.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -316,13 +320,16 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
                 self.prefill(&mut |_, _| true)?;
             }
         }
+        let forced = self.sampler.forced();
         let guesses = match &mut self.draft {
+            _ if !forced.is_empty() => forced,
             Some(draft) if unseen == 1 => draft.guess(&self.tokens)?,
             _ => Vec::new(),
         };
         let vocabulary = self.model.vocab_size();
         let guesses: Vec<u32> = guesses
             .into_iter()
+            .take(Self::MOST_GUESSES)
             .take_while(|&guess| (guess as usize) < vocabulary)
             .collect();
         if guesses.is_empty() {
@@ -345,7 +352,8 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         let chosen = self.tokens.len();
         self.tokens.extend(guesses);
         let hidden = self.feed(start, self.tokens.len())?;
-        let logits = self.model.logits(&hidden)?;
+        let judged = hidden.index((.., -(guesses.len() as i64 + 1)..))?;
+        let logits = self.model.logits(&judged)?;
         let rows = floats(&logits)?;
         let vocabulary = rows.len() / (guesses.len() + 1);
         self.tokens.truncate(chosen);

@@ -4,6 +4,7 @@
 //! errors as ours, and the masking of logits.
 
 mod gbnf;
+mod speller;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -16,6 +17,7 @@ use llguidance::toktrie::{
 use llguidance::{ParserFactory, panic_utils};
 use serde_json::Value;
 
+use self::speller::Speller;
 use crate::{Error, Result, Tokenizer};
 
 /// A description of the texts that may be generated.
@@ -205,6 +207,7 @@ impl Grammar {
         Ok(Matcher {
             kind: self.kind,
             eos,
+            speller: vocabulary.speller.clone(),
             inner: llguidance::Matcher::new(Ok(parser)),
         })
     }
@@ -244,6 +247,7 @@ impl fmt::Debug for Grammar {
 pub struct Matcher {
     kind: &'static str,
     eos: Vec<u32>,
+    speller: Speller,
     inner: llguidance::Matcher,
 }
 
@@ -370,6 +374,26 @@ impl Matcher {
         accepting.map_err(|error| self.too_costly(&error.to_string()))
     }
 
+    /// Tokens for the text that has to come next, where the grammar leaves no choice: those that the
+    /// tokenizer makes of it. A model may choose others that spell the same.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_lm::{ModelFolder, Tokenizer};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?;
+    /// let (config, generation) = (folder.config()?, folder.generation_config()?);
+    /// let tokenizer = Tokenizer::load(&folder, &config, &generation)?;
+    /// use olivine_lm::Grammar;
+    /// let mut matcher = Grammar::regex("The little (dog|cat)")?.matcher(&tokenizer)?;
+    /// assert_eq!(tokenizer.decode(&matcher.forced())?, "The little ");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forced(&mut self) -> Vec<u32> {
+        let bytes = self.inner.compute_ff_bytes();
+        self.speller.spell(&bytes)
+    }
+
     fn too_costly(&self, message: &str) -> Error {
         Error::Grammar {
             kind: self.kind,
@@ -389,6 +413,7 @@ impl fmt::Debug for Matcher {
 /// A tokenizer's tokens as bytes in a trie, with what is precomputed for common grammars.
 pub(crate) struct Vocabulary {
     factory: ParserFactory,
+    speller: Speller,
 }
 
 impl Vocabulary {
@@ -433,7 +458,8 @@ impl Vocabulary {
             factory(&env, &slices)
         })
         .map_err(refuse)?;
-        Ok(Self { factory })
+        let speller = Speller::new(tokenizer.shared(), factory.tok_env().clone());
+        Ok(Self { factory, speller })
     }
 }
 

@@ -210,6 +210,14 @@ impl Sampler {
         self.grammar.as_ref().is_some_and(Matcher::is_finished)
     }
 
+    /// Tokens that the grammar's next text is likely to be made of, where it leaves no choice of text.
+    pub(crate) fn forced(&mut self) -> Vec<u32> {
+        match &mut self.grammar {
+            Some(grammar) => grammar.forced(),
+            None => Vec::new(),
+        }
+    }
+
     /// Chooses a token: `logits` are one for each token of the vocabulary, and `history` is the prompt
     /// and what was generated.
     ///

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use crate::stream::Pieces;
 /// ```
 #[derive(Debug)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Arc<tokenizers::Tokenizer>,
     pieces: Pieces,
     bos: Option<(String, u32)>,
     eos_ids: BTreeSet<u32>,
@@ -100,7 +100,7 @@ impl Tokenizer {
         inner.with_padding(None);
         let pieces = Pieces::of(inner.get_decoder());
         Ok(Self {
-            inner,
+            inner: Arc::new(inner),
             pieces,
             bos: None,
             eos_ids: BTreeSet::new(),
@@ -349,6 +349,11 @@ impl Tokenizer {
         Ok(found)
     }
 
+    /// The tokenizer itself, for what outlives a borrow of this.
+    pub(crate) fn shared(&self) -> Arc<tokenizers::Tokenizer> {
+        self.inner.clone()
+    }
+
     pub(crate) fn pieces(&self) -> &Pieces {
         &self.pieces
     }
@@ -377,7 +382,7 @@ pub(crate) fn special_tokens(config: &Object) -> Result<BTreeMap<String, String>
 
 /// Runs the `tokenizers` crate, which panics on some files that are valid JSON but make no sense
 /// (a damaged `precompiled_charsmap`, a `Strip` decoder longer than a token).
-fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     let message = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.to_string(),

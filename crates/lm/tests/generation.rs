@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use olivine_core::quantized::Quantization;
 use olivine_cpu as _;
 use olivine_lm::{
-    Batch, BatchEvent, Cache, Draft, Generator, GeneratorOptions, LanguageModel, ModelDraft,
-    ModelFolder, NgramDraft, PromptCache, Reach, RequestId, Result, SamplerOptions, models,
+    Batch, BatchEvent, Cache, Draft, Generator, GeneratorOptions, Grammar, LanguageModel,
+    ModelDraft, ModelFolder, NgramDraft, PromptCache, Reach, RequestId, Result, Sampler,
+    SamplerOptions, Tokenizer, models,
 };
 
 fn golden(name: &str) -> Box<dyn LanguageModel> {
@@ -17,12 +18,16 @@ fn golden(name: &str) -> Box<dyn LanguageModel> {
     models::load(&ModelFolder::open(path).unwrap()).unwrap()
 }
 
-fn shipped() -> Box<dyn LanguageModel> {
+fn shipped_folder() -> ModelFolder {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../models/olivine-tiny-stories"
     );
-    models::load(&ModelFolder::open(path).unwrap()).unwrap()
+    ModelFolder::open(path).unwrap()
+}
+
+fn shipped() -> Box<dyn LanguageModel> {
+    models::load(&shipped_folder()).unwrap()
 }
 
 fn prompt(count: u32) -> Vec<u32> {
@@ -78,6 +83,56 @@ fn guesses_right_and_wrong_leave_the_text_as_it_is() {
         tokens(plain(&*model, &prompt).guessing(Nonsense), 60),
         expected
     );
+}
+
+#[test]
+fn text_without_a_choice_is_read_at_once_and_stays_as_it_is() {
+    let folder = shipped_folder();
+    let model = shipped();
+    let (config, generation) = (
+        folder.config().unwrap(),
+        folder.generation_config().unwrap(),
+    );
+    let tokenizer = Tokenizer::load(&folder, &config, &generation).unwrap();
+    let schema = r#"{"type": "object", "properties": {
+            "little girl": {"type": "string", "maxLength": 20},
+            "the big red ball": {"enum": ["under the table", "under the old tree"]},
+            "happy": {"type": "boolean"}},
+        "required": ["little girl", "the big red ball", "happy"], "additionalProperties": false}"#;
+    let story =
+        r#"root ::= "Once upon a time, there was a little " ("girl" | "boy") [a-z ,]{9,30} "." "#;
+    let mut forced = 0;
+    for grammar in [Grammar::json_schema(schema), Grammar::gbnf(story)] {
+        let grammar = grammar.unwrap();
+        for (seed, temperature) in [(0, 0.0), (1, 0.8), (2, 1.5)] {
+            let sampler = || {
+                let options = SamplerOptions {
+                    temperature,
+                    seed: Some(seed),
+                    ..SamplerOptions::greedy()
+                };
+                let matcher = grammar.matcher(&tokenizer).unwrap();
+                Sampler::new(options).unwrap().with_grammar(matcher)
+            };
+            let prompt = tokenizer.encode_prompt("Tell me a story.\n").unwrap();
+            // A batch chooses one by one.
+            let mut batch = Batch::new(&*model, GeneratorOptions::default());
+            batch.add(&prompt, sampler()).unwrap();
+            let mut expected = Vec::new();
+            while let [(_, BatchEvent::Token(choice))] = &batch.step().unwrap()[..] {
+                expected.push(choice.token);
+            }
+            assert!(expected.len() > 10);
+            let mut generator = Generator::new(&*model, &prompt, sampler()).unwrap();
+            assert_eq!(tokens(generator.by_ref(), 1000), expected);
+            forced += generator.guessed();
+            let drafted = Generator::new(&*model, &prompt, sampler())
+                .unwrap()
+                .guessing(NgramDraft::default());
+            assert_eq!(tokens(drafted, 1000), expected);
+        }
+    }
+    assert!(forced > 60, "{forced}");
 }
 
 #[test]

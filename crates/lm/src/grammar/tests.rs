@@ -363,3 +363,32 @@ fn matchers_may_move_between_threads() {
     shared::<Tokenizer>();
     shared::<Grammar>();
 }
+
+#[test]
+fn what_must_come_is_spelt_as_a_tokenizer_spells_it() {
+    let forced = |expression: &str, tokenizer: &Tokenizer| {
+        let mut matcher = Grammar::regex(expression)
+            .unwrap()
+            .matcher(tokenizer)
+            .unwrap();
+        let tokens = matcher.forced();
+        // Asking changes nothing, and what is spelt may come.
+        assert_eq!(matcher.forced(), tokens);
+        for &token in &tokens {
+            matcher.accept(token).unwrap();
+        }
+        tokens
+    };
+    for tokenizer in [shipped(), byte_level(), byte_fallback()] {
+        let tokens = forced("said hello(!|, 🙂)", &tokenizer);
+        assert_eq!(spell(&tokenizer, &tokens), "said hello");
+        assert!(tokens.len() < "said hello".len(), "{tokens:?}");
+        // Half a letter is not text yet.
+        let tokens = forced("na(ï|é)f", &tokenizer);
+        assert_eq!(spell(&tokenizer, &tokens), "na");
+        assert!(forced("a|b", &tokenizer).is_empty());
+        assert_eq!(spell(&tokenizer, &forced(" hill", &tokenizer)), " hill");
+    }
+    let spelt = forced("fox", &metaspace());
+    assert!(["fox", ""].contains(&&*spell(&metaspace(), &spelt)));
+}
