@@ -135,8 +135,8 @@ fn unsupported_settings_are_refused_by_name() {
         ),
         (
             "quantization_config",
-            r#"{"quant_method": "gptq", "desc_act": true}"#,
-            "quantization_config.desc_act",
+            r#"{"quant_method": "gptq", "checkpoint_format": "marlin"}"#,
+            "quantization_config.checkpoint_format",
         ),
         (
             "quantization_config",

@@ -49,6 +49,10 @@ fn tensors(config: &Value) -> Tensors {
 }
 
 fn load(config: &Value, tensors: Tensors) -> Box<dyn LanguageModel> {
+    try_load(config, tensors).unwrap()
+}
+
+fn try_load(config: &Value, tensors: Tensors) -> olivine_lm::Result<Box<dyn LanguageModel>> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     save_safetensors(
@@ -57,7 +61,7 @@ fn load(config: &Value, tensors: Tensors) -> Box<dyn LanguageModel> {
         &BTreeMap::new(),
     )
     .unwrap();
-    models::load(&ModelFolder::open(folder.path()).unwrap()).unwrap()
+    models::load(&ModelFolder::open(folder.path()).unwrap())
 }
 
 fn logits(model: &dyn LanguageModel) -> Array {
@@ -404,5 +408,118 @@ fn towers_beside_gemma_are_left_out() {
         let picture = Array::ones([2], Dtype::Float32).unwrap();
         published.insert(tower.to_owned(), picture);
         assert_same(name, &*load(&config, own), &*load(&config, published));
+    }
+}
+
+/// A matrix as GPTQ packs it, and its plain numbers.
+fn gptq(outputs: usize, groups: &[usize], zero_offset: u32, seed: &mut u32) -> (Tensors, Array) {
+    let mut draw = |below: u32| {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*seed >> 16) % below
+    };
+    let (inputs, count) = (groups.len(), groups.iter().max().unwrap() + 1);
+    let codes: Vec<u32> = (0..inputs * outputs).map(|_| draw(16)).collect();
+    let zeros: Vec<u32> = (0..count * outputs).map(|_| draw(15) + 1).collect();
+    let scales: Vec<f32> = (0..count * outputs)
+        .map(|_| 0.002 + draw(100) as f32 * 1e-4)
+        .collect();
+    let mut plain = vec![0.0; outputs * inputs];
+    let mut words = vec![0u32; inputs / 8 * outputs];
+    for (input, &group) in groups.iter().enumerate() {
+        for output in 0..outputs {
+            let (code, place) = (codes[input * outputs + output], group * outputs + output);
+            plain[output * inputs + input] = (code as f32 - zeros[place] as f32) * scales[place];
+            words[input / 8 * outputs + output] |= code << (4 * (input % 8));
+        }
+    }
+    let mut zero_words = vec![0u32; count * outputs / 8];
+    for (place, zero) in zeros.iter().enumerate() {
+        zero_words[place / 8] |= (zero - zero_offset) << (4 * (place % 8));
+    }
+    let signed = |words: &[u32], shape: [usize; 2]| {
+        let words: Vec<i32> = words.iter().map(|&word| word as i32).collect();
+        Array::from_slice(&words, shape).unwrap()
+    };
+    let groups: Vec<i32> = groups.iter().map(|&group| group as i32).collect();
+    let packed = [
+        ("qweight", signed(&words, [inputs / 8, outputs])),
+        ("qzeros", signed(&zero_words, [count, outputs / 8])),
+        (
+            "scales",
+            Array::from_slice(&scales, [count, outputs]).unwrap(),
+        ),
+        ("g_idx", Array::from_slice(&groups, [inputs]).unwrap()),
+    ];
+    let packed = packed.map(|(name, value)| (name.to_owned(), value));
+    let plain = Array::from_slice(&plain, [outputs, inputs]).unwrap();
+    (packed.into(), plain)
+}
+
+#[test]
+fn gptq_takes_inputs_in_any_order() {
+    let mut plain_config = config("llama");
+    plain_config["hidden_size"] = json!(64);
+    plain_config["intermediate_size"] = json!(96);
+    let all = tensors(&plain_config);
+    let build = |group_of: &dyn Fn(usize, usize) -> usize, zero_offset| {
+        let (mut own, mut published, mut seed) = (Tensors::new(), Tensors::new(), 7);
+        for (name, value) in &all {
+            match name.strip_suffix("_proj.weight") {
+                Some(layer) => {
+                    let &[outputs, inputs] = value.shape().dims() else {
+                        panic!("{name} is no matrix")
+                    };
+                    let groups: Vec<usize> = (0..inputs).map(|i| group_of(i, inputs)).collect();
+                    let (packed, plain) = gptq(outputs, &groups, zero_offset, &mut seed);
+                    own.insert(name.clone(), plain);
+                    for (part, value) in packed {
+                        published.insert(format!("{layer}_proj.{part}"), value);
+                    }
+                }
+                None => {
+                    own.insert(name.clone(), value.clone());
+                    published.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        (own, published)
+    };
+    let mut packed_config = plain_config.clone();
+    let settings = |act: bool, format: &str| {
+        json!({"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": act,
+            "checkpoint_format": format})
+    };
+    let is_packed = |model: &dyn LanguageModel| {
+        let parameters = model.parameters();
+        parameters.keys().any(|name| name.ends_with("_proj.scales"))
+    };
+    // Every input of a group comes from elsewhere: 37 and the widths have no common divisor.
+    let scattered = |input: usize, inputs: usize| input * 37 % inputs / 32;
+    let (own, published) = build(&scattered, 1);
+    packed_config["quantization_config"] = settings(true, "gptq");
+    let model = load(&packed_config, published.clone());
+    assert!(!is_packed(&*model));
+    assert_same("scattered", &*load(&plain_config, own), &*model);
+
+    // Damaged groups, and none where there must be some.
+    for (value, problem) in [(Some(9), "names group 9"), (None, "g_idx is missing")] {
+        let mut damaged = published.clone();
+        for (name, groups) in &mut damaged {
+            if let (Some(value), true) = (value, name.ends_with("g_idx")) {
+                *groups = Array::full(groups.shape().clone(), value).unwrap();
+            }
+        }
+        damaged.retain(|name, _| value.is_some() || !name.ends_with("g_idx"));
+        let error = try_load(&packed_config, damaged).err().unwrap();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+
+    // Groups in order stay packed, whatever the configuration calls them.
+    let (own, published) = build(&|input, _| input / 32, 0);
+    for act in [true, false] {
+        packed_config["quantization_config"] = settings(act, "gptq_v2");
+        let model = load(&packed_config, published.clone());
+        assert!(is_packed(&*model));
+        assert_same("in order", &*load(&plain_config, own.clone()), &*model);
     }
 }

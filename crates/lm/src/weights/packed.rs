@@ -13,8 +13,14 @@ use crate::{Result, json::Object, layers::Matrices};
 pub(crate) enum Foreign {
     /// AutoAWQ: four bits, outputs interleaved within words.
     Awq { group_size: usize },
-    /// AutoGPTQ: four bits along the inputs, zeros less one.
-    Gptq { group_size: usize },
+    /// AutoGPTQ: four bits along the inputs, in groups that `g_idx` may give each input at will.
+    Gptq {
+        group_size: usize,
+        /// Whether `g_idx` has to be there.
+        scattered: bool,
+        /// What stored zeros lack: the first version of the format keeps them less one.
+        zero_offset: u32,
+    },
     /// E4M3 with a scale for each block, channel or tensor.
     Fp8,
     /// gpt-oss: the family reads its own blocks.
@@ -36,14 +42,15 @@ impl Foreign {
                 }),
                 _ => Err(object.unsupported("version", "gemm")),
             },
-            "gptq" => {
-                if object.bool("desc_act")? == Some(true) {
-                    return Err(object.unsupported("desc_act", "false"));
-                }
-                Ok(Foreign::Gptq {
-                    group_size: four_bits()?,
-                })
-            }
+            "gptq" => Ok(Foreign::Gptq {
+                group_size: four_bits()?,
+                scattered: object.bool("desc_act")? == Some(true),
+                zero_offset: match object.string("checkpoint_format")?.unwrap_or("gptq") {
+                    "gptq" => 1,
+                    "gptq_v2" => 0,
+                    _ => return Err(object.unsupported("checkpoint_format", "gptq, gptq_v2")),
+                },
+            }),
             "fp8" => Ok(Foreign::Fp8),
             "mxfp4" => Ok(Foreign::Mxfp4),
             _ => Err(object.unsupported("quant_method", "awq, gptq, fp8, mxfp4")),
@@ -56,15 +63,20 @@ impl Foreign {
             Foreign::Awq { group_size } if weights.has("qweight") => {
                 let words = Words {
                     interleaved: true,
+                    scattered: false,
                     zero_offset: 0,
                 };
                 Ok(Some(affine(weights, shape, group_size, words)?))
             }
-            Foreign::Gptq { group_size } if weights.has("qweight") => {
-                weights.ignore("g_idx");
+            Foreign::Gptq {
+                group_size,
+                scattered,
+                zero_offset,
+            } if weights.has("qweight") => {
                 let words = Words {
                     interleaved: false,
-                    zero_offset: 1,
+                    scattered,
+                    zero_offset,
                 };
                 Ok(Some(affine(weights, shape, group_size, words)?))
             }
@@ -79,26 +91,19 @@ impl Foreign {
 struct Words {
     /// Words hold neighbouring outputs, even ones first; otherwise neighbouring inputs.
     interleaved: bool,
+    /// Each input says which group it is in.
+    scattered: bool,
     zero_offset: u32,
 }
 
 /// Codes of four bits as MLX packs them: by rows of inputs, with a bias of minus zero times scale.
+///
+/// Where groups are not runs of inputs, since GPTQ took the inputs in order of their activations, no
+/// layer of MLX's layout has the same numbers: such a matrix is unpacked.
 fn affine(weights: &Weights, shape: &Shape, group_size: usize, words: Words) -> Result<Matrices> {
     let (outputs, inputs) = (shape[0], shape[1]);
-    let part = |name: &str, dims: [usize; 2]| -> Result<Array> {
-        let found = weights.any(name);
-        let found =
-            found.ok_or_else(|| weights.bad(format!("{} is missing", weights.name(name))))?;
-        if found.shape().dims() != dims {
-            let (name, own) = (weights.name(name), found.shape());
-            let reason = format!("{name} has shape {own}, not ({}, {})", dims[0], dims[1]);
-            return Err(weights.bad(reason));
-        }
-        Ok(found)
-    };
-    let scheme = Quantization::affine(group_size, 4)
-        .map_err(|error| weights.bad(format!("{}: {error}", weights.name(""))))?;
-    if !inputs.is_multiple_of(group_size) || !outputs.is_multiple_of(8) {
+    if !inputs.is_multiple_of(group_size) || !outputs.is_multiple_of(8) || !inputs.is_multiple_of(8)
+    {
         let reason = format!(
             "{}: groups of {group_size} do not fill {shape}",
             weights.name("")
@@ -107,28 +112,71 @@ fn affine(weights: &Weights, shape: &Shape, group_size: usize, words: Words) -> 
     }
     let groups = inputs / group_size;
     let zeros = spread(
-        &part("qzeros", [groups, outputs / 8])?,
+        &part(weights, "qzeros", &[groups, outputs / 8])?,
         1,
         words.interleaved,
     )?;
     let codes = if words.interleaved {
-        spread(&part("qweight", [inputs, outputs / 8])?, 1, true)?
+        let words = part(weights, "qweight", &[inputs, outputs / 8])?;
+        spread(&words, 1, true)?
     } else {
-        spread(&part("qweight", [inputs / 8, outputs])?, 0, false)?
+        let words = part(weights, "qweight", &[inputs / 8, outputs])?;
+        spread(&words, 0, false)?
     };
-    let scales = part("scales", [groups, outputs])?.transpose([1, 0])?;
-    let zeros = zeros
-        .add(words.zero_offset)?
-        .transpose([1, 0])?
-        .astype(scales.dtype())?;
+    let scales = weights.cast(part(weights, "scales", &[groups, outputs])?)?;
+    let zeros = zeros.add(words.zero_offset)?.astype(scales.dtype())?;
+    let group_of = match words.scattered || weights.has("g_idx") {
+        true => scattered_groups(weights, inputs, group_size)?,
+        false => None,
+    };
+    if let Some(group_of) = group_of {
+        let centred = codes
+            .astype(scales.dtype())?
+            .subtract(zeros.take(&group_of, 0)?)?;
+        let values = centred.multiply(scales.take(&group_of, 0)?)?;
+        return Ok(Matrices::Dense {
+            weight: values.transpose([1, 0])?.contiguous()?.into(),
+        });
+    }
+    let scheme = Quantization::affine(group_size, 4)
+        .map_err(|error| weights.bad(format!("{}: {error}", weights.name(""))))?;
+    let scales = scales.transpose([1, 0])?;
     let packed = Quantized {
         codes: gathered(&codes.transpose([1, 0])?)?,
-        biases: Some(zeros.multiply(&scales)?.negative()?),
+        biases: Some(zeros.transpose([1, 0])?.multiply(&scales)?.negative()?),
         scales,
         global_scale: None,
         scheme,
     };
     Ok(Matrices::Quantized(packed.into()))
+}
+
+/// A tensor that has to be there in this shape.
+fn part(weights: &Weights, name: &str, dims: &[usize]) -> Result<Array> {
+    let found = weights.any(name);
+    let found = found.ok_or_else(|| weights.bad(format!("{} is missing", weights.name(name))))?;
+    if found.shape().dims() != dims {
+        let (name, own, expected) = (weights.name(name), found.shape(), Shape::from(dims));
+        return Err(weights.bad(format!("{name} has shape {own}, not {expected}")));
+    }
+    Ok(found)
+}
+
+/// The group of each input, where groups are not runs of neighbours.
+fn scattered_groups(weights: &Weights, inputs: usize, group_size: usize) -> Result<Option<Array>> {
+    const NAME: &str = "g_idx";
+    let group_of = part(weights, NAME, &[inputs])?.astype(Dtype::Int32)?;
+    let groups = group_of.to_vec::<i32>()?;
+    let last = (inputs / group_size) as i32 - 1;
+    if let Some(wrong) = groups.iter().find(|group| !(0..=last).contains(*group)) {
+        let name = weights.name(NAME);
+        return Err(weights.bad(format!(
+            "{name} names group {wrong}; the last one is {last}"
+        )));
+    }
+    let mut inputs = groups.iter().enumerate();
+    let in_order = inputs.all(|(input, &group)| group as usize == input / group_size);
+    Ok((!in_order).then_some(group_of))
 }
 
 /// The eight codes of each word, along `axis`.
@@ -214,7 +262,7 @@ fn fp8(weights: &Weights, shape: &Shape) -> Result<Matrices> {
         }
     };
     Ok(Matrices::Dense {
-        weight: scaled.astype(Dtype::BFloat16)?.into(),
+        weight: weights.cast(scaled.astype(Dtype::BFloat16)?)?.into(),
     })
 }
 
