@@ -17,11 +17,15 @@ pub enum Level {
     V3 = 2,
     /// The 512-bit extensions F, BW, DQ, VL and CD: x86-64-v4.
     V4 = 3,
-    /// V4 and dot products of `bf16` pairs, twice as fast as multiplying `f32`: Zen 4 and later.
+    /// V4 and dot products of `bf16` pairs and of bytes. Pairs are twice as fast as `f32` on Zen 4 and
+    /// later.
     Bf16 = 4,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The level for whole numbers, where it does not matter that pairs are slow.
+static CHOSEN_FOR_BYTES: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction set that kernels run with on this machine.
 ///
@@ -35,8 +39,23 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 /// ```
 #[inline]
 pub fn level() -> Level {
-    match CHOSEN.load(Ordering::Relaxed) {
-        0 => choose(),
+    read(&CHOSEN)
+}
+
+/// The instruction set for dot products of bytes: as [`level`], but all that the machine has where the
+/// variable does not forbid it.
+#[inline]
+pub(crate) fn level_for_bytes() -> Level {
+    read(&CHOSEN_FOR_BYTES)
+}
+
+#[inline]
+fn read(choice: &AtomicU8) -> Level {
+    match choice.load(Ordering::Relaxed) {
+        0 => {
+            choose();
+            read(choice)
+        }
         1 => Level::Portable,
         2 => Level::V3,
         3 => Level::V4,
@@ -45,19 +64,20 @@ pub fn level() -> Level {
 }
 
 #[cold]
-fn choose() -> Level {
+fn choose() {
     let best = detect();
     let wanted = match std::env::var("OLIVINE_ISA").as_deref() {
-        Ok("portable") => Level::Portable,
-        Ok("v3") => Level::V3,
-        Ok("v4") => Level::V4,
-        Ok("bf16") => Level::Bf16,
-        _ if pairs_are_slow() => Level::V4,
-        _ => best,
+        Ok("portable") => Some(Level::Portable),
+        Ok("v3") => Some(Level::V3),
+        Ok("v4") => Some(Level::V4),
+        Ok("bf16") => Some(Level::Bf16),
+        _ => None,
     };
-    let level = wanted.min(best);
+    let usual = if pairs_are_slow() { Level::V4 } else { best };
+    let level = wanted.unwrap_or(usual).min(best);
     CHOSEN.store(level as u8, Ordering::Relaxed);
-    level
+    let level = wanted.unwrap_or(best).min(best);
+    CHOSEN_FOR_BYTES.store(level as u8, Ordering::Relaxed);
 }
 
 /// The best level of this machine.
@@ -74,7 +94,7 @@ pub(crate) fn detect() -> Level {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512cd");
-        if v4 && is_x86_feature_detected!("avx512bf16") {
+        if v4 && is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni") {
             return Level::Bf16;
         }
         if v4 {
@@ -168,7 +188,8 @@ impl Isa for V4Bf16 {
 ///
 /// `[v3]` before the name leaves out the 512-bit version, which saves compile time where it gains
 /// nothing; `[bf16]` compiles only one for [`Level::Bf16`], and in tests a portable one, with which
-/// other machines check the rest of the code.
+/// other machines check the rest of the code; `[bytes]` is for dot products of bytes, of which V4 alone
+/// has none that are wider than those of V3.
 macro_rules! per_isa {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?
         ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident;) => {
@@ -220,6 +241,33 @@ macro_rules! per_isa {
                 $(let _ = $arg;)*
                 unreachable!("pairs are computed with only where they are fast")
             }
+        }
+    };
+    ([bytes] $(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?
+        ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident;) => {
+        $(#[$meta])*
+        $vis fn $name $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(
+                    enable = "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi2"
+                )]
+                fn vnni $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::V4Bf16 $($(, $g)+)?>($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma,f16c,bmi2")]
+                fn v3 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::V3 $($(, $g)+)?>($($arg),*)
+                }
+                match $crate::isa::level_for_bytes() {
+                    // SAFETY: the level was detected, so the processor has these instructions.
+                    $crate::isa::Level::Bf16 => return unsafe { vnni $(::<$($g),+>)? ($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::isa::Level::V4 | $crate::isa::Level::V3 => return unsafe { v3 $(::<$($g),+>)? ($($arg),*) },
+                    $crate::isa::Level::Portable => {}
+                }
+            }
+            $body::<$crate::isa::Portable $($(, $g)+)?>($($arg),*)
         }
     };
     ([v3] $(#[$meta:meta])* $vis:vis fn $name:ident $(<$($g:ident : $bound:path),+>)?

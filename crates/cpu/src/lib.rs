@@ -3,6 +3,7 @@
 //! Linking this crate registers the backend; nothing needs to be called.
 
 mod alloc;
+mod dots;
 mod isa;
 mod kernels;
 mod machine;

@@ -20,6 +20,7 @@ pub(crate) trait Lanes: Isa {
 
     fn splat(value: f32) -> Self::F;
     fn add(a: Self::F, b: Self::F) -> Self::F;
+    fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a * b + c`, where `a` is the number `AT` places from an address in each element. Where there is
@@ -97,9 +98,19 @@ pub(crate) trait Lanes: Isa {
     /// The `bits` bits of each word from `shift` on, as whole numbers of which the first bit is the
     /// sign.
     fn field(words: Self::W, shift: u32, bits: u32) -> Self::F;
+    /// The `bits` bits of each word from `shift` on, as whole numbers, where they stand: `2^shift` times
+    /// too large, but for the last bits of words, which are moved to their place.
+    fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F;
     fn table(numbers: &[f32; 16]) -> Self::Table;
     /// The numbers that four bits of each word, from `shift` on, are the places of.
     fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F;
+    /// Sixteen numbers to look up in pairs.
+    type PairTable: Copy;
+    /// The numbers are rounded to `bf16`.
+    fn pair_table(numbers: &[f32; 16]) -> Self::PairTable;
+    /// Pairs of `bf16`: the numbers that four bits of each half of a word, from `shift` on, are the
+    /// places of.
+    fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F;
     /// Each of the first numbers `1 << steps` times.
     ///
     /// # Safety
@@ -248,6 +259,19 @@ fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
     std::array::from_fn(f)
 }
 
+/// Numbers as the bits of `bf16`.
+#[inline(always)]
+fn narrowed(numbers: &[f32; 16]) -> [u16; 16] {
+    numbers.map(|number| bf16::narrow(number).to_bits())
+}
+
+/// As [`Lanes::look_up_pairs`], of one word.
+#[inline(always)]
+fn pair_of(table: [u16; 16], word: u32, shift: u32) -> f32 {
+    let [low, high] = [0, 16].map(|half| u32::from(table[(word >> (shift + half) & 15) as usize]));
+    f32::from_bits(low | high << 16)
+}
+
 impl Lanes for Portable {
     type F = [f32; 8];
     const N: usize = 8;
@@ -264,6 +288,10 @@ impl Lanes for Portable {
     #[inline(always)]
     fn add(a: Self::F, b: Self::F) -> Self::F {
         each(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn mul(a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] * b[i])
     }
     #[inline(always)]
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -314,12 +342,29 @@ impl Lanes for Portable {
         each(|i| ((words[i] << (32 - bits - shift)) as i32 >> (32 - bits)) as f32)
     }
     #[inline(always)]
+    fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F {
+        if shift + bits == 32 {
+            return each(|i| (words[i] >> shift) as i32 as f32);
+        }
+        let mask = ((1 << bits) - 1) << shift;
+        each(|i| (words[i] & mask) as i32 as f32)
+    }
+    #[inline(always)]
     fn table(numbers: &[f32; 16]) -> Self::Table {
         *numbers
     }
     #[inline(always)]
     fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F {
         each(|i| table[(words[i] >> shift & 15) as usize])
+    }
+    type PairTable = [u16; 16];
+    #[inline(always)]
+    fn pair_table(numbers: &[f32; 16]) -> Self::PairTable {
+        narrowed(numbers)
+    }
+    #[inline(always)]
+    fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F {
+        each(|i| pair_of(table, words[i], shift))
     }
     #[inline(always)]
     unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
@@ -333,17 +378,20 @@ mod x86 {
     use std::{
         arch::asm,
         arch::x86_64::{
-            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_loadu_si128, _mm256_add_ps,
-            _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
-            _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+            __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_add_ps, _mm_add_ss,
+            _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
+            _mm256_and_si256, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps,
+            _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps,
+            _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps,
             _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
             _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32,
-            _mm256_storeu_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_castsi512_ps,
-            _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps,
-            _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-            _mm512_or_si512, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32,
-            _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32,
-            _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+            _mm256_storeu_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512,
+            _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
+            _mm512_cvtph_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+            _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_permutexvar_epi16,
+            _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
+            _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srav_epi32,
+            _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
         },
         mem::transmute,
     };
@@ -366,16 +414,24 @@ mod x86 {
             unsafe { _mm256_add_ps(a, b) }
         }
         #[inline(always)]
+        fn mul(a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+        #[inline(always)]
         fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             // SAFETY: as above.
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
         #[inline(always)]
         fn sum(a: Self::F) -> f32 {
-            let mut values = [0.0; 8];
-            // SAFETY: as above; the array has room for eight elements.
-            unsafe { _mm256_storeu_ps(values.as_mut_ptr(), a) };
-            <super::Portable as Lanes>::sum(values)
+            // In the order of portable vectors.
+            // SAFETY: as above.
+            unsafe {
+                let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+            }
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self::F {
@@ -426,6 +482,18 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F {
+            // SAFETY: as above.
+            unsafe {
+                let bits = if shift + bits == 32 {
+                    _mm256_srlv_epi32(words, _mm256_set1_epi32(shift as i32))
+                } else {
+                    _mm256_and_si256(words, _mm256_set1_epi32(((1 << bits) - 1) << shift))
+                };
+                _mm256_cvtepi32_ps(bits)
+            }
+        }
+        #[inline(always)]
         fn table(numbers: &[f32; 16]) -> Self::Table {
             // SAFETY: as above; there are twice eight numbers.
             unsafe { [0, 8].map(|i| _mm256_loadu_ps(numbers.as_ptr().add(i))) }
@@ -439,6 +507,19 @@ mod x86 {
                 let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(places));
                 let [low, high] = table.map(|part| _mm256_permutevar8x32_ps(part, places));
                 _mm256_blendv_ps(low, high, half)
+            }
+        }
+        type PairTable = [u16; 16];
+        #[inline(always)]
+        fn pair_table(numbers: &[f32; 16]) -> Self::PairTable {
+            super::narrowed(numbers)
+        }
+        #[inline(always)]
+        fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: as above; vectors have eight elements.
+            unsafe {
+                let words: [u32; 8] = transmute(words);
+                transmute(super::each(|i| super::pair_of(table, words[i], shift)))
             }
         }
         #[inline(always)]
@@ -490,6 +571,11 @@ mod x86 {
             fn add(a: Self::F, b: Self::F) -> Self::F {
                 // SAFETY: as above.
                 unsafe { _mm512_add_ps(a, b) }
+            }
+            #[inline(always)]
+            fn mul(a: Self::F, b: Self::F) -> Self::F {
+                // SAFETY: as above.
+                unsafe { _mm512_mul_ps(a, b) }
             }
             #[inline(always)]
             fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -555,6 +641,18 @@ mod x86 {
                 }
             }
             #[inline(always)]
+            fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F {
+                // SAFETY: as above.
+                unsafe {
+                    let bits = if shift + bits == 32 {
+                        _mm512_srlv_epi32(words, _mm512_set1_epi32(shift as i32))
+                    } else {
+                        _mm512_and_si512(words, _mm512_set1_epi32(((1 << bits) - 1) << shift))
+                    };
+                    _mm512_cvtepi32_ps(bits)
+                }
+            }
+            #[inline(always)]
             fn table(numbers: &[f32; 16]) -> Self::Table {
                 // SAFETY: as above; there are sixteen numbers.
                 unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
@@ -583,8 +681,38 @@ mod x86 {
         };
     }
 
-    lanes_512!(V4 {});
+    lanes_512!(V4 {
+        type PairTable = [u16; 16];
+        #[inline(always)]
+        fn pair_table(numbers: &[f32; 16]) -> Self::PairTable {
+            super::narrowed(numbers)
+        }
+        #[inline(always)]
+        fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: see the trait; vectors have sixteen elements.
+            unsafe {
+                let words: [u32; 16] = transmute(words);
+                transmute(words.map(|word| super::pair_of(table, word, shift)))
+            }
+        }
+    });
     lanes_512!(V4Bf16 {
+        type PairTable = __m512i;
+        #[inline(always)]
+        fn pair_table(numbers: &[f32; 16]) -> Self::PairTable {
+            // Twice, for the instruction takes five bits.
+            let numbers = super::narrowed(numbers);
+            // SAFETY: see the trait; thirty-two numbers of sixteen bits.
+            unsafe { transmute([numbers, numbers]) }
+        }
+        #[inline(always)]
+        fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: see the trait; the instruction ignores all but the last five bits.
+            unsafe {
+                let places = _mm512_srlv_epi32(words, _mm512_set1_epi32(shift as i32));
+                _mm512_castsi512_ps(_mm512_permutexvar_epi16(places, table))
+            }
+        }
         #[inline(always)]
         fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             // SAFETY: see the trait; all three types are 512 bits of anything.

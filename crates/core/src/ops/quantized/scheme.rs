@@ -61,6 +61,60 @@ impl FromStr for QuantizationMode {
     }
 }
 
+/// What becomes of numbers that are multiplied with a packed matrix.
+///
+/// ```
+/// use olivine_core::quantized::Activations;
+/// assert_eq!("int8".parse::<Activations>()?, Activations::Int8);
+/// assert_eq!(Activations::default().to_string(), "exact");
+/// # Ok::<(), olivine_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Activations {
+    /// They are multiplied as they are, as MLX does.
+    #[default]
+    Exact,
+    /// Where it is faster, each group of them, as long as a group of the matrix, is rounded to whole
+    /// numbers from -127 to 127 times a scale, and products are sums of whole numbers.
+    Int8,
+}
+
+impl Activations {
+    /// The name on command lines: `exact` or `int8`.
+    ///
+    /// ```
+    /// use olivine_core::quantized::Activations;
+    /// assert_eq!(Activations::Int8.name(), "int8");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activations::Exact => "exact",
+            Activations::Int8 => "int8",
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        *self == Activations::Exact
+    }
+}
+
+impl fmt::Display for Activations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Activations {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        let all = [Activations::Exact, Activations::Int8];
+        all.into_iter().find(|activations| activations.name() == name).ok_or_else(|| {
+            let reason = format!("`{name}` is neither exact nor int8");
+            Error::Argument { op: "quantized_matmul", reason }
+        })
+    }
+}
+
 /// A format: the mode, how many neighbours share a scale, and the bits of a code.
 ///
 /// ```
@@ -78,6 +132,8 @@ pub struct Quantization {
     mode: QuantizationMode,
     group_size: usize,
     bits: usize,
+    #[serde(skip_serializing_if = "Activations::is_exact")]
+    activations: Activations,
 }
 
 /// A format as it was stored, to be checked.
@@ -86,6 +142,8 @@ struct Stored {
     mode: QuantizationMode,
     group_size: usize,
     bits: usize,
+    #[serde(default)]
+    activations: Activations,
 }
 
 impl TryFrom<Stored> for Quantization {
@@ -93,23 +151,28 @@ impl TryFrom<Stored> for Quantization {
 
     fn try_from(stored: Stored) -> Result<Self> {
         Quantization::new(stored.mode, Some(stored.group_size), Some(stored.bits))
+            .map(|scheme| scheme.with_activations(stored.activations))
     }
 }
 
 impl Default for Quantization {
     /// Four bits in groups of 64 with a scale and a bias.
     fn default() -> Self {
-        Quantization { mode: QuantizationMode::Affine, group_size: 64, bits: 4 }
+        Self::usual(QuantizationMode::Affine, 64, 4)
     }
 }
 
 impl Quantization {
     /// E2M1 floats in groups of 32 that share a power of two.
-    pub const MXFP4: Self = Self { mode: QuantizationMode::Mxfp4, group_size: 32, bits: 4 };
+    pub const MXFP4: Self = Self::usual(QuantizationMode::Mxfp4, 32, 4);
     /// E4M3 floats in groups of 32 that share a power of two.
-    pub const MXFP8: Self = Self { mode: QuantizationMode::Mxfp8, group_size: 32, bits: 8 };
+    pub const MXFP8: Self = Self::usual(QuantizationMode::Mxfp8, 32, 8);
     /// E2M1 floats in groups of 16 that share an E4M3 float.
-    pub const NVFP4: Self = Self { mode: QuantizationMode::Nvfp4, group_size: 16, bits: 4 };
+    pub const NVFP4: Self = Self::usual(QuantizationMode::Nvfp4, 16, 4);
+
+    const fn usual(mode: QuantizationMode, group_size: usize, bits: usize) -> Self {
+        Quantization { mode, group_size, bits, activations: Activations::Exact }
+    }
 
     /// Whole numbers of 1, 2, 3, 4, 5, 6 or 8 bits in groups of 32, 64 or 128.
     ///
@@ -146,7 +209,7 @@ impl Quantization {
             QuantizationMode::Nvfp4 => Self::NVFP4,
         };
         let group_size = group_size.unwrap_or(usual.group_size);
-        let scheme = Quantization { mode, group_size, bits: bits.unwrap_or(usual.bits) };
+        let scheme = Self::usual(mode, group_size, bits.unwrap_or(usual.bits));
         let (bits, group_size) = (scheme.bits, scheme.group_size);
         let fits = match mode {
             QuantizationMode::Affine => {
@@ -195,6 +258,32 @@ impl Quantization {
     /// ```
     pub const fn bits(self) -> usize {
         self.bits
+    }
+
+    /// What becomes of numbers that are multiplied with such a matrix.
+    ///
+    /// ```
+    /// use olivine_core::quantized::{Activations, Quantization};
+    /// assert_eq!(Quantization::default().activations(), Activations::Exact);
+    /// ```
+    pub const fn activations(self) -> Activations {
+        self.activations
+    }
+
+    /// The same format with another choice for what it is multiplied with. It is no part of files:
+    /// codes are the same.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype, quantized::{Activations, Quantization}};
+    /// let mut w = Array::ones([8, 64], Dtype::Float32)?.quantize(Quantization::default(), None)?;
+    /// w.scheme = w.scheme.with_activations(Activations::Int8);
+    /// let y = Array::full([32, 64], 0.5f32)?.quantized_matmul(&w, true)?;
+    /// assert!((y.mean(..)?.item::<f32>()? - 32.0).abs() < 1e-3);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub const fn with_activations(self, activations: Activations) -> Self {
+        Quantization { activations, ..self }
     }
 
     pub(super) fn is_affine(self) -> bool {

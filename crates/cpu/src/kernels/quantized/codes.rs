@@ -20,13 +20,7 @@ pub(super) trait Codes: Copy + 'static {
     const IN_WORDS: bool = false;
     /// The number in the middle of those that codes with a bias stand for.
     const CENTRE: f32 = 0.0;
-    /// The numbers that codes of four bits stand for.
-    const TABLE: [f32; 16] = [0.0; 16];
 }
-
-const WHOLE: [f32; 16] = [
-    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
-];
 
 /// Whole numbers from zero.
 #[derive(Clone, Copy)]
@@ -37,7 +31,6 @@ impl<const B: usize> Codes for Whole<B> {
     const BIASED: bool = true;
     const IN_WORDS: bool = matches!(B, 1 | 2 | 4 | 8);
     const CENTRE: f32 = (1 << (B - 1)) as f32;
-    const TABLE: [f32; 16] = WHOLE;
     #[inline(always)]
     fn value(code: u32) -> f32 {
         // Through a signed integer, for which every instruction set has a conversion.
@@ -52,9 +45,6 @@ pub(super) struct E2m1;
 impl Codes for E2m1 {
     const BITS: usize = 4;
     const IN_WORDS: bool = true;
-    const TABLE: [f32; 16] = [
-        0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
-    ];
     #[inline(always)]
     fn value(code: u32) -> f32 {
         // The bits moved to their place in an f32; the factor makes up for the other bias of the

@@ -3,11 +3,13 @@
 //!
 //! With a scale `s` and a bias `b` for each group and a number `c` in the middle of all codes `q`,
 //! `Σ (s q + b) x = Σ s (Σ (q - c) x) + Σ (b + s c) (Σ x)`. The last sums are taken once for all rows.
+//! Each product is summed in the same order whatever else is multiplied beside it.
 
 use super::codes::Codes;
 use crate::{
     isa::per_isa,
-    simd::{Lanes, prefetch},
+    kernels::matmul::{Words, pair},
+    simd::{Lanes, Narrow, prefetch},
 };
 
 /// The most numbers of a vector register.
@@ -16,151 +18,387 @@ const WIDEST: usize = 16;
 /// Words of nothing.
 const NOTHING: [u32; WIDEST] = [0; WIDEST];
 
-/// Vectors in the order in which codes are taken from words: of each block of words, first the
-/// numbers that meet the first codes, then those that meet the second ones.
+/// The rows that are taken together.
+pub(super) const TALL: usize = 32;
+
+/// The most vectors that are multiplied at a time.
+pub(super) const WIDE: usize = 8;
+
+/// The numbers that follow the scales and biases of rows, so that registers can be filled.
+pub(super) const SPARE: usize = WIDEST;
+
+/// The numbers of all vectors together that stay in the first cache while rows go by.
+const NEAR: usize = 4096;
+
+/// How vectors are laid out for an instruction set.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    lanes: usize,
+    /// Codes are read where they stand in their words, and vectors make up for that.
+    in_place: bool,
+}
+
+impl Layout {
+    /// What the numbers of vectors are multiplied by in all.
+    fn unit<C: Codes>(self) -> f32 {
+        if self.in_place {
+            power(32 - 2 * C::BITS)
+        } else {
+            1.0
+        }
+    }
+
+    /// What a code of a word, as it is read, is too large by.
+    fn excess<C: Codes>(self, code: usize) -> f32 {
+        let shift = code * C::BITS;
+        if self.in_place && shift + C::BITS < 32 {
+            power(shift)
+        } else {
+            1.0
+        }
+    }
+}
+
+/// Two to a power.
+fn power(exponent: usize) -> f32 {
+    f32::from_bits((127 + exponent as u32) << 23)
+}
+
+per_isa! {
+    fn layout_of_singles<C: Codes, P: Words>() -> Layout = layout_body;
+}
+
+per_isa! {
+    [bf16]
+    fn layout_of_pairs<C: Codes, P: Words>() -> Layout = layout_body;
+}
+
+#[inline(always)]
+fn layout_body<S: Lanes, C: Codes, P: Words>() -> Layout {
+    Layout {
+        lanes: S::N,
+        in_place: P::TERMS == 1 && !looks_up::<S, C>(),
+    }
+}
+
+/// True if codes are looked up in a table.
+#[inline(always)]
+fn looks_up<S: Lanes, C: Codes>() -> bool {
+    C::BITS <= 4 && (S::LOOKS_UP || !C::BIASED)
+}
+
+/// The numbers of codes, less `centre`, for each value of four bits: what follows a shorter code is ignored.
+#[inline(always)]
+fn numbers<C: Codes>(centre: f32) -> [f32; 16] {
+    let mask = (1 << C::BITS.min(4)) - 1;
+    std::array::from_fn(|bits| C::value(bits as u32 & mask) - centre)
+}
+
+/// Up to [`WIDE`] vectors in the order in which codes are taken from words: of each block of words,
+/// first the numbers that meet the first codes, of one vector after the other, then those that meet the
+/// second ones.
 pub(super) struct Vectors {
     len: usize,
     group: usize,
+    layout: Layout,
+    count: usize,
+    /// The vectors that there is room for: one, two, four or eight.
+    width: usize,
     ordered: Vec<f32>,
-    /// The sums of groups, as many as there are for each vector.
+    /// The sums of groups, of each vector as many as there are and then nothing to fill registers.
     sums: Vec<f32>,
-    /// The length of one vector in `ordered`.
-    step: usize,
+    sums_step: usize,
 }
 
 impl Vectors {
     /// Vectors of `len` numbers, which are whole groups.
-    pub(super) fn new<'a, C: Codes>(
-        vectors: impl Iterator<Item = &'a [f32]>,
+    pub(super) fn new<'a, C: Codes, P: Words>(
+        vectors: impl ExactSizeIterator<Item = &'a [f32]>,
         len: usize,
         group: usize,
     ) -> Self {
-        let (per_word, lanes) = (32 / C::BITS, lanes());
-        let block = per_word * lanes;
-        let step = len.next_multiple_of(block);
-        let (mut ordered, mut sums) = (Vec::new(), Vec::new());
-        for vector in vectors {
-            let start = ordered.len();
-            ordered.resize(start + step, 0.0);
-            let blocks = ordered[start..].chunks_exact_mut(block);
-            for (to, from) in blocks.zip(vector.chunks(block)) {
-                for (word, numbers) in from.chunks_exact(per_word).enumerate() {
-                    for (code, &number) in numbers.iter().enumerate() {
-                        to[code * lanes + word] = number;
+        let layout = if P::BF16 {
+            layout_of_pairs::<C, P>()
+        } else {
+            layout_of_singles::<C, P>()
+        };
+        let (per_word, lanes, unit) = (32 / C::BITS, layout.lanes, layout.unit::<C>());
+        let (count, width) = (vectors.len(), vectors.len().next_power_of_two());
+        let steps = per_word / P::TERMS;
+        let sums_step = (len / group).next_multiple_of(WIDEST);
+        let len_of_blocks = len.next_multiple_of(per_word * lanes) / P::TERMS;
+        let mut ordered = vec![0.0; len_of_blocks * width];
+        let mut sums = vec![0.0; sums_step * width];
+        for (place, vector) in vectors.enumerate() {
+            let blocks = ordered.chunks_exact_mut(steps * lanes * width);
+            for (to, from) in blocks.zip(vector.chunks(per_word * lanes)) {
+                for step in 0..steps {
+                    let factor = unit / layout.excess::<C>(step);
+                    let to = to[(step * width + place) * lanes..][..lanes].iter_mut();
+                    for (to, word) in to.zip(from.chunks_exact(per_word)) {
+                        *to = if P::TERMS == 1 {
+                            word[step] * factor
+                        } else {
+                            let [first, second] = [word[step], word[step + steps]];
+                            pair(Narrow::narrow(first), Narrow::narrow(second))
+                        };
                     }
                 }
             }
-            sums.extend(
-                vector
-                    .chunks_exact(group)
-                    .map(|group| group.iter().copied().map(f64::from).sum::<f64>() as f32),
-            );
+            let of_groups = vector.chunks_exact(group).map(|group| sum(group) * unit);
+            let to = &mut sums[place * sums_step..];
+            to.iter_mut().zip(of_groups).for_each(|(to, sum)| *to = sum);
         }
         Vectors {
             len,
             group,
+            layout,
+            count,
+            width,
             ordered,
             sums,
-            step,
+            sums_step,
         }
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.ordered.len() / self.step.max(1)
-    }
-
-    fn sums(&self, vector: usize) -> &[f32] {
-        let groups = self.len / self.group;
-        &self.sums[vector * groups..][..groups]
     }
 }
 
-/// A packed row.
+/// The sum of a group.
+fn sum(numbers: &[f32]) -> f32 {
+    let mut parts = [0.0f64; 8];
+    for numbers in numbers.chunks(parts.len()) {
+        for (part, &number) in parts.iter_mut().zip(numbers) {
+            *part += f64::from(number);
+        }
+    }
+    parts.into_iter().sum::<f64>() as f32
+}
+
+/// Packed rows, at most [`TALL`], one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+pub(super) struct Rows<'a> {
+    pub(super) count: usize,
     pub(super) codes: &'a [u32],
-    /// One for each group, and room for more than a register.
+    /// One for each group, and then [`SPARE`] more.
     pub(super) scales: &'a [f32],
-    /// One for each group, or none.
+    /// As scales, or none.
     pub(super) biases: &'a [f32],
 }
 
-/// The numbers that follow the scales of a row, so that registers can be filled.
-pub(super) const SPARE: usize = WIDEST;
-
-/// The rows that are multiplied at a time.
-pub(super) const ROWS: usize = 4;
-
-/// The dot products of four rows with four vectors from `first` on, or as many as there are.
-pub(super) fn dots<C: Codes>(
-    rows: [Row; ROWS],
-    vectors: &Vectors,
-    first: usize,
-) -> [[f32; 4]; ROWS] {
-    let mut products = [[0.0; 4]; ROWS];
-    let count = (vectors.count() - first).min(4);
-    match count {
-        0 => {}
-        1 => {
-            for (all, product) in products
-                .iter_mut()
-                .zip(four_by_one::<C>(rows, vectors, first))
-            {
-                all[0] = product;
-            }
-        }
-        2 => {
-            for i in [0, 2] {
-                let found = two_by_two::<C>([rows[i], rows[i + 1]], vectors, first);
-                products[i][..2].copy_from_slice(&found[0]);
-                products[i + 1][..2].copy_from_slice(&found[1]);
-            }
-        }
-        _ => {
-            // A third vector for want of a fourth.
-            let places = std::array::from_fn(|i| first + i.min(count - 1));
-            for (products, row) in products.iter_mut().zip(rows) {
-                *products = one_by_four::<C>(row, vectors, places);
-            }
-        }
-    }
-    for (row, products) in rows.iter().zip(&mut products) {
-        for (i, product) in products.iter_mut().enumerate().take(count) {
-            if C::BIASED {
-                *product += offset(row.biases, row.scales, vectors.sums(first + i), C::CENTRE);
-            }
-        }
-    }
-    products
+/// Dot products, and room for those that are not summed yet.
+pub(super) struct Products {
+    /// Of each vector, one with each row.
+    sums: [[f32; TALL]; WIDE],
+    parts: [f32; TALL * WIDE * WIDEST],
 }
 
-per_isa! {
-    /// `Σ (b + s c) x` over groups.
-    fn offset(biases: &[f32], scales: &[f32], sums: &[f32], centre: f32) -> f32 = offset_body;
+impl Products {
+    pub(super) fn new() -> Self {
+        Products {
+            sums: [[0.0; TALL]; WIDE],
+            parts: [0.0; TALL * WIDE * WIDEST],
+        }
+    }
+
+    /// Of a vector.
+    pub(super) fn of(&mut self, vector: usize) -> &mut [f32; TALL] {
+        &mut self.sums[vector]
+    }
+}
+
+/// The dot products of rows with vectors.
+pub(super) fn dots<C: Codes, P: Words>(rows: Rows, vectors: &Vectors, products: &mut Products) {
+    match (vectors.width, P::BF16) {
+        (0, _) => products.sums = [[0.0; TALL]; WIDE],
+        (1, false) => four_by_one::<C, P>(rows, vectors, products),
+        (1, true) => four_by_one_in_pairs::<C, P>(rows, vectors, products),
+        (2, false) => two_by_two::<C, P>(rows, vectors, products),
+        (2, true) => two_by_two_in_pairs::<C, P>(rows, vectors, products),
+        (4, false) => two_by_four::<C, P>(rows, vectors, products),
+        (4, true) => two_by_four_in_pairs::<C, P>(rows, vectors, products),
+        (_, false) => one_by_eight::<C, P>(rows, vectors, products),
+        (_, true) => one_by_eight_in_pairs::<C, P>(rows, vectors, products),
+    }
+}
+
+/// Kernels for so many rows by so many vectors at a time.
+macro_rules! kernels {
+    ($($name:ident, $in_pairs:ident, $body:ident, $rows:literal by $vectors:literal;)*) => {$(
+        per_isa! {
+            fn $name<C: Codes, P: Words>(
+                rows: Rows, vectors: &Vectors, products: &mut Products,
+            ) = $body;
+        }
+        per_isa! {
+            [bf16]
+            fn $in_pairs<C: Codes, P: Words>(
+                rows: Rows, vectors: &Vectors, products: &mut Products,
+            ) = $body;
+        }
+        #[inline(always)]
+        fn $body<S: Lanes, C: Codes, P: Words>(
+            rows: Rows, vectors: &Vectors, products: &mut Products,
+        ) {
+            dots_body::<S, C, P, $rows, $vectors>(rows, vectors, products);
+        }
+    )*};
+}
+
+kernels! {
+    four_by_one, four_by_one_in_pairs, four_by_one_body, 4 by 1;
+    two_by_two, two_by_two_in_pairs, two_by_two_body, 2 by 2;
+    two_by_four, two_by_four_in_pairs, two_by_four_body, 2 by 4;
+    one_by_eight, one_by_eight_in_pairs, one_by_eight_body, 1 by 8;
 }
 
 #[inline(always)]
-fn offset_body<S: Lanes>(biases: &[f32], scales: &[f32], sums: &[f32], centre: f32) -> f32 {
-    let len = sums.len();
-    let (biases, scales) = (&biases[..len], &scales[..len]);
-    let (mut parts, mut at) = (S::splat(0.0), 0);
-    while at + S::N <= len {
-        // SAFETY: the slices are equally long, and `at + N` is at most their length.
-        unsafe {
-            let (bias, scale) = (
-                S::load(biases.as_ptr().add(at)),
-                S::load(scales.as_ptr().add(at)),
-            );
-            let whole = S::mul_add(scale, S::splat(centre), bias);
-            parts = S::mul_add(whole, S::load(sums.as_ptr().add(at)), parts);
+fn dots_body<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
+    rows: Rows,
+    vectors: &Vectors,
+    products: &mut Products,
+) {
+    let Products { sums, parts } = products;
+    assert_eq!(vectors.width, M);
+    for row in 0..rows.count {
+        let parts = &mut parts[row * M * S::N..][..M * S::N];
+        offsets::<S, C, P, M>(rows, row, vectors, parts);
+    }
+    let words = vectors.len / (32 / C::BITS);
+    let near = (NEAR / M / (32 / C::BITS)).next_multiple_of(S::N);
+    for start in (0..words).step_by(near) {
+        let range = start..words.min(start + near);
+        for row in (0..rows.count).step_by(R) {
+            let parts = &mut parts[row * M * S::N..][..R * M * S::N];
+            add_products::<S, C, P, R, M>(rows, row, vectors, range.clone(), parts);
         }
-        at += S::N;
     }
-    let mut offset = S::sum(parts);
-    for i in at..len {
-        offset += (biases[i] + scales[i] * centre) * sums[i];
+    let unit = vectors.layout.unit::<C>().recip();
+    for (vector, sums) in sums.iter_mut().enumerate().take(vectors.count) {
+        for (row, sum) in sums.iter_mut().enumerate().take(rows.count) {
+            // SAFETY: one register for each row and vector.
+            let parts = unsafe { S::load(parts[(row * M + vector) * S::N..].as_ptr()) };
+            *sum = S::sum(parts) * unit;
+        }
     }
-    offset
+}
+
+/// Writes `Σ (b + s c) x` over groups, in parts, for each vector.
+#[inline(always)]
+fn offsets<S: Lanes, C: Codes, P: Words, const M: usize>(
+    rows: Rows,
+    row: usize,
+    vectors: &Vectors,
+    to: &mut [f32],
+) {
+    let groups = vectors.len / vectors.group;
+    let centre = centre::<S, C, P>();
+    let mut parts = [S::splat(0.0); M];
+    if C::BIASED {
+        let (scales, biases) = (&rows.scales[row * groups..], &rows.biases[row * groups..]);
+        assert!(scales.len() >= groups + SPARE && biases.len() >= groups + SPARE);
+        for at in (0..groups).step_by(S::N) {
+            // SAFETY: there is room to spare beyond the groups. What is read there is of another
+            // row or nothing, and meets sums of zero; if it is infinite, so is the result, which
+            // is then computed anew by the caller.
+            unsafe {
+                let scales = S::load(scales.as_ptr().add(at));
+                let whole = S::mul_add(scales, S::splat(centre), S::load(biases.as_ptr().add(at)));
+                for (part, sums) in parts.iter_mut().zip(vectors.sums.chunks(vectors.sums_step)) {
+                    *part = S::mul_add(whole, S::load(sums[at..].as_ptr()), *part);
+                }
+            }
+        }
+    }
+    for (to, part) in to.chunks_exact_mut(S::N).zip(parts) {
+        // SAFETY: the chunk has room for a register.
+        unsafe { S::store(part, to.as_mut_ptr()) };
+    }
+}
+
+/// The number that is taken from all codes.
+#[inline(always)]
+fn centre<S: Lanes, C: Codes, P: Words>() -> f32 {
+    if P::BF16 || looks_up::<S, C>() {
+        C::CENTRE
+    } else {
+        0.0
+    }
+}
+
+/// Adds `Σ s (Σ (q - c) x)` over some words of `R` rows from `row` on, in parts, for each vector.
+#[inline(always)]
+fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
+    rows: Rows,
+    row: usize,
+    vectors: &Vectors,
+    range: std::ops::Range<usize>,
+    parts: &mut [f32],
+) {
+    let per_word = 32 / C::BITS;
+    let (words, groups) = (vectors.len / per_word, vectors.len / vectors.group);
+    // The words of a group, as a power of two.
+    let steps = (vectors.group / per_word).trailing_zeros();
+    let numbers = numbers::<C>(centre::<S, C, P>());
+    let (table, pair_table) = (S::table(&numbers), S::pair_table(&numbers));
+    let x = vectors.ordered.as_ptr();
+    let mut codes = [rows.codes.as_ptr(); R];
+    let mut scales = [rows.scales.as_ptr(); R];
+    for i in 0..R {
+        let row = (row + i).min(rows.count - 1);
+        codes[i] = rows.codes[row * words..][..words].as_ptr();
+        scales[i] = rows.scales[row * groups..][..groups + SPARE].as_ptr();
+    }
+    // SAFETY: rows have `words` words and scales with room to spare, vectors are filled up to whole
+    // registers, and there is a part for each row and vector.
+    unsafe {
+        // Loops, and not closures, which would be functions without these instructions.
+        let mut totals = [[S::splat(0.0); M]; R];
+        for (i, total) in totals.as_flattened_mut().iter_mut().enumerate() {
+            *total = S::load(parts.as_ptr().add(i * S::N));
+        }
+        let mut word = range.start;
+        while word < range.end {
+            let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
+            for (block, codes) in blocks.iter_mut().zip(&codes) {
+                // The rows that come next: each is too short for the processor to foresee them.
+                prefetch(codes.wrapping_add(word + R * words));
+                if word + S::N <= words {
+                    *block = S::load_words(codes.add(word));
+                } else {
+                    let mut last = NOTHING;
+                    last.as_mut_ptr()
+                        .copy_from_nonoverlapping(codes.add(word), words - word);
+                    *block = S::load_words(last.as_ptr());
+                }
+            }
+            let mut sums = [[S::splat(0.0); M]; R];
+            for step in 0..per_word / P::TERMS {
+                let x = x.add((word * per_word / P::TERMS + step * S::N) * M);
+                let shift = (step * C::BITS) as u32;
+                for (&block, sums) in blocks.iter().zip(&mut sums) {
+                    let numbers = if P::BF16 {
+                        S::look_up_pairs(pair_table, block, shift)
+                    } else if looks_up::<S, C>() {
+                        S::look_up(table, block, shift)
+                    } else {
+                        S::in_place(block, shift, C::BITS as u32)
+                    };
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        *sum = P::mul_add::<S>(numbers, S::load(x.add(i * S::N)), *sum);
+                    }
+                }
+            }
+            for (scales, (totals, sums)) in scales.iter().zip(totals.iter_mut().zip(sums)) {
+                let scales = S::spread(scales.add(word >> steps), steps);
+                for (total, sum) in totals.iter_mut().zip(sums) {
+                    *total = S::mul_add(scales, sum, *total);
+                }
+            }
+            word += S::N;
+        }
+        for (i, total) in totals.as_flattened().iter().enumerate() {
+            S::store(*total, parts.as_mut_ptr().add(i * S::N));
+        }
+    }
 }
 
 per_isa! {
@@ -183,31 +421,21 @@ pub(super) struct Numbers<S: Lanes> {
 impl<S: Lanes> Numbers<S> {
     #[inline(always)]
     pub(super) fn new<C: Codes>() -> Self {
-        let mut table = C::TABLE;
-        for number in &mut table {
-            *number -= C::CENTRE;
-        }
         // With its first bit flipped, what is left of a code is its distance from the centre.
         let mut first_bits = 0;
         for code in 0..32 / C::BITS {
             first_bits |= 1 << (code * C::BITS + C::BITS - 1);
         }
         Numbers {
-            table: S::table(&table),
+            table: S::table(&numbers::<C>(C::CENTRE)),
             first_bits,
         }
-    }
-
-    /// True if codes are looked up in a table.
-    #[inline(always)]
-    fn looks_up<C: Codes>() -> bool {
-        C::BITS == 4 && (S::LOOKS_UP || !C::BIASED)
     }
 
     /// Words as `at` takes them.
     #[inline(always)]
     pub(super) fn prepared<C: Codes>(&self, words: S::W) -> S::W {
-        if Self::looks_up::<C>() {
+        if looks_up::<S, C>() {
             words
         } else {
             S::flip(words, self.first_bits)
@@ -218,114 +446,10 @@ impl<S: Lanes> Numbers<S> {
     #[inline(always)]
     pub(super) fn at<C: Codes>(&self, words: S::W, code: usize) -> S::F {
         let shift = (code * C::BITS) as u32;
-        if Self::looks_up::<C>() {
+        if looks_up::<S, C>() {
             S::look_up(self.table, words, shift)
         } else {
             S::field(words, shift, C::BITS as u32)
         }
     }
-}
-
-per_isa! {
-    fn four_by_one<C: Codes>(rows: [Row; 4], vectors: &Vectors, first: usize) -> [f32; 4] = four_by_one_body;
-}
-
-#[inline(always)]
-fn four_by_one_body<S: Lanes, C: Codes>(
-    rows: [Row; 4],
-    vectors: &Vectors,
-    first: usize,
-) -> [f32; 4] {
-    products::<S, C, 4, 1>(rows, vectors, [first]).map(|[product]| product)
-}
-
-per_isa! {
-    fn two_by_two<C: Codes>(rows: [Row; 2], vectors: &Vectors, first: usize) -> [[f32; 2]; 2] = two_by_two_body;
-}
-
-#[inline(always)]
-fn two_by_two_body<S: Lanes, C: Codes>(
-    rows: [Row; 2],
-    vectors: &Vectors,
-    first: usize,
-) -> [[f32; 2]; 2] {
-    products::<S, C, 2, 2>(rows, vectors, [first, first + 1])
-}
-
-per_isa! {
-    fn one_by_four<C: Codes>(row: Row, vectors: &Vectors, places: [usize; 4]) -> [f32; 4] = one_by_four_body;
-}
-
-#[inline(always)]
-fn one_by_four_body<S: Lanes, C: Codes>(
-    row: Row,
-    vectors: &Vectors,
-    places: [usize; 4],
-) -> [f32; 4] {
-    products::<S, C, 1, 4>([row], vectors, places)[0]
-}
-
-/// `Σ s (Σ (q - c) x)` for each row and vector.
-#[inline(always)]
-fn products<S: Lanes, C: Codes, const R: usize, const M: usize>(
-    rows: [Row; R],
-    vectors: &Vectors,
-    places: [usize; M],
-) -> [[f32; M]; R] {
-    let per_word = 32 / C::BITS;
-    let words = vectors.len / per_word;
-    // The words of a group, as a power of two.
-    let steps = (vectors.group / per_word).trailing_zeros();
-    let numbers = Numbers::<S>::new::<C>();
-    let x = places.map(|place| vectors.ordered[place * vectors.step..].as_ptr());
-    let mut totals = [[S::splat(0.0); M]; R];
-    let mut word = 0;
-    while word < words {
-        // SAFETY: rows have `words` words and scales with room to spare, and vectors are filled up
-        // to whole registers.
-        unsafe {
-            // Loops, and not closures, which would be functions without these instructions.
-            let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
-            for (block, row) in blocks.iter_mut().zip(&rows) {
-                // The rows that come next: each is too short for the processor to foresee them.
-                prefetch(row.codes.as_ptr().wrapping_add(word + R * words));
-                if word + S::N <= words {
-                    *block = S::load_words(row.codes.as_ptr().add(word));
-                } else {
-                    let mut last = NOTHING;
-                    last[..words - word].copy_from_slice(&row.codes[word..words]);
-                    *block = S::load_words(last.as_ptr());
-                }
-                *block = numbers.prepared::<C>(*block);
-            }
-            let mut sums = [[S::splat(0.0); M]; R];
-            for code in 0..per_word {
-                let at = word * per_word + code * S::N;
-                let mut vectors_at = [S::splat(0.0); M];
-                for (vector, x) in vectors_at.iter_mut().zip(&x) {
-                    *vector = S::load(x.add(at));
-                }
-                for (block, sums) in blocks.iter().zip(&mut sums) {
-                    let numbers = numbers.at::<C>(*block, code);
-                    for (sum, &x) in sums.iter_mut().zip(&vectors_at) {
-                        *sum = S::mul_add(numbers, x, *sum);
-                    }
-                }
-            }
-            for (row, (totals, sums)) in rows.iter().zip(totals.iter_mut().zip(sums)) {
-                let scales = S::spread(row.scales.as_ptr().add(word >> steps), steps);
-                for (total, sum) in totals.iter_mut().zip(sums) {
-                    *total = S::mul_add(scales, sum, *total);
-                }
-            }
-        }
-        word += S::N;
-    }
-    let mut products = [[0.0; M]; R];
-    for (products, totals) in products.iter_mut().zip(totals) {
-        for (product, total) in products.iter_mut().zip(totals) {
-            *product = S::sum(total);
-        }
-    }
-    products
 }

@@ -3,6 +3,7 @@
 mod codes;
 mod convert;
 mod few;
+mod integer;
 mod product;
 #[cfg(test)]
 mod tests;

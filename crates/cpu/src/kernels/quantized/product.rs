@@ -5,14 +5,15 @@ use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range};
 
 use olivine_core::{
     Call, Error, Result, bf16, dispatch, f16,
-    quantized::{GatherQmm, Quantization, QuantizedMatmul},
+    quantized::{Activations, GatherQmm, Quantization, QuantizedMatmul},
 };
 
 use super::{
     codes::{Codes, scale_of, unpack, with_codes},
     convert::bytes,
     dense,
-    few::{self, ROWS, Row, Vectors},
+    few::{self, Products, Rows, SPARE, TALL, Vectors},
+    integer::{self, Panel, Rounded as RoundedRows},
     results,
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// The most rows on the left for which dot products are taken row by row.
-const FEW: usize = 8;
+const FEW: usize = few::WIDE;
 
 /// Numbers of a packed row that are read at a time: four rows of them stay in the first cache.
 const CHUNK: usize = 1024;
@@ -52,7 +53,9 @@ trait Floats: Sync {
     fn widen(&self, range: Range<usize>, to: &mut [f32]);
     /// Rows of `len` as a side of a product.
     fn rows(&self, len: usize) -> Box<dyn Side<Words = Singles>>;
-    /// The same in pairs, if pairs are fast with their type.
+    /// True if pairs are fast with their type.
+    fn in_pairs(&self) -> bool;
+    /// Rows as a side in pairs, if these are fast.
     fn pairs(&self, len: usize) -> Option<Paired>;
 }
 
@@ -65,8 +68,13 @@ impl<T: Number> Floats for Cow<'_, [T]> {
         Box::new(Wide(rows_of(self, len)))
     }
 
+    fn in_pairs(&self) -> bool {
+        pairs_are_fast::<T>()
+    }
+
     fn pairs(&self, len: usize) -> Option<Paired> {
-        pairs_are_fast::<T>().then(|| Paired::new(rows_of(self, len), len))
+        self.in_pairs()
+            .then(|| Paired::new(rows_of(self, len), len))
     }
 }
 
@@ -508,9 +516,16 @@ fn products<C: Codes>(
         if !transpose {
             panels::<C>(&packed, job, &sides);
         } else if job.rows.len() > FEW {
-            many::<C>(&packed, job, &sides);
+            let rounds = scheme.activations() == Activations::Int8;
+            if !rounds || !many_rounded::<C>(&packed, job, &sides) {
+                many::<C>(&packed, job, &sides);
+            }
         } else if C::IN_WORDS {
-            few_in_words::<C>(&packed, job, &sides);
+            if C::BITS <= 4 && sides.x.in_pairs() {
+                few_in_words::<C, Pairs>(&packed, job, &sides);
+            } else {
+                few_in_words::<C, Singles>(&packed, job, &sides);
+            }
         } else {
             few::<C>(&packed, job, &sides);
         }
@@ -519,45 +534,39 @@ fn products<C: Codes>(
 }
 
 /// Products of a few rows with each packed row, whose codes are read word by word.
-fn few_in_words<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
+fn few_in_words<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) {
     let (inner, group) = (sides.inner, packed.scheme.group_size());
     let first = job.matrix * packed.rows;
     let wide = sides.wide_rows(job);
-    let vectors = Vectors::new::<C>(wide.chunks_exact(inner.max(1)), inner, group);
+    let vectors = Vectors::new::<C, P>(wide.chunks_exact(inner.max(1)), inner, group);
     let (groups, words) = (inner / group, inner * C::BITS / 32);
     parallel_for(sides.columns, inner * (1 + job.rows.len()) / 8, |range| {
-        let step = groups + few::SPARE;
-        let (mut scales, mut biases) = (vec![0.0; ROWS * step], vec![0.0; ROWS * step]);
-        for column in range.clone().step_by(ROWS) {
-            let tall = (range.end - column).min(ROWS);
-            for row in 0..tall {
-                let at = (first + column + row) * groups;
-                let (scales, biases) = (&mut scales[row * step..], &mut biases[row * step..]);
-                packed.scales(at..at + groups, scales, biases);
-            }
-            let rows = std::array::from_fn(|row| {
-                let row = row.min(tall - 1);
-                let biases = &biases[row * step..][..if C::BIASED { groups } else { 0 }];
-                Row {
-                    codes: &packed.codes[(first + column + row) * words..][..words],
-                    scales: &scales[row * step..][..step],
-                    biases,
-                }
-            });
-            for block in (0..job.rows.len()).step_by(4) {
-                let dots = few::dots::<C>(rows, &vectors, block);
-                for (i, &(_, to)) in job.rows[block..].iter().take(4).enumerate() {
-                    let mut sums = dots.map(|dots| dots[i]);
-                    for (row, sum) in sums[..tall].iter_mut().enumerate() {
-                        // Infinities have to meet the numbers that codes stand for.
-                        if !sum.is_finite() {
-                            let x = &wide[(block + i) * inner..][..inner];
-                            *sum = packed.dot::<C>(first + column + row, x);
-                        }
+        let mut factors = [(); 2].map(|()| vec![0.0; TALL * groups + SPARE]);
+        let mut products = Products::new();
+        for column in range.clone().step_by(TALL) {
+            let count = (range.end - column).min(TALL);
+            let row = first + column;
+            let [scales, biases] = &mut factors;
+            let all = count * groups;
+            let rows = row * groups..(row + count) * groups;
+            packed.scales(rows, &mut scales[..all], &mut biases[..all]);
+            let rows = Rows {
+                count,
+                codes: &packed.codes[row * words..][..count * words],
+                scales: &scales[..],
+                biases: &biases[..],
+            };
+            few::dots::<C, P>(rows, &vectors, &mut products);
+            for (x, &(_, to)) in job.rows.iter().enumerate() {
+                let sums = &mut products.of(x)[..count];
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    // Infinities have to meet the numbers that codes stand for.
+                    if !sum.is_finite() {
+                        *sum = packed.dot::<C>(row + j, &wide[x * inner..][..inner]);
                     }
-                    // SAFETY: within the output, in columns that are this thread's alone.
-                    unsafe { sides.out.write(&sums[..tall], to, column) };
                 }
+                // SAFETY: within the output, in columns that are this thread's alone.
+                unsafe { sides.out.write(sums, to, column) };
             }
         }
     });
@@ -645,6 +654,77 @@ fn many<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
             unsafe { to.copy_from_nonoverlapping(from, sizes.n * size) };
         }
     }
+}
+
+/// Products of many rows, rounded to whole numbers, with all rows of a packed matrix; or does nothing
+/// and returns false, where the codes do not allow it or numbers are not finite.
+fn many_rounded<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) -> bool {
+    if !integer::takes::<C>() {
+        return false;
+    }
+    let (inner, group) = (sides.inner, packed.scheme.group_size());
+    let read = |row: usize, to: &mut [f32]| {
+        let (row, _) = job.rows[row];
+        sides.x.widen(row * inner..(row + 1) * inner, to);
+    };
+    let Some(rows) = RoundedRows::new::<C>(job.rows.len(), inner, group, read) else {
+        return false;
+    };
+    let (width, height) = (integer::panel_width(), integer::tile_height());
+    let (words, groups) = (inner * C::BITS / 32, inner / group);
+    let cost = width * inner * (1 + rows.count() / 16);
+    parallel_for(sides.columns.div_ceil(width), cost, |panels| {
+        let mut panel_words = vec![0u32; words * width];
+        let mut factors = [(); 2].map(|()| vec![0.0; groups * width]);
+        let mut line_factors = [(); 2].map(|()| vec![0.0; groups]);
+        let mut sums = vec![0.0; height * width];
+        for panel in panels {
+            let columns = panel * width..sides.columns.min((panel + 1) * width);
+            let first = job.matrix * packed.rows + columns.start;
+            for (i, row) in (first..first + columns.len()).enumerate() {
+                let [scales, biases] = &mut line_factors;
+                packed.scales(row * groups..(row + 1) * groups, scales, biases);
+                for (to, from) in factors.iter_mut().zip(&line_factors) {
+                    for (group, &factor) in from.iter().enumerate() {
+                        to[group * width + i] = factor;
+                    }
+                }
+            }
+            for i in (0..columns.len()).step_by(4) {
+                let some = (columns.len() - i).min(4);
+                let from: [*const f32; 4] = std::array::from_fn(|j| {
+                    let row = first + i + j.min(some - 1);
+                    packed.codes[row * words..][..words].as_ptr().cast()
+                });
+                let to = panel_words[i..].as_mut_ptr().cast();
+                // SAFETY: rows have these words, and the panel has room for those of all columns.
+                unsafe { interleave(&from[..some], words, to, width) };
+            }
+            let panel = Panel {
+                words: &panel_words,
+                scales: &factors[0],
+                biases: &factors[1],
+            };
+            for start in (0..rows.count()).step_by(height) {
+                let range = start..rows.count().min(start + height);
+                integer::multiply::<C>(&rows, range.clone(), panel, &mut sums);
+                for (sums, row) in sums.chunks_exact_mut(width).zip(range) {
+                    let sums = &mut sums[..columns.len()];
+                    // Infinities have to meet the numbers that codes stand for.
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        if !sum.is_finite() {
+                            let mut wide = vec![0.0; inner];
+                            read(row, &mut wide);
+                            *sum = packed.dot::<C>(first + i, &wide);
+                        }
+                    }
+                    // SAFETY: within the output, in columns that are this thread's alone.
+                    unsafe { sides.out.write(sums, job.rows[row].1, columns.start) };
+                }
+            }
+        }
+    });
+    true
 }
 
 /// Products of rows with panels of a packed matrix that is not transposed.
