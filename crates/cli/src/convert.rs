@@ -1,7 +1,6 @@
 //! Owns `olivine convert`: a model in another folder or a GGUF file, packed, unpacked or cast.
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -167,7 +166,9 @@ impl Convert {
             return Err(refused("random", true, "left out for GGUF files"));
         }
         if let Some(name) = &self.gguf_type {
-            return Ok(GgufKind::from_str(name)?);
+            let kind = GgufKind::named(name);
+            return kind
+                .ok_or_else(|| refused("gguf-type", name, "f32, f16, bf16, q4_0, q4_1 or q8_0"));
         }
         if let Some(name) = &self.q_recipe {
             return Err(refused("q-recipe", name, "left out for GGUF files"));
@@ -236,6 +237,7 @@ impl Convert {
             quantize,
             dequantize: self.dequantize,
             dtype,
+            ..Change::default()
         };
         Ok(ConvertOptions {
             change,

@@ -19,7 +19,8 @@ pub use function::{
     Exporter, ImportedFunction, Traces, export_function, export_to_dot, import_function,
 };
 pub use gguf::{
-    Gguf, GgufInfo, GgufMetadata, GgufValue, GgufValues, Packed, load_gguf, save_gguf, write_gguf,
+    Gguf, GgufInfo, GgufKind, GgufMetadata, GgufValue, GgufValues, Packed, load_gguf, save_gguf,
+    write_gguf, write_gguf_as,
 };
 pub use load::{Contents, Format, Loaded, load, load_as, load_later, load_source, save};
 pub use npy::{load_npy, read_npy, read_npy_later, save_npy, write_npy};

@@ -71,6 +71,14 @@ pub(crate) fn write_elements(
     writer: &mut dyn Write,
     array: &Array,
 ) -> std::result::Result<(), WriteProblem> {
+    with_elements(array, |bytes| Ok(writer.write_all(bytes)?))
+}
+
+/// Evaluates an array and hands over the bytes of its elements in row-major order.
+pub(crate) fn with_elements<T>(
+    array: &Array,
+    take: impl FnOnce(&[u8]) -> std::result::Result<T, WriteProblem>,
+) -> std::result::Result<T, WriteProblem> {
     let mut data = array.data().map_err(WriteProblem::Evaluation)?;
     if !is_contiguous(array.shape(), &data.strides) {
         // A row-major copy, which lives for this call only.
@@ -78,12 +86,12 @@ pub(crate) fn write_elements(
         data = copy.map_err(WriteProblem::Evaluation)?;
     }
     // SAFETY: the data is evaluated and row-major, so its bytes follow each other; the buffer
-    // is held until they are written.
+    // is held until they have been taken.
     let bytes = unsafe {
         let start = data.buffer.host().as_ptr().add(data.offset);
         std::slice::from_raw_parts(start, array.nbytes())
     };
-    Ok(writer.write_all(bytes)?)
+    take(bytes)
 }
 
 /// A file that is removed unless it is renamed.

@@ -58,7 +58,7 @@ pub use error::{Error, Result};
 pub use folder::{EmbeddedFile, ModelFolder, WeightFile, WeightFiles};
 pub use generate::{Generator, GeneratorOptions};
 pub use generation_config::GenerationConfig;
-pub use gguf::{GgufKind, save_gguf_model};
+pub use gguf::save_gguf_model;
 pub use grammar::{Grammar, Matcher};
 pub use hub::{
     CachedFile, CachedModel, CachedRevision, Hub, HubError, HubModel, ModelSummary, Notice,
@@ -78,3 +78,5 @@ pub use stream::StreamingDetokenizer;
 pub use tokenizer::Tokenizer;
 pub use tools::{Event, OutputFormat, OutputParser};
 pub use weights::{Change, Weights};
+
+pub use olivine_io::GgufKind;

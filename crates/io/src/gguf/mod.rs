@@ -2,6 +2,7 @@
 
 mod blocks;
 mod header;
+mod kind;
 mod packed;
 mod save;
 mod value;
@@ -15,7 +16,8 @@ use olivine_core::{Array, Dtype, Shape, f16, quantized::Quantization};
 
 use self::{blocks::LARGEST_BLOCK, header::Entry};
 pub use self::{
-    save::{save_gguf, write_gguf},
+    kind::GgufKind,
+    save::{save_gguf, write_gguf, write_gguf_as},
     value::{GgufMetadata, GgufValue, GgufValues},
 };
 use crate::{

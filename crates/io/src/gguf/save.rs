@@ -13,6 +13,7 @@ use olivine_core::{Array, Shape};
 use super::{
     blocks::Stored,
     header::{ALIGNMENT, ALIGNMENT_KEY, MAGIC, MAX_RANK, VERSION},
+    kind::GgufKind,
     packed::{self, Repacked},
     value::{GgufMetadata, GgufValue, GgufValues, code},
 };
@@ -45,7 +46,8 @@ pub fn save_gguf<N: Into<String>, A: Borrow<Array>>(
     metadata: &GgufMetadata,
 ) -> Result<()> {
     let path = path.as_ref();
-    let file = prepare(path, arrays, metadata)?;
+    let tensors = contents(path, arrays)?;
+    let file = prepare(path, tensors, metadata)?;
     atomically(path, |writer| file.write(path, writer))
 }
 
@@ -64,9 +66,72 @@ pub fn write_gguf<N: Into<String>, A: Borrow<Array>>(
     arrays: impl IntoIterator<Item = (N, A)>,
     metadata: &GgufMetadata,
 ) -> Result<()> {
-    let path = Path::new("<writer>");
-    prepare(path, arrays, metadata)?.write(path, &mut writer)
+    let path = Path::new(WRITER);
+    let tensors = contents(path, arrays)?;
+    prepare(path, tensors, metadata)?.write(path, &mut writer)
 }
+
+/// Writes plain arrays and metadata in GGUF's format, each array stored as its type says.
+///
+/// Arrays are computed, packed and freed one after the other, so that one of them is in memory at a
+/// time if nobody else holds them.
+///
+/// # Errors
+/// Arrays that are not floating-point, whose rows no blocks fill, or whose numbers no scale of half
+/// precision reaches; two of one name; a writer that fails.
+///
+/// ```
+/// # use olivine_cpu as _;
+/// use olivine_core::{Array, Dtype};
+/// use olivine_io::{Gguf, GgufKind, GgufMetadata, write_gguf_as};
+/// let mut bytes = Vec::new();
+/// let w = Array::ones([2, 64], Dtype::Float32)?;
+/// write_gguf_as(&mut bytes, [("w".into(), w, GgufKind::Q8_0)], &GgufMetadata::new())?;
+/// assert_eq!(Gguf::from_bytes(bytes)?.info("w").unwrap().stored, "Q8_0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_gguf_as(
+    mut writer: impl Write,
+    arrays: impl IntoIterator<Item = (String, Array, GgufKind)>,
+    metadata: &GgufMetadata,
+) -> Result<()> {
+    let path = Path::new(WRITER);
+    let mut names: HashSet<String> = HashSet::new();
+    let mut tensors = Vec::new();
+    for (name, array, kind) in arrays {
+        let columns = array.shape().last().copied().unwrap_or(1);
+        let problem = if !names.insert(name.clone()) {
+            TensorProblem::Duplicate
+        } else if array.ndim() > MAX_RANK {
+            TensorProblem::TooManyAxes {
+                rank: array.ndim(),
+                limit: MAX_RANK,
+            }
+        } else if !array.dtype().is_float() {
+            TensorProblem::NotStorable {
+                format: "GGUF",
+                dtype: array.dtype(),
+                fix: "floating-point numbers are packed",
+            }
+        } else if !kind.fits(columns) {
+            TensorProblem::Malformed {
+                reason: format!("blocks of 32 do not fill rows of {columns}"),
+            }
+        } else {
+            tensors.push((name, Content::As(array, kind)));
+            continue;
+        };
+        return Err(Error::Tensor {
+            file: path.to_owned(),
+            tensor: name,
+            problem,
+        });
+    }
+    prepare(path, tensors, metadata)?.write(path, &mut writer)
+}
+
+/// How a writer is called in errors.
+const WRITER: &str = "<writer>";
 
 /// A file that is ready to be written.
 struct File {
@@ -78,6 +143,7 @@ struct File {
 enum Content {
     Plain(Array, Stored),
     Packed(Repacked),
+    As(Array, GgufKind),
 }
 
 impl Content {
@@ -85,12 +151,13 @@ impl Content {
         match self {
             Content::Plain(_, stored) => *stored,
             Content::Packed(packed) => packed.stored,
+            Content::As(_, kind) => kind.stored(),
         }
     }
 
     fn shape(&self) -> &Shape {
         match self {
-            Content::Plain(array, _) => array.shape(),
+            Content::Plain(array, _) | Content::As(array, _) => array.shape(),
             Content::Packed(packed) => &packed.shape,
         }
     }
@@ -99,20 +166,12 @@ impl Content {
         match self {
             Content::Plain(array, _) => array.nbytes(),
             Content::Packed(packed) => packed.bytes.len(),
+            Content::As(array, kind) => kind.bytes(array.shape()),
         }
     }
 }
 
-fn prepare<N: Into<String>, A: Borrow<Array>>(
-    path: &Path,
-    arrays: impl IntoIterator<Item = (N, A)>,
-    metadata: &GgufMetadata,
-) -> Result<File> {
-    let arrays: Vec<(String, A)> = arrays
-        .into_iter()
-        .map(|(name, array)| (name.into(), array))
-        .collect();
-    let tensors = contents(path, &arrays)?;
+fn prepare(path: &Path, tensors: Vec<(String, Content)>, metadata: &GgufMetadata) -> Result<File> {
     let alignment = match metadata.get(ALIGNMENT_KEY) {
         None => ALIGNMENT,
         Some(GgufValue::Uint32(x)) if x.is_power_of_two() && *x <= 1 << 20 => u64::from(*x),
@@ -153,17 +212,21 @@ fn prepare<N: Into<String>, A: Borrow<Array>>(
 }
 
 /// What each tensor of the file will be.
-fn contents<A: Borrow<Array>>(
+fn contents<N: Into<String>, A: Borrow<Array>>(
     path: &Path,
-    arrays: &[(String, A)],
+    arrays: impl IntoIterator<Item = (N, A)>,
 ) -> Result<Vec<(String, Content)>> {
+    let arrays: Vec<(String, A)> = arrays
+        .into_iter()
+        .map(|(name, array)| (name.into(), array))
+        .collect();
     let invalid = |name: &str, problem| Error::Tensor {
         file: path.to_owned(),
         tensor: name.to_owned(),
         problem,
     };
     let mut by_name: HashMap<&str, &Array> = HashMap::new();
-    for (name, array) in arrays {
+    for (name, array) in &arrays {
         if by_name.insert(name, array.borrow()).is_some() {
             return Err(invalid(name, TensorProblem::Duplicate));
         }
@@ -186,7 +249,7 @@ fn contents<A: Borrow<Array>>(
         }
     }
     let mut contents = Vec::new();
-    for (name, array) in arrays {
+    for (name, array) in &arrays {
         let array = array.borrow();
         if parts.contains(name) {
             continue;
@@ -215,15 +278,17 @@ fn contents<A: Borrow<Array>>(
 }
 
 impl File {
-    fn write(&self, path: &Path, writer: &mut dyn Write) -> Result<()> {
+    /// Writes all, and frees each tensor when it has been written.
+    fn write(self, path: &Path, writer: &mut dyn Write) -> Result<()> {
         let failed = |error| Error::io(path, "write", error);
         writer.write_all(&self.header).map_err(failed)?;
-        for (name, content) in &self.tensors {
-            match content {
-                Content::Plain(array, _) => write_elements(writer, array)
-                    .map_err(|problem| problem.of_tensor(path, name))?,
-                Content::Packed(packed) => writer.write_all(&packed.bytes).map_err(failed)?,
-            }
+        for (name, content) in self.tensors {
+            let written = match &content {
+                Content::Plain(array, _) => write_elements(writer, array),
+                Content::Packed(packed) => writer.write_all(&packed.bytes).map_err(Into::into),
+                Content::As(array, kind) => kind.write(writer, array),
+            };
+            written.map_err(|problem| problem.of_tensor(path, &name))?;
             let bytes = content.bytes();
             let padding = bytes.next_multiple_of(self.alignment) - bytes;
             writer.write_all(&vec![0; padding]).map_err(failed)?;

@@ -11,6 +11,8 @@ pub(super) struct Architecture {
     pub(super) rows: Rows,
     /// Norms are stored with the one that the family adds.
     pub(super) norms_plus_one: bool,
+    /// What experts are called that older files have one by one: the expert's number follows.
+    single_experts: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// In which order the rows of projections lie.
@@ -64,6 +66,7 @@ const fn plain(name: &'static str) -> Architecture {
         layers: "model.layers",
         rows: Rows::AsTheyAre,
         norms_plus_one: false,
+        single_experts: &[],
     }
 }
 
@@ -83,6 +86,11 @@ static ARCHITECTURES: &[Architecture] = &[
             ("ffn_gate_exps", "block_sparse_moe.switch_mlp.gate_proj"),
             ("ffn_up_exps", "block_sparse_moe.switch_mlp.up_proj"),
             ("ffn_down_exps", "block_sparse_moe.switch_mlp.down_proj"),
+        ],
+        single_experts: &[
+            ("ffn_gate", "block_sparse_moe.experts", "gate_proj"),
+            ("ffn_up", "block_sparse_moe.experts", "up_proj"),
+            ("ffn_down", "block_sparse_moe.experts", "down_proj"),
         ],
         ..paired("llama")
     },
@@ -202,6 +210,9 @@ impl Architecture {
         if derived.contains(&kind) || (number.is_some() && kind == "attn_rot_embd") {
             return Place::Known;
         }
+        if let Some(place) = self.single_expert(number, kind, end) {
+            return place;
+        }
         let usual = if number.is_some() {
             USUAL_IN_LAYERS
         } else {
@@ -225,6 +236,18 @@ impl Architecture {
                 end,
             },
         }
+    }
+
+    /// Where a tensor `blk.LAYER.KIND.EXPERT.END` belongs, if it is one.
+    fn single_expert(&self, layer: Option<&str>, kind: &str, end: &'static str) -> Option<Place> {
+        let (kind, expert) = kind.split_once('.')?;
+        let mut known = self.single_experts.iter();
+        let (_, experts, name) = known.find(|(own, ..)| *own == kind && is_number(expert))?;
+        Some(Place::Part {
+            name: format!("{}.{}.{experts}.{expert}.{name}", self.layers, layer?),
+            kind: kind.to_owned(),
+            end,
+        })
     }
 
     /// The name in GGUF files of a part of a family.
@@ -300,6 +323,13 @@ mod tests {
                 "blk.1.ffn_up_exps.weight",
                 "model.layers.1.mlp.switch_mlp.up_proj.weight",
             ),
+            (
+                "llama",
+                "blk.1.ffn_down.7.weight",
+                "model.layers.1.block_sparse_moe.experts.7.down_proj.weight",
+            ),
+            ("llama", "blk.1.ffn_down.x.weight", "Unknown"),
+            ("qwen3moe", "blk.1.ffn_down.7.weight", "Unknown"),
             ("qwen3", "blk.x.attn_q.weight", "Unknown"),
             ("qwen3", "blk.1.token_embd.weight", "Unknown"),
             ("qwen3", "attn_q.weight", "Unknown"),
@@ -315,6 +345,16 @@ mod tests {
 
     #[test]
     fn names_come_back() {
+        for (name, tensor) in [
+            ("llama", "blk.7.ffn_up_exps.weight"),
+            ("llama", "blk.7.ffn_gate_inp.weight"),
+            ("qwen2moe", "blk.7.ffn_gate_inp_shexp.weight"),
+            ("qwen2moe", "blk.7.ffn_down_shexp.weight"),
+            ("qwen3moe", "blk.7.ffn_down_exps.weight"),
+        ] {
+            let stored = architecture(name).unwrap().stored_name(&part(name, tensor));
+            assert_eq!(stored.as_deref(), Some(tensor));
+        }
         for name in ["llama", "qwen2", "qwen3"] {
             let architecture = architecture(name).unwrap();
             for tensor in [

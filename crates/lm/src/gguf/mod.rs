@@ -2,7 +2,6 @@
 //!
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
-mod blocks;
 mod config;
 mod families;
 mod keys;
@@ -20,7 +19,7 @@ use std::path::Path;
 use olivine_core::Array;
 use olivine_io::Gguf;
 
-pub use self::save::{GgufKind, save_gguf_model};
+pub use self::save::save_gguf_model;
 use self::{families::Architecture, keys::Keys};
 use crate::error::{Error, Result};
 

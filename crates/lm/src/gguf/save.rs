@@ -4,15 +4,13 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
-    str::FromStr,
 };
 
-use olivine_core::{Array, Dtype, quantized::Quantization};
-use olivine_io::{GgufMetadata, GgufValue, write_gguf};
+use olivine_core::{Array, Dtype};
+use olivine_io::{GgufKind, GgufMetadata, GgufValue, write_gguf_as};
 use serde::Deserialize;
 
 use super::{
-    blocks::symmetric,
     config::llama3_factors,
     families::{self, Architecture, Rows},
     save_tokenizer,
@@ -24,79 +22,38 @@ use crate::{
     models,
 };
 
+/// A tensor that is yet to be computed, and how it is stored.
+type Tensor = (String, Array, GgufKind);
+
 /// The families that can be written, and their architectures.
-const WRITTEN: [(&str, &str); 4] = [
+const WRITTEN: [(&str, &str); 7] = [
     ("llama", "llama"),
     ("mistral", "llama"),
+    ("mixtral", "llama"),
     ("qwen2", "qwen2"),
+    ("qwen2_moe", "qwen2moe"),
     ("qwen3", "qwen3"),
+    ("qwen3_moe", "qwen3moe"),
 ];
 
-/// The type of the matrices in a GGUF file; vectors are always `F32`.
-///
-/// ```
-/// use olivine_lm::GgufKind;
-/// let kind: GgufKind = "q8_0".parse()?;
-/// assert_eq!(kind, GgufKind::Q8_0);
-/// assert!("q2_k".parse::<GgufKind>().is_err());
-/// # Ok::<(), olivine_lm::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GgufKind {
-    /// Single precision.
-    F32,
-    /// Half precision.
-    F16,
-    /// `bfloat16`.
-    BF16,
-    /// Four bits around zero, with a scale for 32.
-    Q4_0,
-    /// Four bits, with a scale and a lowest value for 32.
-    Q4_1,
-    /// Eight bits around zero, with a scale for 32.
-    Q8_0,
-}
-
-impl FromStr for GgufKind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Ok(match name.to_ascii_lowercase().as_str() {
-            "f32" => GgufKind::F32,
-            "f16" => GgufKind::F16,
-            "bf16" => GgufKind::BF16,
-            "q4_0" => GgufKind::Q4_0,
-            "q4_1" => GgufKind::Q4_1,
-            "q8_0" => GgufKind::Q8_0,
-            _ => {
-                return Err(Error::Option {
-                    option: "gguf-type",
-                    value: name.to_owned(),
-                    expected: "f32, f16, bf16, q4_0, q4_1 or q8_0",
-                });
-            }
-        })
-    }
-}
-
-impl GgufKind {
-    /// The number for it of `general.file_type`.
-    fn file_type(self) -> u32 {
-        match self {
-            GgufKind::F32 => 0,
-            GgufKind::F16 => 1,
-            GgufKind::BF16 => 32,
-            GgufKind::Q4_0 => 2,
-            GgufKind::Q4_1 => 3,
-            GgufKind::Q8_0 => 7,
-        }
+/// The number for a type of `general.file_type`.
+fn file_type(kind: GgufKind) -> u32 {
+    match kind {
+        GgufKind::F32 => 0,
+        GgufKind::F16 => 1,
+        GgufKind::BF16 => 32,
+        GgufKind::Q4_0 => 2,
+        GgufKind::Q4_1 => 3,
+        GgufKind::Q8_0 => 7,
     }
 }
 
 /// Writes the model of a folder as a GGUF file, with its tokenizer and chat template.
 ///
-/// Families `llama`, `mistral`, `qwen2` and `qwen3`; packed weights are unpacked and packed anew. The
-/// file appears under its name when it is complete, and its contents are in memory until then.
+/// Families `llama`, `mistral`, `mixtral`, `qwen2`, `qwen2_moe`, `qwen3` and `qwen3_moe`; packed weights
+/// are unpacked and packed anew, and all experts of a layer are one tensor. Matrices are of the given
+/// type, vectors and the routers of mixtures always `F32`. Tensors are computed one at a time, so that a
+/// model larger than memory is written, too. The file appears under its name when it is complete.
 /// `progress` is told the bytes written so far and those of all; false stops the writing, and
 /// nothing is left of it.
 ///
@@ -146,6 +103,7 @@ pub fn save_gguf_model(
         dequantize: true,
         // From which every type is made with one rounding; nothing is computed before it is written.
         dtype: Some(Dtype::Float32),
+        ..Change::default()
     };
     let (model, weights) = models::load_changed(folder, change)?;
     let parameters = model.parameters();
@@ -153,12 +111,15 @@ pub fn save_gguf_model(
 
     let mut metadata = save_tokenizer::metadata(folder, &config, sizes.vocab_size)?;
     let heads = sizes.heads(&config)?;
-    let mut tensors = describe(&mut metadata, architecture.name, &config, &sizes, heads)?;
+    let more = describe(&mut metadata, architecture.name, &config, &sizes, heads)?;
     let name = folder.path().file_stem().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
     metadata.insert("general.name".to_owned(), name.into());
-    metadata.insert("general.file_type".to_owned(), kind.file_type().into());
+    metadata.insert("general.file_type".to_owned(), file_type(kind).into());
 
+    let mut tensors: Vec<Tensor> = Vec::with_capacity(parameters.len() + more.len());
+    let factors = more.into_iter();
+    tensors.extend(factors.map(|(name, value)| (name, value, GgufKind::F32)));
     let mut count = 0;
     for (name, value) in parameters {
         count += value.size() as u64;
@@ -169,25 +130,24 @@ pub fn save_gguf_model(
             });
         };
         let value = ordered(architecture, &stored, value, heads)?;
-        tensors.extend(of_kind(stored, &value, kind)?);
+        let kind = kind_of(&stored, &value, kind);
+        tensors.push((stored, value, kind));
     }
-    let bytes = tensors.iter().map(|(_, value)| value.nbytes() as u64).sum();
+    let bytes = tensors
+        .iter()
+        .map(|(_, value, kind)| kind.bytes(value.shape()) as u64)
+        .sum();
     write(out, tensors, &metadata, bytes, progress)?;
-    // GGUF packs tighter than the arrays that its blocks are made of.
-    let file = olivine_io::load_gguf(out)?;
-    let stored = file
-        .names()
-        .filter_map(|name| Some(file.info(name)?.bytes as u64));
     Ok(ConvertSummary {
         parameters: count,
-        bytes: stored.sum(),
+        bytes,
         files: 1,
     })
 }
 
 fn write(
     out: &Path,
-    tensors: Vec<(String, Array)>,
+    tensors: Vec<Tensor>,
     metadata: &GgufMetadata,
     bytes: u64,
     progress: &mut dyn FnMut(u64, u64) -> bool,
@@ -212,7 +172,7 @@ fn write(
             counter: &mut counter,
         },
     );
-    let written = write_gguf(&mut writer, tensors, metadata);
+    let written = write_gguf_as(&mut writer, tensors, metadata);
     let flushed = writer.flush();
     drop(writer);
     if counter.stopped {
@@ -242,6 +202,15 @@ struct Sizes {
     sliding_window: Option<u32>,
     use_sliding_window: Option<bool>,
     layer_types: Option<Vec<String>>,
+    num_experts: Option<usize>,
+    num_local_experts: Option<usize>,
+    num_experts_per_tok: Option<usize>,
+    moe_intermediate_size: Option<usize>,
+    shared_expert_intermediate_size: Option<usize>,
+    norm_topk_prob: Option<bool>,
+    decoder_sparse_step: Option<usize>,
+    #[serde(default)]
+    mlp_only_layers: Vec<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -268,7 +237,62 @@ impl Sizes {
                 "differ, for which this architecture of GGUF has no key",
             );
         }
+        let model_type = config.model_type.as_str();
+        if ["qwen2_moe", "qwen3_moe"].contains(&model_type) {
+            if self.decoder_sparse_step.unwrap_or(1) != 1 {
+                return refused(
+                    "decoder_sparse_step",
+                    "is not 1, and GGUF has no key for it",
+                );
+            }
+            if !self.mlp_only_layers.is_empty() {
+                return refused(
+                    "mlp_only_layers",
+                    "is not empty, and GGUF has no key for it",
+                );
+            }
+            // What readers take for granted.
+            let usual = model_type == "qwen3_moe";
+            if self.norm_topk_prob.unwrap_or(false) != usual {
+                let problem = format!("is not {usual}, and GGUF has no key for it");
+                return Err(config.bad("norm_topk_prob", problem));
+            }
+        }
         Ok(())
+    }
+
+    /// The sizes of a mixture of experts under GGUF's keys.
+    fn experts(&self, config: &ModelConfig) -> Result<Vec<(&'static str, usize)>> {
+        let per_token = (
+            "expert_used_count",
+            "num_experts_per_tok",
+            self.num_experts_per_tok,
+        );
+        let count = ("expert_count", "num_experts", self.num_experts);
+        let own = (
+            "expert_feed_forward_length",
+            "moe_intermediate_size",
+            self.moe_intermediate_size,
+        );
+        let shared = (
+            "expert_shared_feed_forward_length",
+            "shared_expert_intermediate_size",
+            self.shared_expert_intermediate_size,
+        );
+        let sizes = match config.model_type.as_str() {
+            "mixtral" => vec![
+                ("expert_count", "num_local_experts", self.num_local_experts),
+                per_token,
+            ],
+            "qwen2_moe" => vec![count, per_token, own, shared],
+            "qwen3_moe" => vec![count, per_token, own],
+            _ => Vec::new(),
+        };
+        let sizes = sizes.into_iter().map(|(key, field, size)| {
+            let size = size.ok_or_else(|| config.bad(field, "is missing"))?;
+            Ok((key, size))
+        });
+        sizes.collect()
     }
 
     fn heads(&self, config: &ModelConfig) -> Result<Heads> {
@@ -304,13 +328,18 @@ fn describe(
         ("attention.key_length", heads.size),
         ("attention.value_length", heads.size),
         ("rope.dimension_count", heads.size),
-    ] {
+    ]
+    .into_iter()
+    .chain(sizes.experts(config)?)
+    {
         let size = u32::try_from(size).map_err(|_| config.bad(key, "is too large for GGUF"))?;
         own(key, size.into());
     }
     let context = sizes.max_position_embeddings.unwrap_or(2048);
     own("context_length", context.into());
-    let eps = sizes.rms_norm_eps.unwrap_or(1e-6) as f32;
+    let is_mixtral = config.model_type == "mixtral";
+    let usual = if is_mixtral { 1e-5 } else { 1e-6 };
+    let eps = sizes.rms_norm_eps.unwrap_or(usual) as f32;
     own("attention.layer_norm_rms_epsilon", eps.into());
     if let Some(window) = sizes
         .sliding_window
@@ -318,7 +347,11 @@ fn describe(
     {
         own("attention.sliding_window", window.into());
     }
-    let usual = if architecture == "llama" { 1e4 } else { 1e6 };
+    let usual = if architecture == "llama" && !is_mixtral {
+        1e4
+    } else {
+        1e6
+    };
     let rope = config.rope_or(usual)?;
     own("rope.freq_base", (rope.theta as f32).into());
     let mut scaled = |kind: &str, factor: f64, original: Option<usize>| {
@@ -372,6 +405,8 @@ fn ordered(architecture: &Architecture, stored: &str, value: Array, heads: Heads
     let count = match (architecture.rows, stem.rsplit('.').next()) {
         (Rows::Paired, Some("attn_q")) => heads.queries,
         (Rows::Paired, Some("attn_k")) => heads.keys,
+        // One row, which readers take as a list.
+        (_, Some("ffn_gate_inp_shexp")) => return Ok(value.flatten(0, -1)?),
         _ => return Ok(value),
     };
     let dims = value.shape().dims().to_vec();
@@ -382,33 +417,15 @@ fn ordered(architecture: &Architecture, stored: &str, value: Array, heads: Heads
         .reshape(&dims[..])?)
 }
 
-/// A tensor as the kind says, under its name; packed, it becomes three.
-fn of_kind(name: String, value: &Array, kind: GgufKind) -> Result<Vec<(String, Array)>> {
-    let plain = |name: String, dtype: Dtype| Ok(vec![(name, value.astype(dtype)?)]);
-    if value.ndim() < 2 {
-        return plain(name, Dtype::Float32);
+/// How a tensor is stored in a file of this kind.
+fn kind_of(stored: &str, value: &Array, kind: GgufKind) -> GgufKind {
+    let columns = value.shape().last().copied().unwrap_or(1);
+    if value.ndim() < 2 || stored.contains(".ffn_gate_inp") {
+        return GgufKind::F32;
     }
-    let columns = value.shape().dims().last().copied().unwrap_or(0);
-    let packed = match kind {
-        GgufKind::F32 => return plain(name, Dtype::Float32),
-        GgufKind::F16 => return plain(name, Dtype::Float16),
-        GgufKind::BF16 => return plain(name, Dtype::BFloat16),
-        // Rows that groups do not fill.
-        _ if !columns.is_multiple_of(32) => return plain(name, Dtype::Float16),
-        GgufKind::Q4_0 => symmetric(value, 4)?,
-        GgufKind::Q8_0 => symmetric(value, 8)?,
-        GgufKind::Q4_1 => {
-            let packed = value.quantize(Quantization::affine(32, 4)?, None)?;
-            let biases = packed.biases.unwrap_or_else(|| packed.scales.clone());
-            let half = |array: Array| array.astype(Dtype::Float16);
-            [packed.codes, half(packed.scales)?, half(biases)?]
-        }
-    };
-    let stem = name.strip_suffix(".weight").unwrap_or(&name).to_owned();
-    let [codes, scales, biases] = packed;
-    Ok(vec![
-        (name, codes),
-        (format!("{stem}.scales"), scales),
-        (format!("{stem}.biases"), biases),
-    ])
+    if kind.fits(columns) {
+        kind
+    } else {
+        GgufKind::F16
+    }
 }

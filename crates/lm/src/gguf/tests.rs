@@ -3,7 +3,9 @@
 use std::{fs, path::Path};
 
 use olivine_core::{Array, Dtype, quantized::Quantized};
-use olivine_io::{GgufMetadata, GgufValue, Metadata, save_gguf, save_safetensors, write_gguf};
+use olivine_io::{
+    GgufKind, GgufMetadata, GgufValue, Metadata, save_gguf, save_safetensors, write_gguf,
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -110,6 +112,21 @@ fn saved(folder: &ModelFolder, kind: GgufKind) -> (tempfile::TempDir, ModelFolde
     (place, folder)
 }
 
+/// What is special about a configuration with experts. Each token has all of them: which ones it has
+/// would depend on how numbers are rounded.
+fn mixture(model_type: &str) -> Value {
+    let mut change = json!({"model_type": model_type, "head_dim": 16, "num_experts_per_tok": 4});
+    let more = match model_type {
+        "mixtral" => json!({"num_local_experts": 4, "rms_norm_eps": 1e-5}),
+        "qwen2_moe" => json!({"num_experts": 4, "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 64}),
+        _ => json!({"num_experts": 4, "moe_intermediate_size": 32, "norm_topk_prob": true}),
+    };
+    let fields = change.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    change
+}
+
 /// The families that the tests write, and what is special about their configurations.
 fn families() -> Vec<Value> {
     let llama3 = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
@@ -125,6 +142,9 @@ fn families() -> Vec<Value> {
             "original_max_position_embeddings": 32}}),
         json!({"model_type": "qwen2"}),
         json!({"model_type": "qwen3", "head_dim": 16}),
+        mixture("mixtral"),
+        mixture("qwen2_moe"),
+        mixture("qwen3_moe"),
     ];
     let known = |change: &Value| {
         change["model_type"]
@@ -209,6 +229,54 @@ fn packed_models_have_the_logits_of_their_unpacked_weights() {
             let difference = largest_difference(&half, &own);
             assert!(difference < 0.02, "{change} {kind:?}: {difference}");
         }
+    }
+}
+
+#[test]
+fn experts_that_older_files_have_one_by_one_are_stacked() {
+    let tokenizer = test_tokenizers::byte_fallback();
+    let (_keep, original) = folder(&tokenizer, &mixture("mixtral"));
+    for kind in [GgufKind::F32, GgufKind::Q8_0, GgufKind::Q4_0] {
+        let (_file, stacked) = saved(&original, kind);
+        let file = olivine_io::load_gguf(stacked.path()).unwrap();
+        let mut apart: Vec<(String, Array)> = Vec::new();
+        for (name, value) in file.arrays().unwrap() {
+            let Some((stem, end)) = name.split_once("_exps.") else {
+                apart.push((name, value));
+                continue;
+            };
+            let experts = value.unstack(0).unwrap().into_iter().enumerate();
+            apart.extend(experts.map(|(expert, one)| (format!("{stem}.{expert}.{end}"), one)));
+        }
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("old.gguf");
+        save_gguf(&path, apart, file.metadata()).unwrap();
+        let old = ModelFolder::open(path).unwrap();
+        let [own, expected] = [&old, &stacked].map(|folder| {
+            let model = models::load(folder).unwrap();
+            logits(&*model)
+        });
+        assert_eq!(own, expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn mixtures_that_readers_would_take_for_others_are_not_written() {
+    let tokenizer = test_tokenizers::byte_fallback();
+    for (family, field, value) in [
+        ("qwen2_moe", "norm_topk_prob", json!(true)),
+        ("qwen3_moe", "norm_topk_prob", json!(false)),
+        ("qwen3_moe", "mlp_only_layers", json!([0])),
+        ("qwen3_moe", "decoder_sparse_step", json!(2)),
+    ] {
+        let mut change = mixture(family);
+        change[field] = value;
+        let (place, original) = folder(&tokenizer, &change);
+        let out = place.path().join("out.gguf");
+        let error = save_gguf_model(&original, &out, GgufKind::F32, &mut |_, _| true);
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains(field), "{error}");
+        assert!(!out.exists());
     }
 }
 
