@@ -252,12 +252,25 @@ impl ModelConfig {
         Ok(Rope::new(dims, theta, traditional, &scaling)?)
     }
 
-    /// The number of elements of a head that turn, where only a part does.
-    pub(crate) fn turned(&self, head_dim: usize, part: f64) -> Result<usize> {
+    /// The number of elements of a head that turn, where only a part does: what `rope_parameters` or
+    /// `partial_rotary_factor` say, or else the usual part; without one they have to say it.
+    pub(crate) fn turned(&self, head_dim: usize, usual: Option<f64>) -> Result<usize> {
+        const FIELD: &str = "partial_rotary_factor";
+        let newer = match self.fields.object("rope_parameters")? {
+            Some(parameters) => parameters.positive(FIELD)?,
+            None => None,
+        };
+        let part = match newer {
+            Some(part) => part,
+            None => {
+                let own = self.fields.positive(FIELD)?;
+                self.fields.required(FIELD, own.or(usual))?
+            }
+        };
         let dims = (head_dim as f64 * part) as usize;
         if dims == 0 || dims > head_dim || !dims.is_multiple_of(2) {
             let problem = format!("makes {dims} of {head_dim} elements turn; they must be pairs");
-            return Err(self.bad("partial_rotary_factor", problem));
+            return Err(self.bad(FIELD, problem));
         }
         Ok(dims)
     }

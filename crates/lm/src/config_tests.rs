@@ -120,6 +120,28 @@ fn rope_settings_are_found_in_the_old_and_the_new_place() {
 }
 
 #[test]
+fn the_part_of_heads_that_turns_is_found_in_the_old_and_the_new_place() {
+    let turned = |fields: &str, usual: Option<f64>| {
+        let text = format!(r#"{{"model_type": "llama"{fields}}}"#);
+        parse(&text).unwrap().turned(64, usual)
+    };
+    let old = r#", "partial_rotary_factor": 0.5"#;
+    let new = r#", "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.25}"#;
+    assert_eq!(turned("", Some(1.0)).unwrap(), 64);
+    assert_eq!(turned(old, None).unwrap(), 32);
+    assert_eq!(turned(new, Some(1.0)).unwrap(), 16);
+    assert_eq!(turned(&format!("{old}{new}"), None).unwrap(), 16);
+    for (fields, usual) in [
+        ("", None),
+        ("", Some(2.0)),
+        (r#", "partial_rotary_factor": -1"#, None),
+    ] {
+        let error = turned(fields, usual).unwrap_err();
+        assert_eq!(named_field(&error), "partial_rotary_factor");
+    }
+}
+
+#[test]
 fn unsupported_settings_are_refused_by_name() {
     for (field, value, named) in [
         (

@@ -23,7 +23,6 @@ struct Config {
     vocab_size: usize,
     rms_norm_eps: f64,
     attention_bias: bool,
-    partial_rotary_factor: f64,
     #[serde(default = "yes")]
     rope_traditional: bool,
     #[serde(default)]
@@ -64,7 +63,7 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
         bias: c.attention_bias,
         output_bias: false,
     };
-    let dims = config.turned(shape.head_dim, c.partial_rotary_factor)?;
+    let dims = config.turned(shape.head_dim, None)?;
     let rope = config.turns(dims, 10_000.0, c.rope_traditional)?;
     let block = |weights: &Weights, _number: usize| {
         let heads = shape.heads(Some(rope.clone()), Reach::All);

@@ -40,12 +40,6 @@ struct Config {
     tie_word_embeddings: bool,
     #[serde(default)]
     attention_bias: bool,
-    #[serde(default = "half")]
-    partial_rotary_factor: f64,
-}
-
-fn half() -> f64 {
-    0.5
 }
 
 fn model(config: &ModelConfig, weights: &Weights) -> Result<CausalLm<PreNorm<FeedForward>>> {
@@ -59,7 +53,7 @@ fn model(config: &ModelConfig, weights: &Weights) -> Result<CausalLm<PreNorm<Fee
         bias: c.attention_bias,
         output_bias: false,
     };
-    let turned = config.turned(shape.head_dim, c.partial_rotary_factor)?;
+    let turned = config.turned(shape.head_dim, Some(0.5))?;
     let rope = config.turns(turned, 1e6, false)?;
     let (count, normalised) = (c.num_experts_per_tok, c.norm_topk_prob);
     let router = Router {

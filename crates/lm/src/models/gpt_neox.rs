@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::yes;
 use crate::{
     Family, LanguageModel, ModelConfig, Reach, Sequences, Weights,
-    layers::{AttentionShape, Block, CausalLm, Heads, Linear, Mlp, Names, Norm, Rope, split_heads},
+    layers::{AttentionShape, Block, CausalLm, Heads, Linear, Mlp, Names, Norm, split_heads},
 };
 
 crate::family! { Family::new(&["gpt_neox"], build) }
@@ -19,8 +19,8 @@ struct Config {
     num_attention_heads: usize,
     vocab_size: usize,
     layer_norm_eps: f64,
-    rotary_emb_base: f64,
-    rotary_pct: f64,
+    rotary_emb_base: Option<f64>,
+    rotary_pct: Option<f64>,
     #[serde(default = "yes")]
     use_parallel_residual: bool,
 }
@@ -95,8 +95,8 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
         head_dim,
         ..AttentionShape::default()
     };
-    let dims = config.turned(head_dim, c.rotary_pct)?;
-    let rope = Rope::new(dims, c.rotary_emb_base, false, &config.rope()?.scaling)?;
+    let dims = config.turned(head_dim, c.rotary_pct.or(Some(0.25)))?;
+    let rope = config.turns(dims, c.rotary_emb_base.unwrap_or(10_000.0), false)?;
     let block = |weights: &Weights, _number: usize| {
         let own = weights.at("attention");
         let attention = Attention {

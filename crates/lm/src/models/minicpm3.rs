@@ -123,7 +123,7 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
         let problem = format!("is {heads}, which does not divide hidden_size = {width}");
         return Err(config.bad("num_attention_heads", problem));
     }
-    let dims = config.turned(c.qk_rope_head_dim, 1.0)?;
+    let dims = config.turned(c.qk_rope_head_dim, Some(1.0))?;
     let rope = config.turns(dims, 1e6, false)?;
     let block = |weights: &Weights, _number: usize| {
         let attention = LatentAttention::new(&weights.at("self_attn"), &c, rope.clone())?;

@@ -21,7 +21,6 @@ struct Config {
     intermediate_size: usize,
     vocab_size: usize,
     layer_norm_eps: f64,
-    partial_rotary_factor: f64,
 }
 
 impl Default for Config {
@@ -34,7 +33,6 @@ impl Default for Config {
             intermediate_size: 10240,
             vocab_size: 51200,
             layer_norm_eps: 1e-5,
-            partial_rotary_factor: 0.4,
         }
     }
 }
@@ -60,10 +58,7 @@ impl Attention {
             head_dim,
             ..
         } = shape;
-        if kv_heads == 0 || !count.is_multiple_of(kv_heads) {
-            let problem = "num_key_value_heads does not divide num_attention_heads";
-            return Err(weights.bad(problem));
-        }
+        shape.check(weights)?;
         Ok(Attention {
             q_proj: weights.linear("q_proj", width, count * head_dim, true)?,
             k_proj: weights.linear("k_proj", width, kv_heads * head_dim, true)?,
@@ -113,7 +108,7 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
         head_dim: config.head_dim(None, width, heads)?,
         ..AttentionShape::default()
     };
-    let dims = config.turned(shape.head_dim, c.partial_rotary_factor)?;
+    let dims = config.turned(shape.head_dim, Some(0.4))?;
     let rope = config.turns(dims, 10_000.0, false)?;
     let block = |weights: &Weights, _number: usize| {
         let heads = shape.heads(Some(rope.clone()), Reach::All);

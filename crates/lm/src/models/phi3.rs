@@ -22,15 +22,9 @@ struct Config {
     rms_norm_eps: f64,
     #[serde(default)]
     rope_traditional: bool,
-    #[serde(default = "all")]
-    partial_rotary_factor: f64,
     #[serde(default)]
     tie_word_embeddings: bool,
     sliding_window: Option<usize>,
-}
-
-fn all() -> f64 {
-    1.0
 }
 
 /// Attention whose queries, keys and values come from one matrix.
@@ -53,10 +47,7 @@ impl FusedAttention {
             head_dim,
             ..
         } = shape;
-        if kv_heads == 0 || !count.is_multiple_of(kv_heads) {
-            let problem = "num_key_value_heads does not divide num_attention_heads";
-            return Err(weights.bad(problem));
-        }
+        shape.check(weights)?;
         Ok(FusedAttention {
             qkv_proj: weights.linear(
                 "qkv_proj",
@@ -99,7 +90,7 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
         head_dim: config.head_dim(None, width, heads)?,
         ..AttentionShape::default()
     };
-    let dims = config.turned(shape.head_dim, c.partial_rotary_factor)?;
+    let dims = config.turned(shape.head_dim, Some(1.0))?;
     let rope = config.turns(dims, 10_000.0, c.rope_traditional)?;
     let reach = Reach::window(c.sliding_window);
     let block = |weights: &Weights, _number: usize| {

@@ -39,8 +39,6 @@ struct Config {
     moe_intermediate_size: usize,
     rms_norm_eps: f64,
     vocab_size: usize,
-    #[serde(default = "quarter")]
-    partial_rotary_factor: f64,
     #[serde(default)]
     norm_topk_prob: bool,
     #[serde(default)]
@@ -57,10 +55,6 @@ fn one() -> usize {
 
 fn four() -> usize {
     4
-}
-
-fn quarter() -> f64 {
-    0.25
 }
 
 /// Attention whose outputs are gated; the gates come with the queries.
@@ -209,7 +203,7 @@ fn model(config: &ModelConfig, weights: &Weights) -> Result<CausalLm<NextBlock>>
         conv: c.linear_conv_kernel_dim,
         eps,
     };
-    let turned = config.turned(shape.head_dim, c.partial_rotary_factor)?;
+    let turned = config.turned(shape.head_dim, Some(0.25))?;
     let rope = config.turns(turned, 10_000.0, false)?;
     let router = Router::new(Scores::Softmax, c.num_experts_per_tok, c.norm_topk_prob);
     let block = |weights: &Weights, number: usize| {

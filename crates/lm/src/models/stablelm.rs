@@ -21,7 +21,6 @@ struct Config {
     vocab_size: usize,
     layer_norm_eps: f64,
     use_qkv_bias: bool,
-    partial_rotary_factor: f64,
     #[serde(default)]
     use_parallel_residual: bool,
     #[serde(default)]
@@ -86,10 +85,7 @@ impl Attention {
             bias,
             ..
         } = shape;
-        if kv_heads == 0 || !count.is_multiple_of(kv_heads) {
-            let problem = "num_key_value_heads does not divide num_attention_heads";
-            return Err(weights.bad(problem));
-        }
+        shape.check(weights)?;
         Ok(Attention {
             q_proj: weights.linear("q_proj", width, count * head_dim, bias)?,
             k_proj: weights.linear("k_proj", width, kv_heads * head_dim, bias)?,
@@ -154,7 +150,7 @@ fn build(config: &ModelConfig, weights: &Weights) -> crate::Result<Box<dyn Langu
         bias: c.use_qkv_bias,
         output_bias: false,
     };
-    let dims = config.turned(shape.head_dim, c.partial_rotary_factor)?;
+    let dims = config.turned(shape.head_dim, None)?;
     let rope = config.turns(dims, 10_000.0, false)?;
     let block = |weights: &Weights, _number: usize| {
         let own = weights.at("self_attn");
