@@ -30,6 +30,8 @@ use crate::stream::Pieces;
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
     pieces: Pieces,
+    /// Counted once, since the crate makes a list of all tokens to count them.
+    vocab_size: usize,
     bos: Option<(String, u32)>,
     eos_ids: BTreeSet<u32>,
     vocabulary: OnceLock<Vocabulary>,
@@ -100,6 +102,7 @@ impl Tokenizer {
         inner.with_padding(None);
         let pieces = Pieces::of(inner.get_decoder());
         Ok(Self {
+            vocab_size: inner.get_vocab_size(true),
             inner: Arc::new(inner),
             pieces,
             bos: None,
@@ -121,7 +124,7 @@ impl Tokenizer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.vocab_size
     }
 
     /// The id of a token given by its text in the vocabulary.

@@ -259,7 +259,9 @@ fn a_model_that_cannot_be_loaded_is_refused_before_its_weights_are_asked_for() {
     };
     assert_eq!(found, "abacus");
     assert!(supported.contains(&"llama"));
-    assert!(path.ends_with("org/name/resolve/1111111111111111111111111111111111111111/config.json"));
+    assert!(
+        path.ends_with("org/name/resolve/1111111111111111111111111111111111111111/config.json")
+    );
     let error = refusal("[]");
     assert_eq!(error.to_string().lines().count(), 1, "{error}");
     let error = refusal(
