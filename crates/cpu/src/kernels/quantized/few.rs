@@ -30,6 +30,9 @@ pub(super) const SPARE: usize = WIDEST;
 /// The numbers of all vectors together that stay in the first cache while rows go by.
 const NEAR: usize = 4096;
 
+/// The numbers of a line of the cache, across whose ends reading a register takes twice as long.
+const LINE: usize = 16;
+
 /// How vectors are laid out for an instruction set.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
@@ -104,7 +107,9 @@ pub(super) struct Vectors {
     count: usize,
     /// The vectors that there is room for: one, two, four or eight.
     width: usize,
+    /// Preceded by so many numbers that they begin with a line of the cache.
     ordered: Vec<f32>,
+    skipped: usize,
     /// The sums of groups, of each vector as many as there are and then nothing to fill registers.
     sums: Vec<f32>,
     sums_step: usize,
@@ -127,10 +132,11 @@ impl Vectors {
         let steps = per_word / P::TERMS;
         let sums_step = (len / group).next_multiple_of(WIDEST);
         let len_of_blocks = len.next_multiple_of(per_word * lanes) / P::TERMS;
-        let mut ordered = vec![0.0; len_of_blocks * width];
+        let mut ordered = vec![0.0f32; len_of_blocks * width + LINE];
+        let skipped = ordered.as_ptr().align_offset(LINE * size_of::<f32>()) % LINE;
         let mut sums = vec![0.0; sums_step * width];
         for (place, vector) in vectors.enumerate() {
-            let blocks = ordered.chunks_exact_mut(steps * lanes * width);
+            let blocks = ordered[skipped..].chunks_exact_mut(steps * lanes * width);
             for (to, from) in blocks.zip(vector.chunks(per_word * lanes)) {
                 for step in 0..steps {
                     let factor = unit / layout.excess::<C>(step);
@@ -156,6 +162,7 @@ impl Vectors {
             count,
             width,
             ordered,
+            skipped,
             sums,
             sums_step,
         }
@@ -185,6 +192,7 @@ pub(super) struct Rows<'a> {
 }
 
 /// Dot products, and room for those that are not summed yet.
+#[repr(C, align(64))]
 pub(super) struct Products {
     /// Of each vector, one with each row.
     sums: [[f32; TALL]; WIDE],
@@ -339,7 +347,7 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     let steps = (vectors.group / per_word).trailing_zeros();
     let numbers = numbers::<C>(centre::<S, C, P>());
     let (table, pair_table) = (S::table(&numbers), S::pair_table(&numbers));
-    let x = vectors.ordered.as_ptr();
+    let x = vectors.ordered[vectors.skipped..].as_ptr();
     let mut codes = [rows.codes.as_ptr(); R];
     let mut scales = [rows.scales.as_ptr(); R];
     for i in 0..R {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::codes::Codes;
 use crate::{
     dots::{Dots, FEW},
-    isa::per_isa,
+    isa::{Isa, per_isa},
     pool::parallel_for,
 };
 
@@ -109,7 +109,7 @@ impl Room {
 }
 
 per_isa! {
-    [bytes]
+    [v3]
     fn round_row<C: Codes>(row: &[f32], group: usize, numbers: &mut [u32], scales: &mut [[f32; 2]]) = round_row_body;
 }
 
@@ -117,7 +117,7 @@ per_isa! {
 const SOME: usize = 32;
 
 #[inline(always)]
-fn round_row_body<S: Dots, C: Codes>(
+fn round_row_body<S: Isa, C: Codes>(
     row: &[f32],
     group: usize,
     numbers: &mut [u32],
