@@ -12,7 +12,7 @@ use crate::{
     error::{CliError, Exit, say},
     interrupt::Interrupt,
     kv::KvArgs,
-    model,
+    model::ComputeArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -63,6 +63,9 @@ pub(crate) struct Bench {
     #[command(flatten)]
     kv: KvArgs,
 
+    #[command(flatten)]
+    compute: ComputeArgs,
+
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -81,7 +84,7 @@ impl Bench {
         if let Some(threads) = self.threads {
             olivine::set_num_threads(threads.max(1));
         }
-        let folder = model::open(self.model.as_deref(), &interrupt)?;
+        let folder = self.compute.open(self.model.as_deref(), &interrupt)?;
         let loading = Instant::now();
         let model = models::load(&folder)?;
         let bytes: usize = model

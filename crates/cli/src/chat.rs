@@ -17,7 +17,7 @@ use crate::{
     error::{CliError, Exit, say},
     interrupt::Interrupt,
     kv::KvArgs,
-    model,
+    model::ComputeArgs,
     sampling::SamplingArgs,
 };
 
@@ -65,12 +65,15 @@ pub(crate) struct Chat {
 
     #[command(flatten)]
     kv: KvArgs,
+
+    #[command(flatten)]
+    compute: ComputeArgs,
 }
 
 impl Chat {
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
         let interrupt = Interrupt::watch()?;
-        let model = Model::from_folder(&model::open(self.model.as_deref(), &interrupt)?)?;
+        let model = Model::from_folder(&self.compute.open(self.model.as_deref(), &interrupt)?)?;
         let options = self.sampling.options(&model.recommended)?;
         let mut talk = Talk {
             messages: Vec::new(),

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::error::{CliError, Exit, say};
 use crate::interrupt::Interrupt;
 use crate::kv::KvArgs;
-use crate::model;
+use crate::model::{self, ComputeArgs};
 use crate::output::Output;
 use crate::sampling::SamplingArgs;
 
@@ -114,6 +114,9 @@ pub(crate) struct Generate {
 
     #[command(flatten)]
     kv: KvArgs,
+
+    #[command(flatten)]
+    compute: ComputeArgs,
 }
 
 impl Generate {
@@ -122,7 +125,7 @@ impl Generate {
     /// The time to the first token is the model's and not the disk's: loading is not part of it.
     pub(crate) fn run(&self) -> Result<Exit, CliError> {
         let interrupt = Interrupt::watch()?;
-        let folder = model::open(self.model.as_deref(), &interrupt)?;
+        let folder = self.compute.open(self.model.as_deref(), &interrupt)?;
         let config = folder.config()?;
         let recommended = folder.generation_config()?;
         let options = self.sampling.options(&recommended)?;

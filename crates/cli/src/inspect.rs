@@ -217,6 +217,7 @@ fn sizes(
             quantize,
             dtype,
             dequantize: false,
+            ..Change::default()
         };
         let made = models::build(config, &Weights::random().changed(change))?;
         let name = bits.map_or("bfloat16".to_owned(), |bits| format!("{bits} bits"));

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use clap::Args;
+use olivine::quantized::Activations;
 use olivine_lm::{EmbeddedFile, Hub, HubModel, ModelFolder, embed_model};
 
 use crate::error::CliError;
@@ -22,6 +24,26 @@ const SHIPPED: &[EmbeddedFile] = embed_model!(
         "tokenizer_config.json",
     ]
 );
+
+/// How a model computes.
+#[derive(Debug, Args)]
+pub(crate) struct ComputeArgs {
+    /// What meets packed weights when prompts are read: `exact` activations, or `int8` ones, which are
+    /// rounded to whole numbers and read faster
+    #[arg(long, value_name = "KIND", default_value_t = Activations::Exact)]
+    activations: Activations,
+}
+
+impl ComputeArgs {
+    /// As [`open`], of a model that computes so.
+    pub(crate) fn open(
+        &self,
+        path: Option<&Path>,
+        interrupt: &Interrupt,
+    ) -> Result<ModelFolder, CliError> {
+        Ok(open(path, interrupt)?.with_activations(self.activations))
+    }
+}
 
 /// Opens the folder or GGUF file at a path, or the model of that name on the hub, or the shipped one.
 ///

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     error::{CliError, Exit},
     interrupt::Interrupt,
-    model,
+    model::ComputeArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -47,6 +47,9 @@ pub(crate) struct Perplexity {
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
 
+    #[command(flatten)]
+    compute: ComputeArgs,
+
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -65,7 +68,7 @@ impl Perplexity {
         } else {
             text = std::fs::read_to_string(&self.text).map_err(failed)?;
         }
-        let model = Model::from_folder(&model::open(self.model.as_deref(), &interrupt)?)?;
+        let model = Model::from_folder(&self.compute.open(self.model.as_deref(), &interrupt)?)?;
         let mut tokens = model.tokenizer.encode(&text)?;
         if let Some(pieces) = self.pieces {
             tokens.truncate(pieces.saturating_mul(self.length));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use olivine_core::Array;
+use olivine_core::{Array, quantized::Activations};
 
 use crate::config::ModelConfig;
 use crate::embed::{SentenceModules, sentence_modules};
@@ -51,6 +51,7 @@ enum ModelSource {
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     source: ModelSource,
+    activations: Activations,
 }
 
 /// One file of weights.
@@ -112,9 +113,7 @@ impl ModelFolder {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         match path.metadata() {
-            Ok(data) if data.is_dir() => Ok(Self {
-                source: ModelSource::Directory(path),
-            }),
+            Ok(data) if data.is_dir() => Ok(Self::of(ModelSource::Directory(path))),
             Ok(data) if data.is_file() && is_gguf(&path) => {
                 Self::from_gguf(olivine_io::load_gguf(&path)?)
             }
@@ -143,9 +142,48 @@ impl ModelFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn embedded(files: &'static [EmbeddedFile]) -> Self {
-        Self {
-            source: ModelSource::Embedded(files),
+        Self::of(ModelSource::Embedded(files))
+    }
+
+    fn of(source: ModelSource) -> Self {
+        ModelFolder {
+            source,
+            activations: Activations::default(),
         }
+    }
+
+    /// The same model, whose packed matrices are multiplied with such activations once it is loaded.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::quantized::Activations;
+    /// use olivine_lm::{Model, ModelFolder};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let folder = ModelFolder::open(path)?.with_activations(Activations::Int8);
+    /// assert_eq!(folder.activations(), Activations::Int8);
+    /// let fast = Model::from_folder(&folder)?;
+    /// # assert!(fast.network.num_parameters() > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_activations(self, activations: Activations) -> Self {
+        ModelFolder {
+            activations,
+            ..self
+        }
+    }
+
+    /// What packed matrices are multiplied with.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::quantized::Activations;
+    /// use olivine_lm::ModelFolder;
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// assert_eq!(ModelFolder::open(path)?.activations(), Activations::Exact);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn activations(&self) -> Activations {
+        self.activations
     }
 
     /// Takes a GGUF file that is open already.
@@ -164,9 +202,7 @@ impl ModelFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_gguf(file: olivine_io::Gguf) -> Result<Self> {
-        Ok(Self {
-            source: ModelSource::Gguf(Arc::new(GgufModel::new(file)?)),
-        })
+        Ok(Self::of(ModelSource::Gguf(Arc::new(GgufModel::new(file)?))))
     }
 
     /// The folder as it appears in messages; `<embedded>` for a model inside the program.

@@ -82,6 +82,7 @@ fn every_packing_has_the_bytes_of_mlx_lm() {
             quantize,
             dequantize: false,
             dtype: dtype_of(parts[3]),
+            ..Change::default()
         };
         let place = tempfile::tempdir().unwrap();
         let out = place.path().join("out");

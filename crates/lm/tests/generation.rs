@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use olivine_core::quantized::Quantization;
+use olivine_core::quantized::{Activations, Quantization};
 use olivine_cpu as _;
 use olivine_lm::{
-    Batch, BatchEvent, Cache, Draft, Generator, GeneratorOptions, Grammar, LanguageModel,
-    ModelDraft, ModelFolder, NgramDraft, PromptCache, Reach, RequestId, Result, Sampler,
-    SamplerOptions, Tokenizer, models,
+    Batch, BatchEvent, Cache, Change, Draft, Generator, GeneratorOptions, Grammar, LanguageModel,
+    ModelDraft, ModelFolder, NgramDraft, PromptCache, Reach, Recipe, RequestId, Result, Sampler,
+    SamplerOptions, Tokenizer, models, perplexity,
 };
 
 fn golden(name: &str) -> Box<dyn LanguageModel> {
@@ -365,4 +365,27 @@ fn windows_are_kept_while_texts_grow() {
         "{}",
         cache.bytes()
     );
+}
+
+#[test]
+fn rounded_activations_change_what_a_packed_model_expects_a_little() -> Result<()> {
+    let model = shipped();
+    let text = tokens(plain(&*model, &prompt(4)), 128);
+    let measure = |activations| -> Result<f64> {
+        let folder = shipped_folder().with_activations(activations);
+        let change = Change {
+            quantize: Some(Recipe::uniform(Quantization::default())),
+            ..Change::default()
+        };
+        let (model, weights) = models::load_changed(&folder, change)?;
+        // What is written to files does not say how they are computed with.
+        let packing = weights.packing().expect("weights are packed");
+        assert_eq!(packing.default, Quantization::default());
+        let measured = perplexity(&*model, &text, 64, 1, &mut |_, _, _| true)?;
+        Ok(measured.value())
+    };
+    let (exact, rounded) = (measure(Activations::Exact)?, measure(Activations::Int8)?);
+    let change = (rounded / exact).ln().abs();
+    assert!(change > 0.0 && change < 0.02, "{exact} {rounded}");
+    Ok(())
 }

@@ -266,7 +266,12 @@ pub fn load_changed(
         None => weights,
     };
     let dtype = change.dtype.or(folder.usual_dtype(&config));
-    let weights = weights.changed(Change { dtype, ..change });
+    let activations = folder.activations();
+    let weights = weights.changed(Change {
+        dtype,
+        activations,
+        ..change
+    });
     // Some exports carry what every model computes.
     let weights =
         weights.renamed(|name| (!name.ends_with("rotary_emb.inv_freq")).then(|| name.to_owned()));

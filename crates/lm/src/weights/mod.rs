@@ -12,7 +12,11 @@ use std::{
     rc::Rc,
 };
 
-use olivine_core::{Array, Dtype, Shape, quantized::Quantization, stack};
+use olivine_core::{
+    Array, Dtype, Shape,
+    quantized::{Activations, Quantization},
+    stack,
+};
 use olivine_nn::{LayerNorm, QuantizedEmbedding, QuantizedLinear, QuantizedWeight, init};
 
 use crate::{
@@ -65,6 +69,8 @@ pub struct Change {
     pub dequantize: bool,
     /// Casts floating-point weights, scales and biases included.
     pub dtype: Option<Dtype>,
+    /// What packed weights are to be multiplied with.
+    pub activations: Activations,
 }
 
 impl Weights {
@@ -695,9 +701,14 @@ impl Weights {
             },
             Matrices::Quantized(packed) => Matrices::Quantized(packed),
         };
-        let scheme = match &made {
-            Matrices::Quantized(packed) => Some(packed.scheme()),
-            Matrices::Dense { .. } => None,
+        let (made, scheme) = match made {
+            Matrices::Quantized(weight) => {
+                let mut packed = weight.packed();
+                let scheme = packed.scheme;
+                packed.scheme = scheme.with_activations(change.activations);
+                (Matrices::Quantized(packed.into()), Some(scheme))
+            }
+            dense @ Matrices::Dense { .. } => (dense, None),
         };
         self.shared
             .packed
