@@ -12,7 +12,7 @@ use super::{
     codes::{Codes, scale_of, unpack, with_codes},
     convert::bytes,
     dense,
-    few::{self, Products, Rows, SPARE, TALL, Vectors},
+    few::{self, Products, Rows, SPARE, TALL, Vectors, WIDE},
     integer::{self, Panel, Rounded as RoundedRows},
     results,
 };
@@ -32,7 +32,13 @@ use crate::{
 };
 
 /// The most rows on the left for which dot products are taken row by row.
-const FEW: usize = few::WIDE;
+const FEW: usize = 8;
+
+/// The same for codes that are read word by word: where unpacking the packed matrix first is as fast.
+const FEW_IN_WORDS: usize = 48;
+
+/// The same where pairs make large products twice as fast.
+const FEW_IN_PAIRS: usize = 16;
 
 /// Numbers of a packed row that are read at a time: four rows of them stay in the first cache.
 const CHUNK: usize = 1024;
@@ -512,22 +518,24 @@ fn products<C: Codes>(
         columns,
     };
     let packed = Packed::new(call, scheme, op)?;
+    let rounds = scheme.activations() == Activations::Int8;
+    let (in_pairs, in_words) = (sides.x.in_pairs(), C::IN_WORDS);
     for job in jobs.iter().filter(|job| !job.rows.is_empty()) {
+        let count = job.rows.len();
         if !transpose {
             panels::<C>(&packed, job, &sides);
-        } else if job.rows.len() > FEW {
-            let rounds = scheme.activations() == Activations::Int8;
-            if !rounds || !many_rounded::<C>(&packed, job, &sides) {
-                many::<C>(&packed, job, &sides);
-            }
-        } else if C::IN_WORDS {
-            if C::BITS <= 4 && sides.x.in_pairs() {
-                few_in_words::<C, Pairs>(&packed, job, &sides);
-            } else {
-                few_in_words::<C, Singles>(&packed, job, &sides);
-            }
-        } else {
+        } else if count > FEW && rounds && many_rounded::<C>(&packed, job, &sides) {
+            // Nothing is left to do.
+        } else if in_words && in_pairs && C::BITS <= 4 && count <= FEW_IN_PAIRS {
+            few_in_words::<C, Pairs>(&packed, job, &sides);
+        } else if in_words && !in_pairs && count <= FEW_IN_WORDS {
+            few_in_words::<C, Singles>(&packed, job, &sides);
+        } else if in_words && count <= FEW {
+            few_in_words::<C, Singles>(&packed, job, &sides);
+        } else if !in_words && count <= FEW {
             few::<C>(&packed, job, &sides);
+        } else {
+            many::<C>(&packed, job, &sides);
         }
     }
     Ok(())
@@ -538,7 +546,10 @@ fn few_in_words<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) {
     let (inner, group) = (sides.inner, packed.scheme.group_size());
     let first = job.matrix * packed.rows;
     let wide = sides.wide_rows(job);
-    let vectors = Vectors::new::<C, P>(wide.chunks_exact(inner.max(1)), inner, group);
+    let blocks: Vec<Vectors> = wide
+        .chunks(inner.max(1) * WIDE)
+        .map(|rows| Vectors::new::<C, P>(rows.chunks_exact(inner.max(1)), inner, group))
+        .collect();
     let (groups, words) = (inner / group, inner * C::BITS / 32);
     parallel_for(sides.columns, inner * (1 + job.rows.len()) / 8, |range| {
         let mut factors = [(); 2].map(|()| vec![0.0; TALL * groups + SPARE]);
@@ -556,9 +567,12 @@ fn few_in_words<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) {
                 scales: &scales[..],
                 biases: &biases[..],
             };
-            few::dots::<C, P>(rows, &vectors, &mut products);
             for (x, &(_, to)) in job.rows.iter().enumerate() {
-                let sums = &mut products.of(x)[..count];
+                if x % WIDE == 0 {
+                    // Packed rows are still in the cache when more vectors meet them.
+                    few::dots::<C, P>(rows, &blocks[x / WIDE], &mut products);
+                }
+                let sums = &mut products.of(x % WIDE)[..count];
                 for (j, sum) in sums.iter_mut().enumerate() {
                     // Infinities have to meet the numbers that codes stand for.
                     if !sum.is_finite() {

@@ -32,7 +32,7 @@ fn products_of_few_and_of_many_rows_are_those_of_the_numbers_packed() -> Result<
     let mut random = Random(11);
     for scheme in schemes()? {
         for dtype in [Dtype::Float32, Dtype::Float16, Dtype::BFloat16] {
-            for rows in [1, 2, 3, 4, 5, 8, 9, 21] {
+            for rows in [1, 2, 3, 4, 5, 8, 9, 21, 50] {
                 // One to five groups, so that registers are not always filled.
                 let inner = scheme.group_size() * (1 + random.below(5));
                 let columns = 1 + random.below(40);
@@ -75,7 +75,7 @@ fn rows_over_several_depths_are_summed_whole() -> Result<()> {
 fn gathered_products_pick_matrices_and_put_rows_where_they_belong() -> Result<()> {
     let mut random = Random(13);
     let scheme = Quantization::affine(32, 4)?;
-    for tokens in [3, 60] {
+    for tokens in [3, 60, 300] {
         let w = random
             .array(&[4, 24, 96], Dtype::Float32)?
             .quantize(scheme, None)?;
