@@ -5,14 +5,18 @@
 
 mod calls;
 mod engine;
+mod harmony;
 mod literals;
+mod marks;
+mod state;
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::engine::{Engine, State};
+use self::engine::Engine;
+use self::state::State;
 
 /// A piece of a model's output.
 ///
@@ -137,7 +141,7 @@ impl OutputFormat {
     /// assert!(OutputFormat::Llama.markers().contains(&"<|python_tag|>"));
     /// ```
     pub fn markers(self) -> Vec<&'static str> {
-        engine::markers(self)
+        marks::markers(self)
     }
 }
 

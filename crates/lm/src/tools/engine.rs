@@ -3,237 +3,14 @@
 use std::collections::HashMap;
 
 use super::calls::{self, Call};
+use super::marks::{
+    ARGUMENTS, Block, CALLS, LONGEST_HEADER, MOST_ENDS, REASONING, blocks, held_back,
+};
+use super::state::{Scan, State};
 use super::{Event, OutputFormat};
 
-/// The marks around reasoning at the beginning of an output.
-const REASONING: [(&str, &str); 3] = [
-    ("<think>", "</think>"),
-    ("[THINK]", "[/THINK]"),
-    ("<|channel>thought", "<channel|>"),
-];
-
-/// A header, such as a tool's name, is never longer than this.
-const LONGEST_HEADER: usize = 256;
-
-/// How many ends of a block are tried, as strings inside of it may contain the mark.
-const MOST_ENDS: usize = 64;
-
-const CALLS: &str = "[TOOL_CALLS]";
-const ARGUMENTS: &str = "[ARGS]";
-const PYTHON: &str = "<|python_tag|>";
-const MESSAGE: &str = "<|message|>";
-/// What ends a message of gpt-oss; the last two begin the next.
-const MESSAGE_ENDS: [&str; 5] = [
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<|start|>",
-    "<|channel|>",
-];
-
-/// Where a tool call's text is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Block {
-    /// Between two marks.
-    Between(&'static str, &'static str),
-    /// After a mark, up to the end of what Mistral's models write.
-    Mistral,
-    /// After a mark, or at the beginning of the output without one, up to the end of JSON.
-    Json(&'static str),
-    /// After such a call, where more may follow.
-    MoreJson,
-    /// A mark that means nothing by itself.
-    Nothing(&'static str),
-}
-
-impl Block {
-    fn open(self) -> &'static str {
-        match self {
-            Self::Between(open, _) | Self::Json(open) | Self::Nothing(open) => open,
-            Self::Mistral => CALLS,
-            Self::MoreJson => "",
-        }
-    }
-}
-
-fn blocks(format: OutputFormat) -> &'static [Block] {
-    match format {
-        OutputFormat::Plain | OutputFormat::Harmony => &[],
-        OutputFormat::Hermes => &[Block::Between("<tool_call>", "</tool_call>")],
-        OutputFormat::Mistral => &[Block::Mistral],
-        OutputFormat::Llama => &[
-            Block::Json(PYTHON),
-            Block::Between("<function=", "</function>"),
-        ],
-        OutputFormat::Gemma => &[
-            Block::Between("```tool_code", "```"),
-            Block::Between("```function_call", "```"),
-            Block::Between("```json", "```"),
-            Block::Between("<start_function_call>", "<end_function_call>"),
-            Block::Between("<|tool_call>", "<tool_call|>"),
-        ],
-        OutputFormat::DeepSeek => &[
-            Block::Between("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>"),
-            Block::Nothing("<｜tool▁calls▁begin｜>"),
-            Block::Nothing("<｜tool▁calls▁end｜>"),
-        ],
-        OutputFormat::Pythonic => &[Block::Between("<|tool_call_start|>", "<|tool_call_end|>")],
-    }
-}
-
-pub(super) fn markers(format: OutputFormat) -> Vec<&'static str> {
-    let mut markers: Vec<&str> = REASONING
-        .iter()
-        .flat_map(|&(open, close)| [open, close])
-        .collect();
-    markers.push("<|channel>");
-    for block in blocks(format) {
-        markers.push(block.open());
-        if let Block::Between(_, close) = block {
-            markers.push(close);
-        }
-    }
-    match format {
-        OutputFormat::Harmony => {
-            markers.extend(MESSAGE_ENDS);
-            markers.extend([MESSAGE, "<|constrain|>"]);
-        }
-        OutputFormat::Mistral => markers.extend([ARGUMENTS, "[CALL_ID]"]),
-        OutputFormat::DeepSeek => markers.push("<｜tool▁sep｜>"),
-        OutputFormat::Gemma => markers.extend(["<escape>", "<|\"|>"]),
-        _ => {}
-    }
-    markers
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum State {
-    /// Before anything but white space, where reasoning and bare JSON may begin.
-    Start {
-        drop_space: bool,
-    },
-    Reasoning {
-        close: &'static str,
-        begun: bool,
-    },
-    /// `after_call`: white space is only text if more text follows.
-    Text {
-        after_call: bool,
-    },
-    /// In a block whose mark, of this length, is at the beginning of the buffer.
-    Call {
-        block: Block,
-        mark: usize,
-        searched: usize,
-        tries: usize,
-        json: Scan,
-    },
-    /// Before the body of a gpt-oss message.
-    Header,
-    /// In such a body; a call's header stays at the beginning of the buffer.
-    Body {
-        body: Body,
-        searched: usize,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
-    Answer,
-    Reasoning,
-    Call { tool: String, header: usize },
-}
-
-impl State {
-    /// The state after a prompt.
-    pub(super) fn after(format: OutputFormat, prompt: &str) -> Self {
-        if format == OutputFormat::Harmony {
-            let begun = prompt
-                .rsplit_once("<|start|>")
-                .map_or("", |(_, begun)| begun);
-            return match begun.split_once(MESSAGE) {
-                Some((header, _)) => Self::Body {
-                    body: Body::of(header, 0),
-                    searched: 0,
-                },
-                None => Self::Header,
-            };
-        }
-        let open = REASONING
-            .iter()
-            .find(|(open, _)| prompt.trim_end().ends_with(open));
-        match open {
-            Some(&(_, close)) => Self::Reasoning {
-                close,
-                begun: false,
-            },
-            None => Self::Start { drop_space: false },
-        }
-    }
-}
-
-impl Body {
-    fn of(header: &str, length: usize) -> Self {
-        let target = header.split_once("to=").map(|(_, rest)| rest);
-        let target = target.map(|rest| {
-            let end = rest
-                .find(|c: char| c.is_whitespace() || c == '<')
-                .unwrap_or(rest.len());
-            rest[..end].trim_start_matches("functions.")
-        });
-        match target {
-            Some(tool) if !tool.is_empty() => Self::Call {
-                tool: tool.to_owned(),
-                header: length,
-            },
-            _ if header.contains("<|channel|>analysis") => Self::Reasoning,
-            _ => Self::Answer,
-        }
-    }
-}
-
-/// Finds the end of a JSON object or array in a buffer that grows, looking at each byte once.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scan {
-    at: usize,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Scan {
-    /// The position after the value which begins at `start`, if it is complete.
-    fn end(&mut self, text: &str, start: usize) -> Option<usize> {
-        self.at = self.at.max(start);
-        for &byte in &text.as_bytes()[self.at..] {
-            self.at += 1;
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(self.at);
-                    }
-                }
-                _ => {}
-            }
-        }
-        None
-    }
-}
-
 /// What the engine does after a step.
-enum Step {
+pub(super) enum Step {
     /// Nothing can be said before more arrives.
     Wait,
     Again,
@@ -297,12 +74,12 @@ impl Engine {
     }
 
     /// Removes and returns the beginning of the buffer.
-    fn take(&mut self, length: usize) -> String {
+    pub(super) fn take(&mut self, length: usize) -> String {
         let rest = self.buffer.split_off(length);
         std::mem::replace(&mut self.buffer, rest)
     }
 
-    fn emit_text(&mut self, length: usize, events: &mut Vec<Event>) {
+    pub(super) fn emit_text(&mut self, length: usize, events: &mut Vec<Event>) {
         let text = self.take(length);
         if !text.is_empty() {
             events.push(Event::Text(text));
@@ -432,7 +209,7 @@ impl Engine {
     }
 
     /// The buffer up to `length` was a call, or is text if it was none.
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         calls: Option<Vec<Call>>,
         length: usize,
@@ -610,101 +387,4 @@ impl Engine {
         self.state = State::Text { after_call: true };
         Step::Again
     }
-
-    fn header(&mut self, end: bool) -> Step {
-        let place = self
-            .buffer
-            .find(MESSAGE)
-            .filter(|&place| place <= LONGEST_HEADER);
-        let Some(place) = place else {
-            // Whatever this is, it is not a header.
-            if end || self.buffer.len() > LONGEST_HEADER + MESSAGE.len() {
-                // Nor is a mark at its beginning one.
-                self.state = State::Body {
-                    body: Body::Answer,
-                    searched: self.buffer.chars().next().map_or(0, char::len_utf8),
-                };
-                return Step::Again;
-            }
-            return Step::Wait;
-        };
-        let length = place + MESSAGE.len();
-        let body = Body::of(&self.buffer[..place], length);
-        let searched = if let Body::Call { header, .. } = &body {
-            *header
-        } else {
-            self.take(length);
-            0
-        };
-        self.state = State::Body { body, searched };
-        Step::Again
-    }
-
-    fn body(&mut self, body: &Body, searched: usize, end: bool, events: &mut Vec<Event>) -> Step {
-        let found = MESSAGE_ENDS
-            .iter()
-            .filter_map(|mark| Some((searched + self.buffer[searched..].find(mark)?, *mark)))
-            .min();
-        let sure = match found {
-            Some((place, _)) => place,
-            None if end => self.buffer.len(),
-            None => self.buffer.len() - held_back(&self.buffer, MESSAGE_ENDS),
-        };
-        match body {
-            Body::Answer => self.emit_text(sure, events),
-            Body::Reasoning => {
-                let text = self.take(sure);
-                if !text.is_empty() {
-                    events.push(Event::Reasoning(text));
-                }
-            }
-            Body::Call { tool, header } => {
-                if found.is_none() && !end {
-                    self.state = State::Body {
-                        body: body.clone(),
-                        searched: sure.max(searched),
-                    };
-                    return Step::Wait;
-                }
-                let call = calls::arguments(&self.buffer[*header..sure]);
-                let call = call.map(|arguments| {
-                    vec![Call {
-                        name: tool.clone(),
-                        arguments,
-                        id: None,
-                    }]
-                });
-                self.conclude(call, sure, events);
-            }
-        }
-        let Some((_, mark)) = found else {
-            // A call that has no end yet has been dealt with above.
-            self.state = State::Body {
-                body: match body {
-                    Body::Call { .. } => Body::Answer,
-                    other => other.clone(),
-                },
-                searched: 0,
-            };
-            return Step::Wait;
-        };
-        // The channel's name is part of the next header.
-        if mark != "<|channel|>" {
-            self.take(mark.len());
-        }
-        self.state = State::Header;
-        Step::Again
-    }
-}
-
-/// Length of the longest end of a text that may be the beginning of one of the marks.
-fn held_back<'m>(text: &str, marks: impl IntoIterator<Item = &'m str>) -> usize {
-    let longest = |mark: &str| {
-        mark.char_indices()
-            .map(|(length, _)| length)
-            .filter(|&length| text.ends_with(&mark[..length]))
-            .max()
-            .unwrap_or(0)
-    };
-    marks.into_iter().map(longest).max().unwrap_or(0)
 }
