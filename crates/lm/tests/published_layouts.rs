@@ -464,22 +464,19 @@ fn gptq_takes_inputs_in_any_order() {
     let build = |group_of: &dyn Fn(usize, usize) -> usize, zero_offset| {
         let (mut own, mut published, mut seed) = (Tensors::new(), Tensors::new(), 7);
         for (name, value) in &all {
-            match name.strip_suffix("_proj.weight") {
-                Some(layer) => {
-                    let &[outputs, inputs] = value.shape().dims() else {
-                        panic!("{name} is no matrix")
-                    };
-                    let groups: Vec<usize> = (0..inputs).map(|i| group_of(i, inputs)).collect();
-                    let (packed, plain) = gptq(outputs, &groups, zero_offset, &mut seed);
-                    own.insert(name.clone(), plain);
-                    for (part, value) in packed {
-                        published.insert(format!("{layer}_proj.{part}"), value);
-                    }
-                }
-                None => {
-                    own.insert(name.clone(), value.clone());
-                    published.insert(name.clone(), value.clone());
-                }
+            let Some(layer) = name.strip_suffix("_proj.weight") else {
+                own.insert(name.clone(), value.clone());
+                published.insert(name.clone(), value.clone());
+                continue;
+            };
+            let &[outputs, inputs] = value.shape().dims() else {
+                panic!("{name} is no matrix")
+            };
+            let groups: Vec<usize> = (0..inputs).map(|i| group_of(i, inputs)).collect();
+            let (packed, plain) = gptq(outputs, &groups, zero_offset, &mut seed);
+            own.insert(name.clone(), plain);
+            for (part, value) in packed {
+                published.insert(format!("{layer}_proj.{part}"), value);
             }
         }
         (own, published)

@@ -125,9 +125,10 @@ fn affine(weights: &Weights, shape: &Shape, group_size: usize, words: Words) -> 
     };
     let scales = weights.cast(part(weights, "scales", &[groups, outputs])?)?;
     let zeros = zeros.add(words.zero_offset)?.astype(scales.dtype())?;
-    let group_of = match words.scattered || weights.has("g_idx") {
-        true => scattered_groups(weights, inputs, group_size)?,
-        false => None,
+    let group_of = if words.scattered || weights.has("g_idx") {
+        scattered_groups(weights, inputs, group_size)?
+    } else {
+        None
     };
     if let Some(group_of) = group_of {
         let centred = codes
