@@ -183,8 +183,8 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         })
     }
 
-    /// The same generator, with guesses of what comes next: they are checked together, which
-    /// costs little more than one token, and change nothing of what is generated.
+    /// The same generator, with guesses of what comes next: they are checked together, at most 32 at
+    /// a time, which costs little more than one token, and change nothing of what is generated.
     ///
     /// ```
     /// # use olivine_cpu as _;

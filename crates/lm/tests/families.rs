@@ -3,6 +3,9 @@
 //! `crates/conformance/scripts/gen_models.py` makes the recordings. A family has a recording for
 //! each `model_type` that it serves.
 
+#[path = "recordings/noise.rs"]
+mod noise;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -49,21 +52,6 @@ fn recordings() -> Vec<(String, Recording)> {
     all
 }
 
-/// The noise of `gen_models.py`: SplitMix64 started at a hash of the name.
-fn noise(name: &str, seed: u64, count: usize) -> impl Iterator<Item = f32> {
-    let mut start = 0xCBF2_9CE4_8422_2325_u64;
-    for byte in format!("{seed}:{name}").bytes() {
-        start = (start ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
-    }
-    (1..=count as u64).map(move |i| {
-        let mut x = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^= x >> 31;
-        ((x >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32
-    })
-}
-
 impl Recording {
     /// A folder with the recorded configuration and the weights computed again.
     fn folder(&self) -> tempfile::TempDir {
@@ -73,15 +61,7 @@ impl Recording {
         let tensors: Vec<(String, Array)> = self
             .tensors
             .iter()
-            .map(|(name, (shape, offset, scale))| {
-                let values: Vec<f32> = noise(name, self.seed, shape.iter().product())
-                    .map(|noise| offset + scale * noise)
-                    .collect();
-                (
-                    name.clone(),
-                    Array::from_slice(&values, &shape[..]).unwrap(),
-                )
-            })
+            .map(|(name, as_recorded)| (name.clone(), noise::tensor(name, self.seed, as_recorded)))
             .collect();
         save_safetensors(
             folder.path().join("model.safetensors"),

@@ -1,8 +1,10 @@
 //! Owns the tests of embeddings: encoders against recordings of transformers, and modules.
 
+#[path = "../../tests/recordings/noise.rs"]
+mod noise;
+
 use std::{collections::BTreeMap, path::Path};
 
-use olivine_core::Array;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,36 +19,14 @@ struct Recording {
     vectors: Vec<Vec<f32>>,
 }
 
-/// The noise of `gen_models.py`.
-fn noise(name: &str, count: usize) -> impl Iterator<Item = f32> {
-    let start = format!("0:{name}")
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-        });
-    (1..=count as u64).map(move |i| {
-        let mut x = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^= x >> 31;
-        ((x >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32
-    })
-}
-
 fn encoder(recording: &Recording, prefix: &str) -> Result<bert::Bert> {
     let config = ModelConfig::parse("config.json".as_ref(), &recording.config.to_string())?;
-    let tensors = recording
-        .tensors
-        .iter()
-        .map(|(name, (shape, offset, scale))| {
-            let values: Vec<f32> = noise(name, shape.iter().product())
-                .map(|noise| offset + scale * noise)
-                .collect();
-            (
-                format!("{prefix}{name}"),
-                Array::from_slice(&values, &shape[..]).unwrap(),
-            )
-        });
+    let tensors = recording.tensors.iter().map(|(name, as_recorded)| {
+        (
+            format!("{prefix}{name}"),
+            noise::tensor(name, 0, as_recorded),
+        )
+    });
     bert::Bert::new(&config, &Weights::new("model.safetensors", tensors))
 }
 
