@@ -39,6 +39,10 @@ const SHARD_LIMIT: usize = 4 << 20;
 
 const SHARDS: usize = 8;
 
+/// Half the bytes that are returned, at least, before a large block that waits is freed. Where more was
+/// in use at a time, as in steps of training, twice that is returned before.
+const PATIENCE: usize = 256 << 20;
+
 /// The smallest class whose blocks hold `bytes`.
 const fn class_of(bytes: usize) -> usize {
     let units = bytes.div_ceil(ALIGNMENT);
@@ -97,7 +101,10 @@ struct Large {
     /// The free blocks of each class with the time of their return, oldest first.
     lists: [VecDeque<(NonNull<u8>, u64)>; CLASSES],
     bytes: usize,
+    /// All bytes that were ever returned.
     clock: u64,
+    /// No block was returned before.
+    oldest: u64,
 }
 
 // SAFETY: the blocks in the lists belong to nobody else.
@@ -171,9 +178,31 @@ impl Large {
     }
 
     fn push(&mut self, class: usize, block: NonNull<u8>) {
-        self.clock += 1;
+        self.clock += class_bytes(class) as u64;
         self.lists[class].push_back((block, self.clock));
         self.bytes += class_bytes(class);
+    }
+
+    /// Frees blocks that nobody asked for while `window` bytes were returned: what arrays that grow
+    /// leave behind would pile up otherwise, each block of another size.
+    fn forget(&mut self, window: u64) {
+        let since = self.clock.saturating_sub(window);
+        if self.oldest >= since {
+            return;
+        }
+        self.oldest = self.clock;
+        for class in SMALL_CLASSES..CLASSES {
+            while let Some(&(block, time)) = self.lists[class].front() {
+                if time >= since {
+                    self.oldest = self.oldest.min(time);
+                    break;
+                }
+                self.lists[class].pop_front();
+                self.bytes -= class_bytes(class);
+                // SAFETY: the block came from `system::allocate` with its class's size.
+                unsafe { system::free(block, class_bytes(class)) };
+            }
+        }
     }
 
     /// Frees the longest unused blocks until at most `limit` bytes are kept.
@@ -244,6 +273,7 @@ impl Pool {
                 lists: [const { VecDeque::new() }; CLASSES],
                 bytes: 0,
                 clock: 0,
+                oldest: 0,
             }),
         }
     }
@@ -334,6 +364,8 @@ impl Pool {
             let mut large = self.large();
             large.push(class, start);
             large.shrink(limit);
+            let peak = self.peak.load(Ordering::Relaxed);
+            large.forget(2 * peak.max(PATIENCE) as u64);
             true
         } else {
             false
@@ -454,6 +486,26 @@ mod tests {
         assert!(pool.usage().peak >= 3_000_000);
         pool.reset_peak();
         assert_eq!(pool.usage().peak, 0);
+    }
+
+    #[test]
+    fn what_growing_arrays_leave_behind_is_freed() {
+        let pool = pool();
+        let mib = 1 << 20;
+        let mut largest = 0;
+        for step in 1..=64 {
+            drop(pool.allocate(step * 4 * mib).unwrap());
+            largest = pool.usage().cache.max(largest);
+        }
+        // Over 8 GiB were returned; twice the most that was in use may wait, and the last block.
+        assert!(largest > 256 * mib && largest < 1024 * mib, "{largest}");
+        // What is asked for again and again stays.
+        for _ in 0..100 {
+            let before = pool.usage().cache;
+            drop(pool.allocate(256 * mib).unwrap());
+            assert!(pool.usage().cache <= before);
+        }
+        assert!(pool.usage().cache >= 256 * mib);
     }
 
     #[test]

@@ -8,6 +8,10 @@ use olivine_core::{
 
 use crate::cache::{KvCache, Reach, packed_of};
 
+/// The most tokens whose scores of all keys are kept: as many as are guessed at a time, so that these
+/// are computed as they are one by one.
+const IN_STEPS: usize = 32;
+
 /// What an attention layer does with queries, keys and values.
 ///
 /// ```
@@ -57,11 +61,20 @@ pub fn attend(
 
 /// Attention of queries to what a cache holds already, the keys of the same tokens included.
 pub(crate) fn attend_held(queries: &Array, cache: &KvCache, rule: &AttentionRule) -> Result<Array> {
-    let (span, [mut keys, mut values]) = visible(queries.dim(2)?, cache, rule)?;
+    let new = queries.dim(2)?;
+    let (span, [mut keys, mut values]) = visible(new, cache, rule)?;
     match cache.scheme {
         None => whole(queries, &keys.remove(0), &values.remove(0), span, rule),
         Some(scheme) => {
             let (keys, values) = (packed_of(keys, scheme), packed_of(values, scheme));
+            if new > IN_STEPS {
+                // Unpacked, they take far less memory than the scores of all these tokens.
+                let [keys, values] = [
+                    keys.dequantize(Some(queries.dtype()))?,
+                    values.dequantize(Some(queries.dtype()))?,
+                ];
+                return whole(queries, &keys, &values, span, rule);
+            }
             in_steps(
                 queries,
                 &Side::Packed(keys),

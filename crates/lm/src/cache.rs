@@ -79,6 +79,30 @@ impl Cache {
     }
 
     /// Whether it holds keys and values only.
+    /// Announces so many tokens, those seen included: keys and values then need not be moved to larger
+    /// arrays while they come.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::{Cache, KvCache};
+    /// let mut cache = Cache::from(KvCache::new());
+    /// cache.reserve(1000);
+    /// let Cache::Kv(kv) = &mut cache else { unreachable!() };
+    /// let new = Array::ones([1, 1, 3, 8], Dtype::Float32)?;
+    /// kv.update(&new, &new)?;
+    /// // Keys and values of 1024 tokens.
+    /// assert_eq!(cache.bytes(), 2 * 1024 * 8 * 4);
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub fn reserve(&mut self, tokens: usize) {
+        match self {
+            Cache::Kv(cache) => cache.room = cache.room.max(tokens),
+            Cache::State(_) => {}
+            Cache::List(parts) => parts.iter_mut().for_each(|part| part.reserve(tokens)),
+        }
+    }
+
     pub(crate) fn is_kv(&self) -> bool {
         match self {
             Cache::Kv(_) => true,
@@ -321,6 +345,8 @@ pub struct KvCache {
     pub(crate) keep: usize,
     pub(crate) reach: Reach,
     pub(crate) scheme: Option<Quantization>,
+    /// How many tokens room is made for at least.
+    pub(crate) room: usize,
 }
 
 impl KvCache {
@@ -470,8 +496,13 @@ impl KvCache {
         let new = keys.dim(2)?;
         self.drop_unreachable(new)?;
         let len = self.held();
-        extend(&mut self.keys, len, pack(keys, self.scheme)?)?;
-        extend(&mut self.values, len, pack(values, self.scheme)?)?;
+        // What drops tokens never holds all that are announced.
+        let room = match self.reach {
+            Reach::All => self.room,
+            Reach::Window(_) | Reach::Chunk(_) => 0,
+        };
+        extend(&mut self.keys, len, pack(keys, self.scheme)?, room)?;
+        extend(&mut self.values, len, pack(values, self.scheme)?, room)?;
         self.len += new;
         Ok(())
     }
@@ -595,26 +626,27 @@ pub(crate) fn packed_of(parts: Vec<Array>, scheme: Quantization) -> Quantized {
     }
 }
 
-/// Writes `new` after the first `len` tokens of `held`, which grows if it is too short.
-fn extend(held: &mut Vec<Array>, len: usize, new: Vec<Array>) -> Result<()> {
+/// Writes `new` after the first `len` tokens of `held`, which grows if it is too short, and then has
+/// room for at least `room` tokens.
+fn extend(held: &mut Vec<Array>, len: usize, new: Vec<Array>, room: usize) -> Result<()> {
     let mut old: Vec<Option<Array>> = std::mem::take(held).into_iter().map(Some).collect();
     old.resize(new.len(), None);
     for (old, new) in old.into_iter().zip(new) {
         let total = len + new.dim(2)?;
-        let room = match old {
-            Some(room) if room.dim(2)? >= total => room,
+        let whole = match old {
+            Some(held) if held.dim(2)? >= total => held,
             previous => {
-                let size = total.next_multiple_of(KvCache::STEP);
+                let size = total.max(room).next_multiple_of(KvCache::STEP);
                 let empty = |tokens| Array::zeros(new.shape().with_axis(2, tokens), new.dtype());
                 match previous {
-                    Some(room) if len > 0 => {
-                        concatenate(&[room.index((.., .., ..len))?, empty(size - len)?], 2)?
+                    Some(held) if len > 0 => {
+                        concatenate(&[held.index((.., .., ..len))?, empty(size - len)?], 2)?
                     }
                     _ => empty(size)?,
                 }
             }
         };
-        held.push(room.index_update((.., .., len..total), new)?);
+        held.push(whole.index_update((.., .., len..total), new)?);
     }
     Ok(())
 }

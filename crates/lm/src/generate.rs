@@ -65,6 +65,11 @@ impl GeneratorOptions {
         caches
     }
 
+    /// Whether what was seen of a text is held in the form that it stays in.
+    fn is_settled(&self, seen: usize) -> bool {
+        self.kv_quantization.is_none() || seen > 0 && seen >= self.quantized_kv_start
+    }
+
     /// Packs what the caches hold, if it is time to.
     fn pack(&self, caches: &mut [Cache]) -> Result<()> {
         let Some(scheme) = self.kv_quantization else {
@@ -116,6 +121,9 @@ pub struct Generator<M> {
 }
 
 impl<M: Deref<Target: LanguageModel>> Generator<M> {
+    /// How many tokens there is room for beyond a prompt.
+    const ROOM: usize = 128;
+
     /// More are not checked at once: caches with a window can take back only so many.
     const MOST_GUESSES: usize = 32;
 
@@ -289,6 +297,12 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
     pub fn prefill(&mut self, progress: &mut dyn FnMut(usize, usize) -> bool) -> Result<()> {
         let all = self.tokens.len() - 1;
         while self.seen < all {
+            // Not while keys and values are still to be packed, and then take less room.
+            if self.options.is_settled(self.seen) {
+                for cache in &mut self.caches {
+                    cache.reserve(all + Self::ROOM);
+                }
+            }
             let end = all.min(self.seen + self.options.prefill_chunk.max(1));
             self.feed(self.seen, end)?;
             // What the caches keep is all that is needed of these.

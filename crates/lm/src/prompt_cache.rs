@@ -332,6 +332,7 @@ fn rebuild(
                     keep: *keep,
                     reach,
                     scheme,
+                    room: 0,
                 }
                 .into()
             })

@@ -93,6 +93,7 @@ impl Activations {
         }
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_exact(&self) -> bool {
         *self == Activations::Exact
     }

@@ -26,13 +26,16 @@ use crate::{
         },
         row::RowElement,
     },
-    pool::parallel_for,
+    pool::{num_threads, parallel_for, parallel_units},
     simd::{Lanes, Narrow},
     tensor::wrong_dtype,
 };
 
 /// The most rows on the left for which dot products are taken row by row.
 const FEW: usize = 8;
+
+/// The fewest rows on the left that are rounded, where that is asked for: fewer wait for packed rows.
+const SOME_ROUNDED: usize = 5;
 
 /// The same for codes that are read word by word: where unpacking the packed matrix first is as fast.
 const FEW_IN_WORDS: usize = 48;
@@ -518,24 +521,42 @@ fn products<C: Codes>(
         columns,
     };
     let packed = Packed::new(call, scheme, op)?;
-    let rounds = scheme.activations() == Activations::Int8;
-    let (in_pairs, in_words) = (sides.x.in_pairs(), C::IN_WORDS);
-    for job in jobs.iter().filter(|job| !job.rows.is_empty()) {
-        let count = job.rows.len();
-        if !transpose {
-            panels::<C>(&packed, job, &sides);
-        } else if count > FEW && rounds && many_rounded::<C>(&packed, job, &sides) {
-            // Nothing is left to do.
-        } else if in_words && in_pairs && C::BITS <= 4 && count <= FEW_IN_PAIRS {
-            few_in_words::<C, Pairs>(&packed, job, &sides);
-        } else if in_words && !in_pairs && count <= FEW_IN_WORDS {
-            few_in_words::<C, Singles>(&packed, job, &sides);
-        } else if in_words && count <= FEW {
-            few_in_words::<C, Singles>(&packed, job, &sides);
-        } else if !in_words && count <= FEW {
-            few::<C>(&packed, job, &sides);
+    let jobs = jobs.iter().filter(|job| !job.rows.is_empty());
+    if !transpose {
+        let jobs: Vec<&Job> = jobs.collect();
+        let some = |range: Range<usize>| {
+            for job in &jobs[range] {
+                panels::<C>(&packed, job, &sides);
+            }
+        };
+        // Where there are matrices for all threads, as with packed values of attention, these are
+        // shared out: each may be a single panel.
+        if jobs.len() >= num_threads() {
+            parallel_units(jobs.len(), inner * columns, some);
         } else {
+            some(0..jobs.len());
+        }
+        return Ok(());
+    }
+    let rounds = scheme.activations() == Activations::Int8;
+    let (in_pairs, pairs_of_codes) = (sides.x.in_pairs(), sides.x.in_pairs() && C::BITS <= 4);
+    let few_rows = match C::IN_WORDS {
+        true if pairs_of_codes => FEW_IN_PAIRS,
+        true if !in_pairs => FEW_IN_WORDS,
+        _ => FEW,
+    };
+    for job in jobs {
+        let count = job.rows.len();
+        if count >= SOME_ROUNDED && rounds && many_rounded::<C>(&packed, job, &sides) {
+            // Nothing is left to do.
+        } else if count > few_rows {
             many::<C>(&packed, job, &sides);
+        } else if !C::IN_WORDS {
+            few::<C>(&packed, job, &sides);
+        } else if pairs_of_codes {
+            few_in_words::<C, Pairs>(&packed, job, &sides);
+        } else {
+            few_in_words::<C, Singles>(&packed, job, &sides);
         }
     }
     Ok(())
