@@ -145,7 +145,7 @@ fn round_row_body<S: Isa, C: Codes>(
         } else {
             (largest / LARGEST, inverse)
         };
-        let mut sum = 0;
+        let mut sum = 0i32;
         for (to, some) in numbers.iter_mut().zip(row) {
             let (mut whole, mut bytes) = ([0i32; SOME], [0u8; SOME]);
             for (whole, number) in whole.iter_mut().zip(some) {
@@ -154,9 +154,9 @@ fn round_row_body<S: Isa, C: Codes>(
                 let near = S::fma(*number, inverse, NEAREST);
                 *whole = near.to_bits().wrapping_sub(NEAREST.to_bits()).cast_signed();
             }
-            sum += whole
+            sum = whole
                 .iter()
-                .fold(0i32, |sum, &whole| sum.wrapping_add(whole));
+                .fold(sum, |sum: i32, &whole| sum.wrapping_add(whole));
             for (byte, whole) in bytes.iter_mut().zip(whole) {
                 *byte = whole as u8;
             }
