@@ -28,8 +28,8 @@ const SHIPPED: &[EmbeddedFile] = embed_model!(
 /// How a model computes.
 #[derive(Debug, Args)]
 pub(crate) struct ComputeArgs {
-    /// What meets packed weights when prompts are read: `exact` activations, or `int8` ones, which are
-    /// rounded to whole numbers and read faster
+    /// What meets packed weights: `exact` activations, or `int8` ones, which are rounded to whole
+    /// numbers where five tokens or more are read at once, and read faster
     #[arg(long, value_name = "KIND", default_value_t = Activations::Exact)]
     activations: Activations,
 }

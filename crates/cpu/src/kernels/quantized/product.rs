@@ -34,14 +34,14 @@ use crate::{
 /// The most rows on the left for which dot products are taken row by row.
 const FEW: usize = 8;
 
-/// The fewest rows on the left that are rounded, where that is asked for: fewer wait for packed rows.
-const SOME_ROUNDED: usize = 5;
-
 /// The same for codes that are read word by word: where unpacking the packed matrix first is as fast.
 const FEW_IN_WORDS: usize = 48;
 
 /// The same where pairs make large products twice as fast.
 const FEW_IN_PAIRS: usize = 16;
+
+/// The fewest rows on the left that are rounded, where that is asked for: fewer wait for packed rows.
+const SOME_ROUNDED: usize = 5;
 
 /// Numbers of a packed row that are read at a time: four rows of them stay in the first cache.
 const CHUNK: usize = 1024;
@@ -159,6 +159,30 @@ impl<'a> Packed<'a> {
         }
     }
 
+    /// Writes some words of rows so that neighbours come to lie `step` apart; rows are counted over all
+    /// matrices.
+    ///
+    /// # Safety
+    /// There must be room for the words of `step` rows.
+    unsafe fn interleave<C: Codes>(
+        &self,
+        rows: Range<usize>,
+        words: Range<usize>,
+        to: *mut f32,
+        step: usize,
+    ) {
+        let in_row = self.columns * C::BITS / 32;
+        for (i, row) in rows.clone().enumerate().step_by(4) {
+            let some = (rows.end - row).min(4);
+            let from: [*const f32; 4] = std::array::from_fn(|j| {
+                let row = &self.codes[(row + j.min(some - 1)) * in_row..][..in_row];
+                row[words.clone()].as_ptr().cast()
+            });
+            // SAFETY: the rows have these words; the room is the caller's promise.
+            unsafe { interleave(&from[..some], words.len(), to.add(i), step) };
+        }
+    }
+
     /// The dot product of a row with as many numbers, term by term.
     fn dot<C: Codes>(&self, row: usize, x: &[f32]) -> f32 {
         let mut numbers = vec![0.0; x.len()];
@@ -222,7 +246,7 @@ impl<C: Codes, W: Words> Lines<'_, C, W> {
         }
         let (packed, group) = (self.packed, self.packed.scheme.group_size());
         let per_word = 32 / C::BITS;
-        let (in_line, words) = (packed.columns / per_word, terms.len() / per_word);
+        let words = terms.len() / per_word;
         let groups = terms.len() / group;
         let mut factors = vec![0.0; 2 * groups * step];
         let (scales, biases) = factors.split_at_mut(groups * step);
@@ -243,17 +267,10 @@ impl<C: Codes, W: Words> Lines<'_, C, W> {
             return false;
         }
         let (scales, biases) = factors.split_at(groups * step);
-        for i in (0..lines.len()).step_by(4) {
-            let some = (lines.len() - i).min(4);
-            let from: [*const f32; 4] = std::array::from_fn(|j| {
-                let line = self.first + lines.start + i + j.min(some - 1);
-                packed.codes[line * in_line + terms.start / per_word..]
-                    .as_ptr()
-                    .cast()
-            });
-            // SAFETY: the lines have these words, and the room is for those of `step` lines.
-            unsafe { interleave(&from[..some], words, room.add(i), step) };
-        }
+        let rows = self.first + lines.start..self.first + lines.end;
+        let first_word = terms.start / per_word;
+        // SAFETY: the room is for the words of `step` lines.
+        unsafe { packed.interleave::<C>(rows, first_word..first_word + words, room, step) };
         // What was left in the room for lines that there are not meets scales of zero.
         let work = Unpacking {
             words,
@@ -725,16 +742,10 @@ fn many_rounded<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) -> bool {
                     }
                 }
             }
-            for i in (0..columns.len()).step_by(4) {
-                let some = (columns.len() - i).min(4);
-                let from: [*const f32; 4] = std::array::from_fn(|j| {
-                    let row = first + i + j.min(some - 1);
-                    packed.codes[row * words..][..words].as_ptr().cast()
-                });
-                let to = panel_words[i..].as_mut_ptr().cast();
-                // SAFETY: rows have these words, and the panel has room for those of all columns.
-                unsafe { interleave(&from[..some], words, to, width) };
-            }
+            let lines = first..first + columns.len();
+            let to = panel_words.as_mut_ptr().cast();
+            // SAFETY: the panel has room for the words of `width` columns.
+            unsafe { packed.interleave::<C>(lines, 0..words, to, width) };
             let panel = Panel {
                 words: &panel_words,
                 scales: &factors[0],
