@@ -71,6 +71,11 @@ pub(crate) trait Lanes: Isa {
     }
     /// The sum of the elements.
     fn sum(a: Self::F) -> f32;
+    /// The sums of four vectors, each as [`sum`](Self::sum) has it.
+    #[inline(always)]
+    fn four_sums([a, b, c, d]: [Self::F; 4]) -> [f32; 4] {
+        [Self::sum(a), Self::sum(b), Self::sum(c), Self::sum(d)]
+    }
     /// # Safety
     /// `N` elements must be readable at `from`; so for the other loads.
     unsafe fn load(from: *const f32) -> Self::F;
@@ -379,19 +384,21 @@ mod x86 {
         arch::asm,
         arch::x86_64::{
             __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_add_ps, _mm_add_ss,
-            _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
-            _mm256_and_si256, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps,
-            _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps,
-            _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps,
+            _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_ps,
+            _mm_unpacklo_ps, _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps,
+            _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32,
+            _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+            _mm256_loadu_si256, _mm256_mul_ps, _mm256_permute_ps, _mm256_permute2f128_ps,
             _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
             _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32,
-            _mm256_storeu_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512,
-            _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
-            _mm512_cvtph_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-            _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_permutexvar_epi16,
-            _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
-            _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srav_epi32,
-            _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_xor_si512,
+            _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm256_xor_si256,
+            _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
+            _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps, _mm512_dpbf16_ps,
+            _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512,
+            _mm512_permutexvar_epi16, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
+            _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32,
+            _mm512_sllv_epi32, _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps,
+            _mm512_xor_si512,
         },
         mem::transmute,
     };
@@ -431,6 +438,26 @@ mod x86 {
                 let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
                 let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
                 _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+            }
+        }
+        #[inline(always)]
+        fn four_sums([a, b, c, d]: [Self::F; 4]) -> [f32; 4] {
+            // SAFETY: as above.
+            unsafe {
+                let ab = _mm256_add_ps(
+                    _mm256_permute2f128_ps::<0x20>(a, b),
+                    _mm256_permute2f128_ps::<0x31>(a, b),
+                );
+                let cd = _mm256_add_ps(
+                    _mm256_permute2f128_ps::<0x20>(c, d),
+                    _mm256_permute2f128_ps::<0x31>(c, d),
+                );
+                let two = _mm256_add_ps(_mm256_unpacklo_ps(ab, cd), _mm256_unpackhi_ps(ab, cd));
+                let one = _mm256_add_ps(two, _mm256_permute_ps::<0b1110>(two));
+                let (ac, bd) = (_mm256_castps256_ps128(one), _mm256_extractf128_ps::<1>(one));
+                let mut sums = [0.0; 4];
+                _mm_storeu_ps(sums.as_mut_ptr(), _mm_unpacklo_ps(ac, bd));
+                sums
             }
         }
         #[inline(always)]

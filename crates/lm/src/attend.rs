@@ -3,14 +3,10 @@
 use olivine_core::{
     Array, Dtype, Result, concatenate,
     fast::{AttentionMask, AttentionOptions, scaled_dot_product_attention},
-    quantized::Quantized,
+    quantized::{Quantized, quantized_scaled_dot_product_attention},
 };
 
 use crate::cache::{KvCache, Reach, packed_of};
-
-/// The most tokens whose scores of all keys are kept: as many as are guessed at a time, so that these
-/// are computed as they are one by one.
-const IN_STEPS: usize = 32;
 
 /// What an attention layer does with queries, keys and values.
 ///
@@ -67,21 +63,13 @@ pub(crate) fn attend_held(queries: &Array, cache: &KvCache, rule: &AttentionRule
         None => whole(queries, &keys.remove(0), &values.remove(0), span, rule),
         Some(scheme) => {
             let (keys, values) = (packed_of(keys, scheme), packed_of(values, scheme));
-            if new > IN_STEPS {
-                // Unpacked, they take far less memory than the scores of all these tokens.
-                let [keys, values] = [
-                    keys.dequantize(Some(queries.dtype()))?,
-                    values.dequantize(Some(queries.dtype()))?,
-                ];
-                return whole(queries, &keys, &values, span, rule);
+            if rule.softcap.is_some() {
+                let sides = [Side::Packed(keys), Side::Packed(values)];
+                return in_steps(queries, &sides, span, rule);
             }
-            in_steps(
-                queries,
-                &Side::Packed(keys),
-                &Side::Packed(values),
-                span,
-                rule,
-            )
+            span.options(rule, |options| {
+                quantized_scaled_dot_product_attention(queries, &keys, &values, options)
+            })
         }
     }
 }
@@ -219,6 +207,27 @@ impl Span {
         }
         Ok(visible)
     }
+
+    /// Calls `attend` with the rule's options and a mask of what is hidden.
+    fn options(
+        self,
+        rule: &AttentionRule,
+        attend: impl FnOnce(&AttentionOptions) -> Result<Array>,
+    ) -> Result<Array> {
+        let mask = match self.hides() {
+            true => Some(self.mask()?),
+            false => None,
+        };
+        attend(&AttentionOptions {
+            scale: rule.scale,
+            mask: match &mask {
+                Some(visible) => AttentionMask::Array(visible),
+                None if self.new > 1 => AttentionMask::Causal,
+                None => AttentionMask::None,
+            },
+            sinks: rule.sinks.as_ref(),
+        })
+    }
 }
 
 /// Attention to plain keys and values.
@@ -230,24 +239,12 @@ fn whole(
     rule: &AttentionRule,
 ) -> Result<Array> {
     if rule.softcap.is_some() {
-        let (keys, values) = (Side::Plain(keys.clone()), Side::Plain(values.clone()));
-        return in_steps(queries, &keys, &values, span, rule);
+        let sides = [keys, values].map(|side| Side::Plain(side.clone()));
+        return in_steps(queries, &sides, span, rule);
     }
-    let mask = if span.hides() {
-        Some(span.mask()?)
-    } else {
-        None
-    };
-    let options = AttentionOptions {
-        scale: rule.scale,
-        mask: match &mask {
-            Some(visible) => AttentionMask::Array(visible),
-            None if span.new > 1 => AttentionMask::Causal,
-            None => AttentionMask::None,
-        },
-        sinks: rule.sinks.as_ref(),
-    };
-    scaled_dot_product_attention(queries, keys, values, &options)
+    span.options(rule, |options| {
+        scaled_dot_product_attention(queries, keys, values, options)
+    })
 }
 
 /// Keys or values, plain or packed.
@@ -293,8 +290,7 @@ impl Side {
 /// Attention as its steps: scores, softmax, mixture.
 fn in_steps(
     queries: &Array,
-    keys: &Side,
-    values: &Side,
+    [keys, values]: &[Side; 2],
     span: Span,
     rule: &AttentionRule,
 ) -> Result<Array> {

@@ -83,7 +83,10 @@ use olivine_core::{
         softmax::Softmax,
         sort::{ArgSort, Sort},
     },
-    quantized::{Dequantize, FromFp8, GatherQmm, Quantize, QuantizedMatmul, RoundTo, ToFp8},
+    quantized::{
+        Dequantize, FromFp8, GatherQmm, Quantize, QuantizedAttention, QuantizedMatmul, RoundTo,
+        ToFp8,
+    },
     random::RandomBits,
 };
 
@@ -116,6 +119,7 @@ pub(crate) fn table() -> KernelTable {
     table.add::<RoundTo>(quantized::round_to);
     table.add::<ToFp8>(|_, call| quantized::to_fp8(call));
     table.add::<FromFp8>(|primitive, call| quantized::from_fp8(*primitive, call));
+    table.add::<QuantizedAttention>(|primitive, call| attention::run_packed(*primitive, call));
     table.add::<QuantizedMatmul>(quantized::quantized_matmul);
     table.add::<GatherQmm>(quantized::gather_qmm);
     table.add::<Inverse>(|_, call| linalg::inverse(call));

@@ -63,6 +63,42 @@ pub struct AttentionOptions<'a> {
     pub sinks: Option<&'a Array>,
 }
 
+impl AttentionOptions<'_> {
+    /// The operation that these ask for, and the mask and the sinks as its inputs; the mask is broadcast to
+    /// the shape of the scores, where operands have one.
+    pub(in crate::ops) fn prepared(
+        &self,
+        op: &'static str,
+        dtype: Dtype,
+        scores: Option<[usize; 4]>,
+    ) -> Result<(ScaledDotProductAttention, Vec<Array>)> {
+        let fits = |x: &Array, reason| match x.dtype().promote(dtype) == dtype {
+            true => Ok(()),
+            false => Err(Error::Dtype { op, dtype: x.dtype(), reason }),
+        };
+        let mut inputs = Vec::new();
+        if let AttentionMask::Array(mask) = self.mask {
+            fits(mask, "a mask is bool, or of a dtype that the output's can hold")?;
+            inputs.push(match scores {
+                None => mask.clone(),
+                Some(full) if mask.dtype() == Dtype::Bool => mask.broadcast_to(full)?,
+                Some(full) => mask.astype(dtype)?.broadcast_to(full)?,
+            });
+        }
+        if let Some(sinks) = self.sinks {
+            fits(sinks, "sinks are of a dtype that the output's can hold")?;
+            inputs.push(sinks.astype(dtype)?);
+        }
+        let primitive = ScaledDotProductAttention {
+            scale: self.scale,
+            causal: matches!(self.mask, AttentionMask::Causal),
+            mask: matches!(self.mask, AttentionMask::Array(_)),
+            sinks: self.sinks.is_some(),
+        };
+        Ok((primitive, inputs))
+    }
+}
+
 /// Attention of queries (batch, heads, queries, size) to keys and values (batch, key heads, keys,
 /// size). The inputs after these are the mask, of the scores' full shape, and the sinks, as far as
 /// they are there.
@@ -389,39 +425,12 @@ pub fn scaled_dot_product_attention(
 ) -> Result<Array> {
     let dtype = q.dtype().promote(k.dtype()).promote(v.dtype());
     check_float(OP, dtype)?;
-    let mut primitive = ScaledDotProductAttention {
-        scale: options.scale,
-        causal: false,
-        mask: false,
-        sinks: options.sinks.is_some(),
-    };
+    // Ranks are checked by the rule for broadcasting here, and by `infer` for the rest.
+    let scores = (q.ndim() == 4 && k.ndim() == 4)
+        .then(|| [q.shape()[0], q.shape()[1], q.shape()[2], k.shape()[2]]);
+    let (primitive, rest) = options.prepared(OP, dtype, scores)?;
     let mut inputs = vec![q.astype(dtype)?, k.astype(dtype)?, v.astype(dtype)?];
-    match options.mask {
-        AttentionMask::None => {}
-        AttentionMask::Causal => primitive.causal = true,
-        AttentionMask::Array(mask) => {
-            if mask.dtype().promote(dtype) != dtype {
-                let reason = "a mask is bool, or of a dtype that the output's can hold";
-                return Err(Error::Dtype { op: OP, dtype: mask.dtype(), reason });
-            }
-            primitive.mask = true;
-            // Ranks are checked by the rule for broadcasting here, and by `infer` for the rest.
-            if q.ndim() == 4 && k.ndim() == 4 {
-                let full = [q.shape()[0], q.shape()[1], q.shape()[2], k.shape()[2]];
-                let mask = if mask.dtype() == Dtype::Bool { mask.clone() } else { mask.astype(dtype)? };
-                inputs.push(mask.broadcast_to(full)?);
-            } else {
-                inputs.push(mask.clone());
-            }
-        }
-    }
-    if let Some(sinks) = options.sinks {
-        if sinks.dtype().promote(dtype) != dtype {
-            let reason = "sinks are of a dtype that the output's can hold";
-            return Err(Error::Dtype { op: OP, dtype: sinks.dtype(), reason });
-        }
-        inputs.push(sinks.astype(dtype)?);
-    }
+    inputs.extend(rest);
     fused(primitive, inputs)
 }
 

@@ -1,6 +1,7 @@
 //! Owns numbers in few bits: the formats, packing and unpacking arrays, and products with packed
 //! matrices. The layouts are MLX's, byte for byte.
 
+mod attention;
 mod fp8;
 mod gather;
 mod matmul;
@@ -8,6 +9,7 @@ mod pack;
 mod rounded;
 mod scheme;
 
+pub use attention::{QuantizedAttention, quantized_scaled_dot_product_attention};
 pub use fp8::{FromFp8, ToFp8};
 pub(super) use gather::{added_at, check_chosen, folded, places_in_batch, places_of};
 pub use gather::GatherQmm;
@@ -61,5 +63,6 @@ pub(super) fn ops() -> Vec<OpInfo> {
     ops.extend(matmul::ops());
     ops.extend(gather::ops());
     ops.extend(rounded::ops());
+    ops.extend(attention::ops());
     ops
 }

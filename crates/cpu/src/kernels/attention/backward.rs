@@ -101,16 +101,12 @@ fn key_head<T: Narrow + RowElement<Wide = f32>>(
     } = room;
     let (size, value_size) = (problem.size, problem.value_size);
     let (batch, key_head) = (unit / problem.key_heads, unit % problem.key_heads);
+    let head = (batch, key_head);
     // SAFETY: the whole matrices of this head.
     let (keys, values) = unsafe {
         (
-            wide(problem.k.matrix(batch, key_head), problem.keys, size, k),
-            wide(
-                problem.v.matrix(batch, key_head),
-                problem.keys,
-                value_size,
-                v,
-            ),
+            problem.k.wide(head, 0..problem.keys, size, k),
+            problem.v.wide(head, 0..problem.keys, value_size, v),
         )
     };
     to_k.clear();

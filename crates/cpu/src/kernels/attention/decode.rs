@@ -1,10 +1,10 @@
 //! Owns attention of a single query, as when text is generated: keys and values are read once, as
 //! they lie, for all query heads that share them.
 
-use std::sync::Mutex;
+use std::{ops::Range, sync::Mutex};
 
 use super::{
-    Matrix, Problem,
+    Matrix, Problem, Side,
     forward::{absorb, read_scaled},
 };
 use crate::{
@@ -139,42 +139,49 @@ fn finish<T: Narrow + RowElement<Wide = f32>>(
     }
 }
 
+/// Calls `$body` with some rows of a side: as they lie, or unpacked to `f32`.
+macro_rules! with_rows {
+    (($side:expr, $head:expr, $first:expr, $count:expr, $size:expr, $room:expr) => |$rows:ident| $body:expr) => {{
+        let (first, count, size) = ($first, $count, $size);
+        match $side {
+            Side::Plain(heads) => {
+                let rows = heads.matrix($head.0, $head.1).skip(first, 0);
+                let $rows = Keys { rows, count, size };
+                $body
+            }
+            packed => {
+                // SAFETY: the keys are there.
+                let rows = unsafe { packed.wide($head, first..first + count, size, &mut $room) };
+                let $rows = Keys { rows, count, size };
+                $body
+            }
+        }
+    }};
+}
+
 /// Lets a group of queries see a range of keys.
-fn look<T: Narrow>(
+fn look<T: Narrow + RowElement<Wide = f32>>(
     problem: &Problem<T>,
-    (batch, key_head): (usize, usize),
-    keys: std::ops::Range<usize>,
+    head: (usize, usize),
+    keys: Range<usize>,
     queries: &[f32],
     seen: &mut Seen,
 ) {
     let (group, size, value_size) = (problem.group(), problem.size, problem.value_size);
-    let (k, v) = (
-        problem.k.matrix(batch, key_head),
-        problem.v.matrix(batch, key_head),
-    );
     let mut scores = vec![0.0; group * COLUMNS];
+    let mut room = Vec::new();
     for first in keys.clone().step_by(COLUMNS) {
         let count = (keys.end - first).min(COLUMNS);
-        dots(
-            Keys {
-                rows: k.skip(first, 0),
-                count,
-                size,
-            },
-            queries,
-            &mut scores,
-        );
+        with_rows!((&problem.k, head, first, count, size, room) => |rows| dots(rows, queries, &mut scores));
         for (i, row) in scores[..group * count].chunks_mut(count).enumerate() {
+            let (batch, key_head) = head;
             problem.apply_mask(batch, key_head * group + i, 0, first, row);
             let sums = &mut seen.sums[i * value_size..(i + 1) * value_size];
             absorb(row, &mut seen.greatest[i], &mut seen.totals[i], sums);
         }
-        let values = Keys {
-            rows: v.skip(first, 0),
-            count,
-            size: value_size,
-        };
-        add_values(values, &scores, &mut seen.sums);
+        with_rows!((&problem.v, head, first, count, value_size, room) => |rows| {
+            add_values(rows, &scores, &mut seen.sums);
+        });
     }
 }
 
@@ -233,8 +240,12 @@ fn dots_of<S: Lanes, T: Narrow, const M: usize>(
             at += S::N;
             odd = 1 - odd;
         }
-        for (i, sums) in sums.iter().enumerate() {
-            let mut dot = S::sum(sums[0]) + S::sum(sums[1]);
+        let mut dots = [S::splat(0.0); 4];
+        for (dot, [even, odd]) in dots.iter_mut().zip(sums) {
+            *dot = S::add(even, odd);
+        }
+        let dots = S::four_sums(dots);
+        for (i, mut dot) in dots.into_iter().enumerate().take(M) {
             for j in whole..size {
                 // SAFETY: as above.
                 dot += unsafe { row.add(j).read() }.widen() * queries[i * size + j];

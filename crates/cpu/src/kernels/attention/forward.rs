@@ -3,7 +3,7 @@
 
 use std::{cell::Cell, ops::Range};
 
-use super::{Problem, dense, multiply, wide};
+use super::{Problem, dense, multiply};
 use crate::{
     isa::{Isa, per_isa},
     kernels::{
@@ -101,16 +101,14 @@ fn block<T: Narrow + RowElement<Wide = f32>>(
     scores.resize((rows * COLUMNS).max(scores.len()), 0.0);
     sums.clear();
     sums.resize(rows * value_size, 0.0);
-    let (keys, values) = (
-        problem.k.matrix(batch, key_head),
-        problem.v.matrix(batch, key_head),
-    );
+    let head = (batch, key_head);
     let end = problem.needed(first, queries.end);
     for column in (0..end).step_by(COLUMNS) {
         let columns = (end - column).min(COLUMNS);
         // SAFETY: the blocks lie within the operands, and the results have room.
         unsafe {
-            let keys = wide(keys.skip(column, 0), columns, size, k).transposed();
+            let keys = problem.k.wide(head, column..column + columns, size, k);
+            let keys = keys.transposed();
             multiply((rows, columns, size), dense(q, size), keys, scores, false);
         }
         for (i, row) in scores[..rows * columns].chunks_mut(columns).enumerate() {
@@ -121,7 +119,9 @@ fn block<T: Narrow + RowElement<Wide = f32>>(
         }
         // SAFETY: as above.
         unsafe {
-            let values = wide(values.skip(column, 0), columns, value_size, v);
+            let values = problem
+                .v
+                .wide(head, column..column + columns, value_size, v);
             let weights = dense(scores, columns);
             multiply((rows, value_size, columns), weights, values, sums, true);
         }
@@ -140,7 +140,7 @@ fn block<T: Narrow + RowElement<Wide = f32>>(
 }
 
 /// Reads rows of queries as `f32`, times the scale.
-pub(super) fn read_scaled<T: Narrow>(
+pub(super) fn read_scaled<T: Narrow + RowElement<Wide = f32>>(
     problem: &Problem<T>,
     queries: super::Matrix<T>,
     rows: usize,
@@ -150,7 +150,7 @@ pub(super) fn read_scaled<T: Narrow>(
     append_scaled(problem, queries, rows, to);
 }
 
-fn append_scaled<T: Narrow>(
+fn append_scaled<T: Narrow + RowElement<Wide = f32>>(
     problem: &Problem<T>,
     queries: super::Matrix<T>,
     rows: usize,

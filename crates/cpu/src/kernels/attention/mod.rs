@@ -3,15 +3,26 @@
 mod backward;
 mod decode;
 mod forward;
+mod packed;
+#[cfg(test)]
+mod packed_tests;
 #[cfg(test)]
 mod tests;
 
 pub(super) use backward::run as run_vjp;
-use olivine_core::{Call, Dtype, Operand, Result, fast::ScaledDotProductAttention as Attention};
 
+use std::ops::Range;
+
+use olivine_core::{
+    Call, Dtype, Operand, Result, fast::ScaledDotProductAttention as Attention,
+    quantized::QuantizedAttention,
+};
+
+use self::packed::Packed;
 use super::{
     matmul::{self, Matrix, Sizes, Target, widen},
     norm::narrow,
+    row::RowElement,
 };
 use crate::{
     simd::Narrow,
@@ -23,20 +34,34 @@ const OP: &str = "scaled_dot_product_attention";
 /// Runs the kernel.
 pub(super) fn run(attention: Attention, call: &mut Call) -> Result<()> {
     narrow!(OP, call.dtype(0), T => {
-        let mut out = Output::<T>::allocate(call, 0, OP)?;
-        if out.len() == 0 {
-            return Ok(());
-        }
-        let problem = Problem::<T>::new(attention, call.inputs())?;
-        if problem.keys == 0 {
-            out.slice().fill(T::default());
-        } else if problem.queries == 1 && problem.k.columns() == 1 && problem.v.columns() == 1 {
-            decode::run(&problem, &out);
-        } else {
-            forward::run(&problem, &out);
-        }
-        Ok(())
+        compute::<T>(call, |inputs| Problem::new(attention, inputs))
     })
+}
+
+/// Runs the kernel for packed keys and values.
+pub(super) fn run_packed(primitive: QuantizedAttention, call: &mut Call) -> Result<()> {
+    narrow!(OP, call.dtype(0), T => {
+        compute::<T>(call, |inputs| Problem::packed(primitive, inputs))
+    })
+}
+
+fn compute<T: Narrow + RowElement<Wide = f32>>(
+    call: &mut Call,
+    problem: impl FnOnce(&[Operand]) -> Result<Problem<T>>,
+) -> Result<()> {
+    let mut out = Output::<T>::allocate(call, 0, OP)?;
+    if out.len() == 0 {
+        return Ok(());
+    }
+    let problem = problem(call.inputs())?;
+    if problem.keys == 0 {
+        out.slice().fill(T::default());
+    } else if problem.queries == 1 && problem.k.in_rows() && problem.v.in_rows() {
+        decode::run(&problem, &out);
+    } else {
+        forward::run(&problem, &out);
+    }
+    Ok(())
 }
 
 /// An operand of four axes, of which the first two choose a matrix.
@@ -75,6 +100,45 @@ impl<T: olivine_core::Element> Heads<T> {
     }
 }
 
+/// Keys or values.
+enum Side<T> {
+    Plain(Heads<T>),
+    Packed(Packed<T>),
+}
+
+impl<T: Narrow + RowElement<Wide = f32>> Side<T> {
+    /// Whether the numbers of a row are neighbours.
+    fn in_rows(&self) -> bool {
+        match self {
+            Side::Plain(heads) => heads.columns() == 1,
+            Side::Packed(_) => true,
+        }
+    }
+
+    /// Rows of a head, of `size` numbers, as `f32`: in place if they are that, else read into `room`.
+    ///
+    /// # Safety
+    /// There must be these rows.
+    unsafe fn wide(
+        &self,
+        (batch, head): (usize, usize),
+        rows: Range<usize>,
+        size: usize,
+        room: &mut Vec<f32>,
+    ) -> Matrix<f32> {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match self {
+                Side::Plain(heads) => {
+                    let part = heads.matrix(batch, head).skip(rows.start, 0);
+                    wide(part, rows.len(), size, room)
+                }
+                Side::Packed(packed) => packed.read((batch, head), rows, room),
+            }
+        }
+    }
+}
+
 /// A mask over (batch, heads, queries, keys).
 #[derive(Clone, Copy)]
 enum Mask<T> {
@@ -99,17 +163,53 @@ struct Problem<T> {
     /// The size of a value.
     value_size: usize,
     q: Heads<T>,
-    k: Heads<T>,
-    v: Heads<T>,
+    k: Side<T>,
+    v: Side<T>,
     mask: Mask<T>,
     /// One score for each head, or none at all.
     sinks: Vec<f32>,
 }
 
-impl<T: Narrow> Problem<T> {
+impl<T: Narrow + RowElement<Wide = f32>> Problem<T> {
     fn new(attention: Attention, inputs: &[Operand]) -> Result<Self> {
         let (q, k, v) = (&inputs[0], &inputs[1], &inputs[2]);
-        let (mask, sinks) = attention.parameters(inputs);
+        let sides = [k, v].map(|side| Heads::new(side).map(Side::Plain));
+        Self::of(
+            attention,
+            q,
+            &k.shape,
+            v.shape[3],
+            sides,
+            attention.parameters(inputs),
+        )
+    }
+
+    fn packed(primitive: QuantizedAttention, inputs: &[Operand]) -> Result<Self> {
+        let [keys, values, rest] = primitive.places();
+        let k = Packed::new(primitive.keys, &inputs[keys..values])?;
+        let v = Packed::new(primitive.values, &inputs[values..rest])?;
+        let value_size = v.size();
+        let sides = [k, v].map(|side| Ok(Side::Packed(side)));
+        // The parameters come after three arrays where nothing is packed.
+        let parameters = primitive.attention.parameters(&inputs[rest - 3..]);
+        Self::of(
+            primitive.attention,
+            &inputs[0],
+            &inputs[keys].shape,
+            value_size,
+            sides,
+            parameters,
+        )
+    }
+
+    fn of(
+        attention: Attention,
+        q: &Operand,
+        keys: &[usize],
+        value_size: usize,
+        [k, v]: [Result<Side<T>>; 2],
+        (mask, sinks): (Option<&Operand>, Option<&Operand>),
+    ) -> Result<Self> {
         let sinks = match sinks {
             None => Vec::new(),
             Some(sinks) => {
@@ -126,14 +226,14 @@ impl<T: Narrow> Problem<T> {
             causal: attention.causal,
             batch: q.shape[0],
             heads: q.shape[1],
-            key_heads: k.shape[1],
+            key_heads: keys[1],
             queries: q.shape[2],
-            keys: k.shape[2],
+            keys: keys[2],
             size: q.shape[3],
-            value_size: v.shape[3],
+            value_size,
             q: Heads::new(q)?,
-            k: Heads::new(k)?,
-            v: Heads::new(v)?,
+            k: k?,
+            v: v?,
             mask: match mask {
                 None => Mask::None,
                 Some(mask) if mask.dtype == Dtype::Bool => Mask::Visible(Heads::new(mask)?),
@@ -142,7 +242,9 @@ impl<T: Narrow> Problem<T> {
             sinks,
         })
     }
+}
 
+impl<T: Narrow> Problem<T> {
     /// Query heads for each key head.
     fn group(&self) -> usize {
         self.heads / self.key_heads

@@ -118,7 +118,7 @@ macro_rules! with_codes {
 pub(super) use with_codes;
 
 /// The scale that a byte stands for.
-pub(super) fn scale_of(byte: u8, mode: QuantizationMode) -> f32 {
+pub(in crate::kernels) fn scale_of(byte: u8, mode: QuantizationMode) -> f32 {
     match mode {
         QuantizationMode::Nvfp4 => E4m3::value(u32::from(byte)),
         QuantizationMode::Affine | QuantizationMode::Mxfp4 | QuantizationMode::Mxfp8 => power(byte),

@@ -2,7 +2,7 @@
 
 use num_traits::{Float, ToPrimitive, Zero};
 use olivine_core::{
-    Call, Dtype, Element, Error, Operand, Result, bf16, dispatch, f16,
+    Call, Dtype, Element, Operand, Result, bf16, dispatch, f16,
     quantized::{Dequantize, FromFp8, Quantization, QuantizationMode, Quantize, RoundTo},
 };
 
@@ -11,7 +11,7 @@ use super::{
         Codes, E2m1, E4m3, Packer, power, scale_of, to_e2m1_down, to_e2m1_even, to_e4m3, unpack,
         unpack_each, with_codes,
     },
-    dense, results,
+    dense, no_such, results,
 };
 use crate::{
     pool::parallel_for,
@@ -62,18 +62,6 @@ fn constant<W: Float>(value: f64) -> W {
 /// The nearest `f32`.
 fn single<W: Float>(value: W) -> f32 {
     value.to_f32().unwrap_or(f32::NAN)
-}
-
-fn no_such(scheme: Quantization) -> Error {
-    let reason = format!(
-        "there are no {} codes of {} bits",
-        scheme.mode(),
-        scheme.bits()
-    );
-    Error::Argument {
-        op: "quantize",
-        reason,
-    }
 }
 
 /// The first element of an optional input: the scale for all groups.
@@ -286,11 +274,11 @@ pub(in crate::kernels) fn dequantize(primitive: &Dequantize, call: &mut Call) ->
     with_codes!(scheme, C => match call.dtype(0) {
         Dtype::Float64 => read_each::<C>(scheme, call),
         _ => read::<C>(scheme, call),
-    }, else Err(no_such(scheme)))
+    }, else Err(no_such("dequantize", scheme)))
 }
 
 /// The bytes of packed words.
-pub(super) fn bytes(words: &[u32]) -> &[u8] {
+pub(in crate::kernels) fn bytes(words: &[u32]) -> &[u8] {
     // SAFETY: any byte is valid, and the words' memory is four times as many bytes.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * 4) }
 }

@@ -8,12 +8,13 @@ mod product;
 #[cfg(test)]
 mod tests;
 
-pub(super) use convert::{dequantize, from_fp8, quantize, round_to, to_fp8};
+pub(super) use codes::scale_of;
+pub(super) use convert::{bytes, dequantize, from_fp8, quantize, round_to, to_fp8};
 pub(super) use product::{gather_qmm, places_of, quantized_matmul};
 
 use std::borrow::Cow;
 
-use olivine_core::{Call, Element, Operand, Result, dispatch};
+use olivine_core::{Call, Element, Error, Operand, Result, dispatch, quantized::Quantization};
 
 use super::matmul::{Results, Target};
 use crate::tensor::{Loops, Output, View, wrong_dtype};
@@ -39,6 +40,24 @@ pub(super) fn dense<'a, T: Element>(
         copy.extend((0..run as isize).map(|i| unsafe { view.ptr.offset(start + i * step).read() }));
     });
     Ok(Cow::Owned(copy))
+}
+
+/// What reads groups of codes: from bytes, the size of a group, scales and biases, to numbers.
+pub(super) type Unpack = fn(&[u8], usize, &[f32], &[f32], &mut [f32]);
+
+/// What reads the codes of a format.
+pub(super) fn unpack_of(op: &'static str, scheme: Quantization) -> Result<Unpack> {
+    codes::with_codes!(scheme, C => Ok(codes::unpack::<C>), else Err(no_such(op, scheme)))
+}
+
+/// The error of a format that there are no kernels for.
+fn no_such(op: &'static str, scheme: Quantization) -> Error {
+    let reason = format!(
+        "there are no {} codes of {} bits",
+        scheme.mode(),
+        scheme.bits()
+    );
+    Error::Argument { op, reason }
 }
 
 /// Where the results of a call go, as rows along the last axis.

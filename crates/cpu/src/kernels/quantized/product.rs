@@ -4,7 +4,7 @@
 use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range};
 
 use olivine_core::{
-    Call, Error, Result, bf16, dispatch, f16,
+    Call, Result, bf16, dispatch, f16,
     quantized::{Activations, GatherQmm, Quantization, QuantizedMatmul},
 };
 
@@ -14,7 +14,7 @@ use super::{
     dense,
     few::{self, Products, Rows, SPARE, TALL, Vectors, WIDE},
     integer::{self, Panel, Rounded as RoundedRows},
-    results,
+    no_such, results,
 };
 use crate::{
     isa::{Isa, per_isa},
@@ -511,8 +511,7 @@ fn run(
     call: &mut Call,
 ) -> Result<()> {
     with_codes!(scheme, C => products::<C>(op, scheme, transpose, jobs, call), else {
-        let reason = format!("there are no {} codes of {} bits", scheme.mode(), scheme.bits());
-        Err(Error::Argument { op, reason })
+        Err(no_such(op, scheme))
     })
 }
 
@@ -601,7 +600,7 @@ fn few_in_words<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) {
             packed.scales(rows, &mut scales[..all], &mut biases[..all]);
             let rows = Rows {
                 count,
-                codes: &packed.codes[row * words..][..count * words],
+                codes: &packed.codes[row * words..][..(range.end - column) * words],
                 scales: &scales[..],
                 biases: &biases[..],
             };
