@@ -30,6 +30,9 @@ pub(super) const SPARE: usize = WIDEST;
 /// The numbers of all vectors together that stay in the first cache while rows go by.
 const NEAR: usize = 4096;
 
+/// How many words ahead of those that are read others are asked for: 8 KiB.
+const DISTANCE: usize = 2048;
+
 /// The numbers of a line of the cache, across whose ends reading a register takes twice as long.
 const LINE: usize = 16;
 
@@ -184,6 +187,7 @@ fn sum(numbers: &[f32]) -> f32 {
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) count: usize,
+    /// Those of the rows, and then of those that come next.
     pub(super) codes: &'a [u32],
     /// One for each group, and then [`SPARE`] more.
     pub(super) scales: &'a [f32],
@@ -332,6 +336,43 @@ fn centre<S: Lanes, C: Codes, P: Words>() -> f32 {
     }
 }
 
+/// What is asked for while rows are multiplied: what comes after them, in the order of memory and as
+/// fast as they are read themselves. Several rows that are read side by side look like nothing that a
+/// processor foresees, and then come at two thirds of the speed of memory.
+struct Ahead {
+    at: *const u32,
+    last: *const u32,
+}
+
+impl Ahead {
+    /// For some of the words of rows from `row` on.
+    #[inline(always)]
+    fn new(rows: Rows, words: usize, row: usize, range: &std::ops::Range<usize>) -> Self {
+        let read = range.start * rows.count + row * range.len();
+        // Whole rows are read in order; of parts, those of all rows come first.
+        let distance = if range.len() == words {
+            DISTANCE
+        } else {
+            rows.count * words
+        };
+        let last = rows.codes.len().saturating_sub(LINE);
+        let start = rows.codes.as_ptr();
+        Ahead {
+            at: start.wrapping_add(read + distance),
+            last: start.wrapping_add(last),
+        }
+    }
+
+    /// Asks for as many words.
+    #[inline(always)]
+    fn ask(&mut self, words: usize) {
+        for line in (0..words).step_by(LINE) {
+            prefetch(self.at.wrapping_add(line).min(self.last));
+        }
+        self.at = self.at.wrapping_add(words);
+    }
+}
+
 /// Adds `Σ s (Σ (q - c) x)` over some words of `R` rows from `row` on, in parts, for each vector.
 #[inline(always)]
 fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
@@ -348,6 +389,7 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     let numbers = numbers::<C>(centre::<S, C, P>());
     let (table, pair_table) = (S::table(&numbers), S::pair_table(&numbers));
     let x = vectors.ordered[vectors.skipped..].as_ptr();
+    let mut ahead = Ahead::new(rows, words, row, &range);
     let mut codes = [rows.codes.as_ptr(); R];
     let mut scales = [rows.scales.as_ptr(); R];
     for i in 0..R {
@@ -365,10 +407,9 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
         }
         let mut word = range.start;
         while word < range.end {
+            ahead.ask(R * S::N);
             let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
             for (block, codes) in blocks.iter_mut().zip(&codes) {
-                // The rows that come next: each is too short for the processor to foresee them.
-                prefetch(codes.wrapping_add(word + R * words));
                 if word + S::N <= words {
                     *block = S::load_words(codes.add(word));
                 } else {
