@@ -21,6 +21,10 @@ pub(crate) trait Lanes: Isa {
     fn splat(value: f32) -> Self::F;
     fn add(a: Self::F, b: Self::F) -> Self::F;
     fn mul(a: Self::F, b: Self::F) -> Self::F;
+    #[inline(always)]
+    fn sub(a: Self::F, b: Self::F) -> Self::F {
+        Self::mul_add(b, Self::splat(-1.0), a)
+    }
     /// `a * b + c`.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a * b + c`, where `a` is the number `AT` places from an address in each element. Where there is

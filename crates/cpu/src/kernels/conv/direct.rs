@@ -42,13 +42,13 @@ pub(super) fn suits<T: RowElement>(task: &Task<T>) -> bool {
 }
 
 /// The part of the result that is computed from one band.
-struct Part {
-    batch: usize,
-    group: usize,
+pub(super) struct Part {
+    pub(super) batch: usize,
+    pub(super) group: usize,
     /// The place along the first axis, and ranges along the others.
-    first: usize,
-    second: Range<usize>,
-    third: Range<usize>,
+    pub(super) first: usize,
+    pub(super) second: Range<usize>,
+    pub(super) third: Range<usize>,
 }
 
 /// How the result is cut.
@@ -60,12 +60,12 @@ struct Cuts<'a, T: RowElement> {
 }
 
 impl<'a, T: RowElement> Cuts<'a, T> {
-    fn new(task: &'a Task<'a, T>, batches: usize) -> Self {
+    fn new(task: &'a Task<'a, T>) -> Self {
         let [a, b, c] = &task.axes;
         let channels = task.channels / task.groups;
         let size = |b_places, c_places| a.kernel * b.span(b_places) * c.span(c_places) * channels;
         let (mut second, mut third) = (b.output, c.output);
-        let others = batches * task.groups * a.output;
+        let others = task.batches * task.groups * a.output;
         let parts = |second, third| others * b.output.div_ceil(second) * c.output.div_ceil(third);
         while second > 1 && (size(second, third) > BAND || parts(second, third) < 4 * num_threads())
         {
@@ -81,13 +81,13 @@ impl<'a, T: RowElement> Cuts<'a, T> {
         }
     }
 
-    fn count(&self, batches: usize) -> usize {
+    fn count(&self) -> usize {
         let [a, b, c] = &self.task.axes;
         let (second, third) = (
             b.output.div_ceil(self.second),
             c.output.div_ceil(self.third),
         );
-        batches * self.task.groups * a.output * second * third
+        self.task.batches * self.task.groups * a.output * second * third
     }
 
     fn part(&self, number: usize) -> Part {
@@ -119,6 +119,21 @@ pub(super) fn run<T: RowElement<Wide = f32> + Rounded>(
     inner: usize,
     out: &Output<T>,
 ) {
+    let packed = pack(task, weights, inner);
+    let [a, b, c] = &task.axes;
+    let places = task.batches * a.output * b.output * c.output;
+    let cuts = Cuts::new(task);
+    let count = cuts.count();
+    let cost = (places * task.out_channels / count.max(1)).saturating_mul(inner / 8 + 1);
+    parallel_units(count, cost, |parts| {
+        for part in parts {
+            compute(task, &cuts.part(part), &packed, inner, out);
+        }
+    });
+}
+
+/// The weights of each group in panels.
+pub(super) fn pack<T: RowElement>(task: &Task<T>, weights: &[f32], inner: usize) -> Vec<f32> {
     let columns = task.out_channels / task.groups;
     let (_, wide) = tile_size();
     let size = columns.next_multiple_of(wide) * inner;
@@ -140,22 +155,22 @@ pub(super) fn run<T: RowElement<Wide = f32> + Rounded>(
         // SAFETY: a group has `columns` lines of weights, and there is room for whole panels.
         unsafe { pack_lines(&Wide(lines), panels, rooms) };
     }
-    let [a, b, c] = &task.axes;
-    let places = a.output * b.output * c.output;
-    let batches = out.len() / (places * task.out_channels);
-    let cuts = Cuts::new(task, batches);
-    let count = cuts.count(batches);
-    let cost = (places * batches * task.out_channels / count.max(1)).saturating_mul(inner / 8 + 1);
-    parallel_units(count, cost, |parts| {
-        let (mut line, mut band) = ROOMS.take();
-        for part in parts {
-            let part = cuts.part(part);
-            fill(task, &part, &mut line, &mut band);
-            let right = &packed[part.group * size..][..size];
-            multiply(task, &part, &band, right, inner, out);
-        }
-        ROOMS.set((line, band));
-    });
+    packed
+}
+
+/// Computes a part of the convolution with packed weights.
+pub(super) fn compute<T: RowElement<Wide = f32> + Rounded>(
+    task: &Task<T>,
+    part: &Part,
+    packed: &[f32],
+    inner: usize,
+    out: &Output<T>,
+) {
+    let size = packed.len() / task.groups;
+    let (mut line, mut band) = ROOMS.take();
+    fill(task, part, &mut line, &mut band);
+    multiply(task, part, &band, &packed[part.group * size..], inner, out);
+    ROOMS.set((line, band));
 }
 
 /// How a line of a band lies: for each channel and each distance from a multiple of the stride, the

@@ -1,10 +1,12 @@
-//! Owns convolutions. Those with enough channels are summed in tiles; in others, what the weights see
-//! at each place becomes a row of a matrix, in blocks that stay in the cache, and the rows are
-//! multiplied with the weights; where channels do not mix at all, they are summed one by one.
+//! Owns convolutions. Those with enough channels are summed in tiles, with fewer multiplications where
+//! weights are 3 by 3; in others, what the weights see at each place becomes a row of a matrix, in blocks
+//! that stay in the cache, and the rows are multiplied with the weights; where channels do not mix at
+//! all, they are summed one by one.
 
 mod direct;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 use std::ops::Range;
 
@@ -12,7 +14,7 @@ use num_traits::Float;
 use olivine_core::{Call, Result, dispatch, ops::conv::Conv};
 
 use super::{
-    matmul::{Matrix, Product, Sizes},
+    matmul::{Matrix, Product, Rounded, Sizes},
     quantized::dense,
     row::RowElement,
 };
@@ -30,15 +32,31 @@ const BLOCK: usize = 128 * 1024;
 /// Runs the kernel.
 pub(super) fn run(conv: &Conv, call: &mut Call) -> Result<()> {
     let dtype = call.dtype(0);
-    dispatch!(narrow, dtype, T => convolve::<T>(conv, call, |task, weights, inner, out| {
-        let suits = direct::suits(task);
-        if suits {
-            direct::run(task, weights, inner, out);
-        }
-        suits
-    }), else dispatch!(float, dtype, T => convolve::<T>(conv, call, |_, _, _, _| false), else {
+    dispatch!(narrow, dtype, T => convolve::<T>(conv, call, in_tiles),
+    else dispatch!(float, dtype, T => convolve::<T>(conv, call, |_, _, _, _| Ok(false)), else {
         Err(wrong_dtype(OP, dtype))
     }))
+}
+
+/// Sums convolutions in tiles, if that suits them.
+fn in_tiles<T: RowElement<Wide = f32> + Rounded>(
+    call: &Call,
+    task: &Task<T>,
+    weights: &[f32],
+    out: &Output<T>,
+) -> Result<bool> {
+    if winograd::suits(task) {
+        let room = call.scratch(winograd::room_for_weights(task) * size_of::<f32>())?;
+        // SAFETY: the room is as large as it says.
+        if unsafe { winograd::run(task, weights, room.host().as_ptr().cast(), out) } {
+            return Ok(true);
+        }
+    }
+    let suits = direct::suits(task);
+    if suits {
+        direct::run(task, weights, weights.len() / task.out_channels, out);
+    }
+    Ok(suits)
 }
 
 /// Where weights and input meet along one axis.
@@ -124,6 +142,7 @@ impl Axis {
 /// A convolution of arrays that lie in row-major order.
 struct Task<'a, T: RowElement> {
     x: &'a [T],
+    batches: usize,
     axes: [Axis; 3],
     channels: usize,
     groups: usize,
@@ -169,12 +188,11 @@ impl<T: RowElement> Task<'_, T> {
     }
 }
 
-/// Convolves, in tiles if `tiles` can, which takes the weights of each channel of the result and
-/// their number.
+/// Convolves, in tiles if `tiles` can, which takes the weights of each channel of the result.
 fn convolve<T: RowElement>(
     conv: &Conv,
     call: &mut Call,
-    tiles: impl FnOnce(&Task<T>, &[T::Wide], usize, &Output<T>) -> bool,
+    tiles: impl FnOnce(&Call, &Task<T>, &[T::Wide], &Output<T>) -> Result<bool>,
 ) -> Result<()>
 where
     T::Wide: Product + Float,
@@ -185,8 +203,12 @@ where
     }
     let x = dense::<T>(call.input(0), OP)?;
     let w = dense::<T>(call.input(1), OP)?;
-    let mut weights = vec![T::Wide::default(); w.len()];
-    T::widen_slice(&w, &mut weights);
+    let mut widened = Vec::new();
+    let weights = T::as_wide(&w).unwrap_or_else(|| {
+        widened.resize(w.len(), T::Wide::default());
+        T::widen_slice(&w, &mut widened);
+        &widened
+    });
     let (x_shape, w_shape, shape) = (&call.input(0).shape, &call.input(1).shape, call.shape(0));
     let dims = shape.rank() - 2;
     let axis = |i: usize| match (i + dims).checked_sub(3) {
@@ -199,6 +221,7 @@ where
     axes.sort_by_key(|axis| !axis.is_single());
     let task = Task {
         x: &x,
+        batches: x_shape[0],
         axes,
         channels: x_shape[dims + 1],
         groups: conv.groups,
@@ -208,9 +231,9 @@ where
     let taps: usize = w_shape[1..=dims].iter().product();
     let per_group = (task.channels / task.groups, task.out_channels / task.groups);
     if per_group == (1, 1) {
-        channel_by_channel(&task, &weights, taps, rows, &out);
-    } else if !tiles(&task, &weights, taps * per_group.0, &out) {
-        by_products(&task, &weights, taps * per_group.0, rows, &out);
+        channel_by_channel(&task, weights, taps, rows, &out);
+    } else if !tiles(call, &task, weights, &out)? {
+        by_products(&task, weights, taps * per_group.0, rows, &out);
     }
     Ok(())
 }

@@ -48,9 +48,12 @@ const WIDE: usize = 32;
 /// A cache line, which the packed operands are aligned to.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "read through pointers to its elements")] [f32; 16]);
+pub(in crate::kernels) struct Line(
+    #[expect(dead_code, reason = "read through pointers to its elements")] [f32; 16],
+);
 
-type Scratch = Vec<Line>;
+/// Memory that starts with a line of the cache.
+pub(in crate::kernels) type Scratch = Vec<Line>;
 
 thread_local! {
     static LEFT: Cell<Scratch> = const { Cell::new(Vec::new()) };
@@ -62,7 +65,7 @@ thread_local! {
 }
 
 /// Room for `len` elements.
-fn room(scratch: &mut Scratch, len: usize) -> *mut f32 {
+pub(in crate::kernels) fn room(scratch: &mut Scratch, len: usize) -> *mut f32 {
     let lines = len.div_ceil(16);
     if scratch.len() < lines {
         scratch.resize(lines, Line([0.0; 16]));

@@ -7,7 +7,9 @@ mod sides;
 mod tests;
 mod vector;
 
-pub(super) use blocked::{Results, Rounded, add_products, multiply, multiply_sides, tile_size};
+pub(super) use blocked::{
+    Results, Rounded, Scratch, add_products, multiply, multiply_sides, room, tile_size,
+};
 pub(super) use halves::widen;
 pub(super) use sides::{
     Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, pack as pack_lines, pair,
