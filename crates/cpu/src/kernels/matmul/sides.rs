@@ -124,9 +124,10 @@ pub(in crate::kernels) struct Panels {
     pub(in crate::kernels) fill: bool,
 }
 
-/// How many words ahead terms are asked for that lie in other pages, where the processor does not expect
-/// them.
-const AHEAD: usize = 12;
+/// The words that a panel gets before the next one does. The first ones of neighbouring panels often
+/// compete for the same places in the cache, so a line there should be full before it is left. Terms are
+/// asked for as many words ahead: they lie in other pages, where the processor does not expect them.
+const RUN: usize = 8;
 
 /// A side whose lines may lie side by side.
 trait Across: Side {
@@ -135,8 +136,8 @@ trait Across: Side {
     /// # Safety
     /// The lines and the term must exist, and `count` words be writable at `to`.
     unsafe fn words<S: Lanes>(&self, first: usize, count: usize, term: usize, to: *mut f32);
-    /// Asks for a line's term and its neighbours, which need not exist.
-    fn prefetch(&self, line: usize, term: usize);
+    /// Asks for the term, which need not exist, of each of `count` lines.
+    fn prefetch(&self, first: usize, count: usize, term: usize);
 }
 
 /// The rows of a matrix as lines of `f32`; transpose it for the columns.
@@ -188,19 +189,20 @@ impl<T: Narrow> Across for Wide<T> {
             // Panels of rows are narrower than the widest registers.
             let fours = whole + (count - whole) / 4 * 4;
             for i in (whole..fours).step_by(4) {
-                let four = from.add(i).cast::<[T; 4]>().read_unaligned();
-                to.add(i)
-                    .cast::<[f32; 4]>()
-                    .write_unaligned(four.map(T::widen));
+                widen_some::<T, 4>(from.add(i), to.add(i));
             }
-            for i in fours..count {
-                to.add(i).write(from.add(i).read().widen());
+            let twos = fours + (count - fours) / 2 * 2;
+            if twos > fours {
+                widen_some::<T, 2>(from.add(fours), to.add(fours));
+            }
+            if count > twos {
+                widen_some::<T, 1>(from.add(twos), to.add(twos));
             }
         }
     }
     #[inline(always)]
-    fn prefetch(&self, line: usize, term: usize) {
-        prefetch_panel(self.0.at(line, term));
+    fn prefetch(&self, first: usize, count: usize, term: usize) {
+        prefetch_all(self.0.at(first, term), count);
     }
 }
 
@@ -277,18 +279,30 @@ impl Across for Paired {
         }
     }
     #[inline(always)]
-    fn prefetch(&self, line: usize, term: usize) {
-        prefetch_panel(self.lines.at(line, term));
-        prefetch_panel(self.lines.at(line, term + 1));
+    fn prefetch(&self, first: usize, count: usize, term: usize) {
+        prefetch_all(self.lines.at(first, term), count);
+        prefetch_all(self.lines.at(first, term + 1), count);
     }
 }
 
-/// Asks for as many elements as a panel may be wide.
+/// Converts `N` elements.
+///
+/// # Safety
+/// They must be readable, and writable at `to`.
 #[inline(always)]
-fn prefetch_panel<T>(at: *const T) {
-    prefetch(at);
-    if size_of::<T>() > 2 {
-        prefetch(at.wrapping_add(16));
+unsafe fn widen_some<T: Narrow, const N: usize>(from: *const T, to: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let some = from.cast::<[T; N]>().read_unaligned();
+        to.cast::<[f32; N]>().write_unaligned(some.map(T::widen));
+    }
+}
+
+/// Asks for `count` elements.
+#[inline(always)]
+fn prefetch_all<T>(start: *const T, count: usize) {
+    for i in (0..count).step_by(64 / size_of::<T>()) {
+        prefetch(start.wrapping_add(i));
     }
 }
 
@@ -360,6 +374,13 @@ pub(in crate::kernels) unsafe fn interleave(
                 let from = [a, b, c, d].map(|line| line.add(word));
                 transpose4(from, to.add(word * step), step);
             }
+        } else if let &[a, b] = lines {
+            // Tiles have two rows more than fours of them.
+            for word in 0..words {
+                let pair = [a, b].map(|line| line.add(word).read_unaligned());
+                to.add(word * step).cast::<[f32; 2]>().write_unaligned(pair);
+            }
+            done = words;
         }
         for (i, line) in lines.iter().enumerate() {
             for word in done..words {
@@ -390,22 +411,44 @@ fn pack_across_body<S: Lanes, A: Across>(side: &A, panels: Panels, to: *mut f32)
         fill,
     } = panels;
     let words = terms.len().div_ceil(A::Words::TERMS);
-    let wide = S::TILE.1 * S::N;
-    for (word, term) in terms.step_by(A::Words::TERMS).enumerate() {
+    for start in (0..words).step_by(RUN) {
+        let run = start..words.min(start + RUN);
         for first in (0..lines.len()).step_by(height) {
             let count = height.min(lines.len() - first);
             let step = if fill { height } else { count };
-            let to = to.wrapping_add(first * words + word * step);
-            side.prefetch(lines.start + first, term + AHEAD * A::Words::TERMS);
+            let panel = (to.wrapping_add(first * words), step);
+            let from = lines.start + first;
             // SAFETY: the caller of `pack` promises the lines, the terms and the room.
             unsafe {
-                if count == wide {
-                    // Of a length that the compiler knows.
-                    side.words::<S>(lines.start + first, wide, term, to);
+                // Tiles have lengths that the compiler knows.
+                if count == S::TILE.1 * S::N {
+                    pack_run::<S, A>(side, (from, S::TILE.1 * S::N), terms.start, &run, panel);
+                } else if count == S::TILE.0 {
+                    pack_run::<S, A>(side, (from, S::TILE.0), terms.start, &run, panel);
                 } else {
-                    side.words::<S>(lines.start + first, count, term, to);
+                    pack_run::<S, A>(side, (from, count), terms.start, &run, panel);
                 }
             }
         }
+    }
+}
+
+/// Packs a run of words of `count` lines from `first` on to a panel, where they lie `step` apart.
+///
+/// # Safety
+/// The lines must exist, and the terms from `term` on, and the words be writable.
+#[inline(always)]
+unsafe fn pack_run<S: Lanes, A: Across>(
+    side: &A,
+    (first, count): (usize, usize),
+    term: usize,
+    run: &Range<usize>,
+    (panel, step): (*mut f32, usize),
+) {
+    for word in run.clone() {
+        let term = term + word * A::Words::TERMS;
+        side.prefetch(first, count, term + RUN * A::Words::TERMS);
+        // SAFETY: passed on to the caller.
+        unsafe { side.words::<S>(first, count, term, panel.wrapping_add(word * step)) };
     }
 }
