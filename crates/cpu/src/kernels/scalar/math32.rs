@@ -57,13 +57,6 @@ const ATAN: [f32; 5] = [
     -0.06090045,
 ];
 const SINH: [f32; 4] = [0.16666667, 0.0083333105, 0.00019842896, 2.782212e-6];
-const TANH: [f32; 5] = [
-    -0.3333328,
-    0.13331406,
-    -0.05373651,
-    0.020628141,
-    -0.00569225,
-];
 const ERF: [f32; 7] = [
     0.12837917,
     -0.37612626,
@@ -468,11 +461,15 @@ pub(crate) fn cosh<S: Isa>(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn tanh<S: Isa>(x: f32) -> f32 {
     let a = x.abs();
-    let z = x * x;
-    // (tanh(x) - x) / x³ on ±0.625.
-    let near = S::fma(polynomial::<S, _>(z, TANH) * z, a, a);
-    let far = 1.0 - 2.0 / (exp::<S>(a + a) + 1.0);
-    (if a < 0.625 { near } else { far }).copysign(x)
+    // From here on it is one.
+    let a = if a > 10.0 { 10.0 } else { a };
+    // tanh(a) = -e / (2 + e) with e = exp(-2a) - 1. With exp(2a) instead, both sums would be rounded
+    // coarsely where the quotient is nearly one.
+    let (n, r, q) = exp_parts::<S>(-2.0 * a);
+    let p = S::fma(r * r, q, r);
+    let scale = exp2i(n);
+    let y = S::fma(scale, p, scale - 1.0) / S::fma(scale, p, scale + 1.0);
+    y.copysign(x)
 }
 
 /// Beyond this, `x² + 1` is `x²` and `ln(1 + x)` is `ln(x)`.
