@@ -18,7 +18,7 @@ use super::{
     scalar::halves,
     select, unary,
 };
-use crate::{pool::parallel_for, tensor::wrong_dtype};
+use crate::{pool::parallel_for, simd::prefetch, tensor::wrong_dtype};
 
 /// Where a value of the current block lies.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,9 @@ struct Store {
     narrow: Option<Dtype>,
 }
 
+/// The bytes of a line of the cache.
+const LINE: usize = 64;
+
 struct Machine {
     sources: Vec<Source>,
     /// The size of each input's elements in memory.
@@ -65,6 +68,8 @@ struct Machine {
     registers: usize,
     /// The register and the element size of the last step's values.
     last: (usize, usize),
+    /// Where the last step's values go instead, if they are an output as they are.
+    direct: Option<(Address, usize)>,
     cost: usize,
 }
 
@@ -138,6 +143,7 @@ pub(super) fn run(fused: &Fused, call: &mut Call) -> Result<()> {
             let output = Address(call.reuse_or_allocate(i, layout.clone(), &candidates)?);
             machine.stores.push(store(&machine, value, output));
         }
+        machine.write_directly(call.inputs());
         machine.run(count);
         return Ok(());
     };
@@ -219,6 +225,7 @@ impl Machine {
             stores: Vec::new(),
             registers: 0,
             last: (0, 0),
+            direct: None,
             cost: 0,
             sources,
         };
@@ -283,6 +290,28 @@ impl Machine {
             machine.last = (register, held(step.dtype));
         }
         Ok(machine)
+    }
+
+    /// Lets the last step write its output itself, unless it is rounded on the way or takes the place
+    /// of an input, which steps may read after they have written.
+    fn write_directly(&mut self, inputs: &[Operand]) {
+        let register = self.last.0;
+        let of_last = |store: &Store| store.register == register;
+        if let Some(at) = self.stores.iter().position(of_last)
+            && !self.stores[at + 1..].iter().any(of_last)
+        {
+            let Store {
+                output,
+                size,
+                narrow,
+                ..
+            } = self.stores[at];
+            let replaces = |input: &Operand| input.ptr() == output.get().cast_const();
+            if narrow.is_none() && !inputs.iter().any(replaces) {
+                self.stores.remove(at);
+                self.direct = Some((output, size));
+            }
+        }
     }
 
     /// Computes and stores all outputs.
@@ -356,7 +385,8 @@ impl Machine {
             }
             debug_assert_eq!(from, target, "only halves are loaded from where they lie");
         }
-        for instruction in &self.instructions {
+        for (step, instruction) in self.instructions.iter().enumerate() {
+            self.prefetch(position + BLOCK, step);
             let mut inputs = [std::ptr::null(); 3];
             for (input, place) in inputs.iter_mut().zip(&instruction.inputs) {
                 *input = match *place {
@@ -369,8 +399,14 @@ impl Machine {
                     },
                 };
             }
-            let output = registers[instruction.register].as_mut_ptr();
-            // SAFETY: every input has `len` elements and the register room for them; it is no input's.
+            let output = match self.direct {
+                Some((output, size)) if step + 1 == self.instructions.len() => {
+                    output.get().wrapping_add(position * size)
+                }
+                _ => registers[instruction.register].as_mut_ptr(),
+            };
+            // SAFETY: every input has `len` elements, and so has the output or its register, which is no
+            // input's.
             unsafe { (instruction.body)(inputs, output, len) };
             if let Some(dtype) = instruction.round {
                 let block = narrow.as_mut_ptr();
@@ -380,6 +416,29 @@ impl Machine {
                     halves::widen(dtype, block, output.cast(), len);
                 }
             }
+        }
+    }
+
+    /// Asks for a share of the memory that the block at `position` reads and writes. It comes while the
+    /// steps before work in the cache, too long for the processor to go on reading ahead by itself.
+    fn prefetch(&self, position: usize, step: usize) {
+        let ask = |start: *const u8, size: usize| {
+            let share = (BLOCK * size).div_ceil(self.instructions.len());
+            let first = position * size + step * share;
+            for at in (first..first + share).step_by(LINE) {
+                prefetch(start.wrapping_add(at));
+            }
+        };
+        for (source, &size) in self.sources.iter().zip(&self.sizes) {
+            if let Source::Same(start) = source {
+                ask(*start, size);
+            }
+        }
+        for store in &self.stores {
+            ask(store.output.get(), store.size);
+        }
+        if let Some((output, size)) = self.direct {
+            ask(output.get(), size);
         }
     }
 
