@@ -14,8 +14,15 @@ use crate::{Error, Result};
 /// assert_eq!(shape.elements(), 6);
 /// assert_eq!(shape.to_string(), "(2, 3)");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Clone for Shape {
+    fn clone(&self) -> Self {
+        // Cloning the vector would push one size after the other.
+        Shape(SmallVec::from_slice(&self.0))
+    }
+}
 
 /// The distance between neighbours along each axis, in elements. May be zero or negative.
 pub type Strides = SmallVec<[isize; 4]>;

@@ -27,14 +27,12 @@ static CLAIMS: Mutex<()> = Mutex::new(());
 /// A claimed node. Dropping it unrun fails the node, so that nobody waits for ever.
 struct Task {
     node: Arc<Node>,
-    op: Option<Op>,
-    inputs: Inputs,
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(op) = &self.op
-            && self.node.data().is_none()
+        if self.node.data().is_none()
+            && let Some((op, _)) = self.node.take_operation()
         {
             let message = "the evaluation was abandoned".to_owned();
             self.node.fulfil(Err(Error::Internal {
@@ -184,10 +182,8 @@ fn claim(arrays: &[&Array]) -> (Vec<Task>, SmallVec<[Stream; 2]>, MutexGuard<'st
     for array in arrays {
         stack.extend(take_on(&array.node).map(|task| (task, 0)));
         while let Some((task, next)) = stack.last_mut() {
-            if let Some(input) = task.inputs.get(*next) {
-                *next += 1;
-                let child = take_on(&input.node);
-                stack.extend(child.map(|task| (task, 0)));
+            if let Some(input) = next_input(&task.node, next) {
+                stack.push((input, 0));
             } else if let Some((task, _)) = stack.pop() {
                 if !streams.contains(&task.node.stream) {
                     streams.push(task.node.stream);
@@ -201,37 +197,21 @@ fn claim(arrays: &[&Array]) -> (Vec<Task>, SmallVec<[Stream; 2]>, MutexGuard<'st
 
 /// Claims one node; `None` if it has its values or is claimed already.
 fn take_on(node: &Arc<Node>) -> Option<Task> {
-    if node.data().is_some() {
+    node.claim().then(|| Task { node: node.clone() })
+}
+
+/// Claims the first input of a claimed node, from `next` on, that still needs computing.
+fn next_input(node: &Node, next: &mut usize) -> Option<Task> {
+    let Pending::Recorded { inputs, .. } = &*node.pending() else {
         return None;
-    }
-    let mut pending = node.pending();
-    match &mut *pending {
-        Pending::Detached | Pending::Recorded { claimed: true, .. } => None,
-        Pending::Recorded {
-            op,
-            inputs,
-            claimed,
-        } if node.is_traced() => {
-            *claimed = true;
-            Some(Task {
-                node: node.clone(),
-                op: Some(op.clone()),
-                inputs: inputs.clone(),
-            })
-        }
-        Pending::Recorded { .. } => {
-            let Pending::Recorded { op, inputs, .. } =
-                std::mem::replace(&mut *pending, Pending::Detached)
-            else {
-                return None;
-            };
-            Some(Task {
-                node: node.clone(),
-                op: Some(op),
-                inputs,
-            })
+    };
+    while let Some(input) = inputs.get(*next) {
+        *next += 1;
+        if let Some(task) = take_on(&input.node) {
+            return Some(task);
         }
     }
+    None
 }
 
 /// Queues a tape on its streams' threads; what could not be queued is returned to run here.
@@ -278,10 +258,11 @@ fn run(task: Task) {
 }
 
 /// Runs a task; an error is handed to `report` before anybody can see it.
-fn run_and(mut task: Task, report: impl FnOnce(Stream, &Error)) {
-    let Some(op) = task.op.take() else { return };
-    let inputs = std::mem::take(&mut task.inputs);
+fn run_and(task: Task, report: impl FnOnce(Stream, &Error)) {
     let node = &task.node;
+    let Some((op, inputs)) = node.take_operation() else {
+        return;
+    };
     let result = catch_unwind(AssertUnwindSafe(|| compute(node, &op, inputs)));
     let result = result.unwrap_or_else(|panic| {
         let message = panic

@@ -80,11 +80,38 @@ impl Node {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The recorded operation, if its history is still there.
+    /// Claims the node for an evaluation. False if it has its values, or another one has claimed it.
+    pub(crate) fn claim(&self) -> bool {
+        if self.data().is_some() {
+            return false;
+        }
+        match &mut *self.pending() {
+            Pending::Detached => false,
+            Pending::Recorded { claimed, .. } => !std::mem::replace(claimed, true),
+        }
+    }
+
+    /// The recorded operation for the evaluation that has claimed it. The history ends here unless a
+    /// transform still needs it.
+    pub(crate) fn take_operation(&self) -> Option<(Op, Inputs)> {
+        let mut pending = self.pending();
+        if let Pending::Recorded { op, inputs, .. } = &*pending
+            && self.is_traced()
+        {
+            return Some((op.clone(), inputs.clone()));
+        }
+        match std::mem::replace(&mut *pending, Pending::Detached) {
+            Pending::Detached => None,
+            Pending::Recorded { op, inputs, .. } => Some((op, inputs)),
+        }
+    }
+
+    /// The recorded operation, if its history is still there and no evaluation is about to take it.
     pub(crate) fn history(&self) -> Option<(Op, Inputs)> {
         match &*self.pending() {
-            Pending::Detached => None,
+            Pending::Recorded { claimed: true, .. } if !self.is_traced() => None,
             Pending::Recorded { op, inputs, .. } => Some((op.clone(), inputs.clone())),
+            Pending::Detached => None,
         }
     }
 
