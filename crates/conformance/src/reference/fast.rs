@@ -97,7 +97,7 @@ fn rope(args: &Args, x: &Tensor) -> Option<Tensor> {
 }
 
 /// Attention of grouped queries, one query at a time, with the scale of its samples.
-fn attention(args: &Args, inputs: &[Tensor]) -> Option<Tensor> {
+pub(super) fn attention(args: &Args, inputs: &[Tensor]) -> Option<Tensor> {
     let (q, k, v) = (&inputs[0], &inputs[1], &inputs[2]);
     let (heads, queries, keys) = (q.shape[1], q.shape[2], k.shape[2]);
     let group = heads / k.shape[1];

@@ -4,7 +4,7 @@
 
 use olivine_core::Dtype;
 
-use super::{Args, linear::matmul};
+use super::{Args, fast::attention, linear::matmul};
 use crate::{Tensor, Value, tensor::broadcast};
 
 /// A format, from a label.
@@ -445,6 +445,19 @@ pub(super) fn quantized(op: &str, args: &Args, inputs: &[Tensor]) -> Option<Tens
             };
             product.dtype = x.dtype;
             Some(stored(product))
+        }
+        "quantized_scaled_dot_product_attention" => {
+            // Each side's format is a label of its own.
+            let format = |side| Format::parse(&Args::parse(&args.get(side)?.replace(';', ",")));
+            let (keys, values) = (format("keys")?, format("values")?);
+            let (k, v) = inputs[1..].split_at(keys.inputs());
+            let plain = [
+                inputs[0].clone(),
+                dequantize(&keys, k, Dtype::Float64),
+                dequantize(&values, v, Dtype::Float64),
+            ];
+            let label = if k[0].shape[2] == 0 { "no keys" } else { "" };
+            attention(&Args::parse(label), &plain)
         }
         "gather_mm" => gather(args, &inputs[0], &inputs[1], &inputs[2..]),
         _ => None,

@@ -66,7 +66,7 @@ const SINGLE: &str = "the reference computes it in single precision, and overflo
 /// Operations without cases, and why.
 pub(crate) const NOT_ASKED: &[(&[&str], &str)] = &[
     (
-        &["adamw", "asarray"],
+        &["adamw", "asarray", "quantized_scaled_dot_product_attention"],
         "the reference's core has no such function",
     ),
     (

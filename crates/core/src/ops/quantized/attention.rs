@@ -159,15 +159,20 @@ pub fn quantized_scaled_dot_product_attention(
 
 pub(super) fn ops() -> Vec<OpInfo> {
     let samples = || {
-        let case = |label: &str, [keys, values]: [Quantization; 2], [heads, queries, key_heads, count]: [usize; 4]| {
+        let case = |[keys, values]: [Quantization; 2], [heads, queries, key_heads, count]: [usize; 4]| {
             let size = |scheme: Quantization| scheme.group_size().max(32);
-            let queries = Input::any([2, heads, queries, size(keys)]);
             let packed = |scheme: Quantization| packed_inputs(scheme, &[2, key_heads, count], size(scheme));
             let (keys_at, values_at) = (1, 1 + keys.parts());
             let end = values_at + values.parts();
+            let queries = Input::any([2, heads, queries, size(keys)]);
             let inputs = [vec![queries], packed(keys), packed(values)].concat();
-            Sample::new(label.to_owned(), inputs, move |x| {
-                let options = AttentionOptions { scale: 0.2, mask: AttentionMask::None, sinks: None };
+            let name = |scheme: Quantization| {
+                let (group, bits) = (scheme.group_size(), scheme.bits());
+                format!("group_size={group}; bits={bits}; mode={}", scheme.mode())
+            };
+            let label = format!("keys={}, values={}", name(keys), name(values));
+            Sample::new(label, inputs, move |x| {
+                let options = AttentionOptions { scale: 0.4, mask: AttentionMask::None, sinks: None };
                 let k = packed_of(keys, &x[keys_at..values_at])?;
                 let v = packed_of(values, &x[values_at..end])?;
                 quantized_scaled_dot_product_attention(&x[0], &k, &v, &options)
@@ -175,10 +180,10 @@ pub(super) fn ops() -> Vec<OpInfo> {
         };
         let affine = |bits| Quantization::affine(32, bits).expect("a format that there is");
         vec![
-            case("8 bits", [affine(8); 2], [4, 3, 2, 5]),
-            case("one query", [affine(4); 2], [4, 1, 2, 7]),
-            case("other values", [Quantization::MXFP8, affine(3)], [2, 3, 2, 4]),
-            case("no keys", [affine(8); 2], [2, 3, 1, 0]),
+            case([affine(8); 2], [4, 3, 2, 5]),
+            case([affine(4); 2], [4, 1, 2, 7]),
+            case([Quantization::MXFP8, affine(3)], [2, 3, 2, 4]),
+            case([affine(8); 2], [2, 3, 1, 0]),
         ]
     };
     vec![OpInfo {
