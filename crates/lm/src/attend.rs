@@ -214,9 +214,10 @@ impl Span {
         rule: &AttentionRule,
         attend: impl FnOnce(&AttentionOptions) -> Result<Array>,
     ) -> Result<Array> {
-        let mask = match self.hides() {
-            true => Some(self.mask()?),
-            false => None,
+        let mask = if self.hides() {
+            Some(self.mask()?)
+        } else {
+            None
         };
         attend(&AttentionOptions {
             scale: rule.scale,

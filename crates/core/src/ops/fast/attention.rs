@@ -72,9 +72,11 @@ impl AttentionOptions<'_> {
         dtype: Dtype,
         scores: Option<[usize; 4]>,
     ) -> Result<(ScaledDotProductAttention, Vec<Array>)> {
-        let fits = |x: &Array, reason| match x.dtype().promote(dtype) == dtype {
-            true => Ok(()),
-            false => Err(Error::Dtype { op, dtype: x.dtype(), reason }),
+        let fits = |x: &Array, reason| {
+            if x.dtype().promote(dtype) == dtype {
+                return Ok(());
+            }
+            Err(Error::Dtype { op, dtype: x.dtype(), reason })
         };
         let mut inputs = Vec::new();
         if let AttentionMask::Array(mask) = self.mask {

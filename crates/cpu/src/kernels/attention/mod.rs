@@ -103,7 +103,7 @@ impl<T: olivine_core::Element> Heads<T> {
 /// Keys or values.
 enum Side<T> {
     Plain(Heads<T>),
-    Packed(Packed<T>),
+    Packed(Box<Packed<T>>),
 }
 
 impl<T: Narrow + RowElement<Wide = f32>> Side<T> {
@@ -189,7 +189,7 @@ impl<T: Narrow + RowElement<Wide = f32>> Problem<T> {
         let k = Packed::new(primitive.keys, &inputs[keys..values])?;
         let v = Packed::new(primitive.values, &inputs[values..rest])?;
         let value_size = v.size();
-        let sides = [k, v].map(|side| Ok(Side::Packed(side)));
+        let sides = [k, v].map(|side| Ok(Side::Packed(Box::new(side))));
         // The parameters come after three arrays where nothing is packed.
         let parameters = primitive.attention.parameters(&inputs[rest - 3..]);
         Self::of(
