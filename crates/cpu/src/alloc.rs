@@ -20,7 +20,7 @@ use olivine_core::{
     memory::{MemoryPool, MemoryUse},
 };
 
-pub(crate) use system::total_memory;
+pub(crate) use system::{keep_heap, total_memory};
 
 /// Every block starts on a multiple of this and is one long at least.
 pub(crate) const ALIGNMENT: usize = 64;

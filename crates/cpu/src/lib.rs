@@ -74,8 +74,11 @@ impl Backend for CpuBackend {
 }
 
 fn backend() -> &'static dyn Backend {
-    static BACKEND: LazyLock<CpuBackend> = LazyLock::new(|| CpuBackend {
-        kernels: kernels::table(),
+    static BACKEND: LazyLock<CpuBackend> = LazyLock::new(|| {
+        alloc::keep_heap();
+        CpuBackend {
+            kernels: kernels::table(),
+        }
     });
     &*BACKEND
 }

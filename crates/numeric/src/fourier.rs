@@ -85,7 +85,11 @@ impl Complexes {
     /// }
     /// ```
     pub fn scratch(&self) -> Vec<Z> {
-        vec![Z::ZERO; self.0.get_outofplace_scratch_len()]
+        let (used_up, kept) = (
+            self.0.get_outofplace_scratch_len(),
+            self.0.get_immutable_scratch_len(),
+        );
+        vec![Z::ZERO; used_up.max(kept)]
     }
 
     /// Transforms one line, whose memory is used up.
@@ -101,6 +105,21 @@ impl Complexes {
     pub fn run(&self, line: &mut [Z], spectrum: &mut [Z], scratch: &mut [Z]) {
         self.0
             .process_outofplace_with_scratch(line, spectrum, scratch);
+    }
+
+    /// Transforms one line, which stays as it is.
+    ///
+    /// ```
+    /// use num_complex::Complex;
+    /// use olivine_numeric::fourier::Complexes;
+    /// let transform = Complexes::new(2, false);
+    /// let (line, mut spectrum) = ([5.0, 3.0].map(|x| Complex::new(x, 0.0f32)), [Complex::default(); 2]);
+    /// transform.run_from(&line, &mut spectrum, &mut transform.scratch());
+    /// assert_eq!(spectrum.map(|x| x.re), [8.0, 2.0]);
+    /// ```
+    pub fn run_from(&self, line: &[Z], spectrum: &mut [Z], scratch: &mut [Z]) {
+        self.0
+            .process_immutable_with_scratch(line, spectrum, scratch);
     }
 }
 

@@ -15,6 +15,22 @@ const MAPPED: usize = 1 << 20;
 #[cfg(all(unix, not(miri)))]
 const HUGE: usize = 2 << 20;
 
+/// Has the C library keep what is freed in its heap for what is allocated next.
+///
+/// glibc returns the end of the heap to the system whenever more than 128 KiB are free there, and then a
+/// graph of a thousand nodes costs a page fault for every few of them, each time it is recorded. When a
+/// mapped block is freed, glibc raises that limit to twice the block's size (`M_TRIM_THRESHOLD` in
+/// mallopt(3)). A limit set by the program stays as it is.
+pub(crate) fn keep_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(HEAP_BLOCK)));
+}
+
+/// Half of what the heap keeps. Smaller blocks are no longer mapped, so it should not be larger than
+/// graphs need.
+#[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+const HEAP_BLOCK: usize = 4 << 20;
+
 /// A zeroed block of `size` bytes, a multiple of [`ALIGNMENT`]; `None` if the system has none left.
 pub(super) fn allocate(size: usize) -> Option<NonNull<u8>> {
     #[cfg(all(unix, not(miri)))]

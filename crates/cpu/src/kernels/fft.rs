@@ -79,6 +79,10 @@ trait Plan: Sync {
     fn scratch(&self) -> Vec<Complex64>;
     /// Transforms a line, whose memory is used up.
     fn run(&self, from: &mut [Self::From], to: &mut [Self::To], scratch: &mut [Complex64]);
+    /// Transforms a line that stays as it is; or does nothing and returns false.
+    fn run_from(&self, _: &[Self::From], _: &mut [Self::To], _: &mut [Complex64]) -> bool {
+        false
+    }
 }
 
 impl Plan for Complexes {
@@ -90,6 +94,15 @@ impl Plan for Complexes {
     }
     fn run(&self, from: &mut [Complex64], to: &mut [Complex64], scratch: &mut [Complex64]) {
         self.run(from, to, scratch);
+    }
+    fn run_from(
+        &self,
+        from: &[Complex64],
+        to: &mut [Complex64],
+        scratch: &mut [Complex64],
+    ) -> bool {
+        self.run_from(from, to, scratch);
+        true
     }
 }
 
@@ -119,18 +132,26 @@ impl Plan for Halves {
 
 /// A number that consists of `f32`.
 trait Parts: Element {
-    fn parts(numbers: &mut [Self]) -> &mut [f32];
+    fn parts(numbers: &[Self]) -> &[f32];
+    fn parts_mut(numbers: &mut [Self]) -> &mut [f32];
 }
 
 impl Parts for f32 {
-    fn parts(numbers: &mut [Self]) -> &mut [f32] {
+    fn parts(numbers: &[Self]) -> &[f32] {
+        numbers
+    }
+    fn parts_mut(numbers: &mut [Self]) -> &mut [f32] {
         numbers
     }
 }
 
 impl Parts for Complex64 {
-    fn parts(numbers: &mut [Self]) -> &mut [f32] {
+    fn parts(numbers: &[Self]) -> &[f32] {
         // SAFETY: a complex number is two `f32` and nothing else.
+        unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), 2 * numbers.len()) }
+    }
+    fn parts_mut(numbers: &mut [Self]) -> &mut [f32] {
+        // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), 2 * numbers.len()) }
     }
 }
@@ -254,13 +275,20 @@ unsafe fn transform<P: Plan>(
             let from = from.get().cast::<P::From>().wrapping_add(first);
             let to = to.get().cast::<P::To>().wrapping_add(place);
             if source.step == 1 {
-                let line = &mut lines[..source.size];
-                // SAFETY: one of the lines, and each is written by one thread.
-                let result = unsafe {
-                    line.as_mut_ptr().copy_from_nonoverlapping(from, line.len());
-                    std::slice::from_raw_parts_mut(to, target.size)
-                };
-                transform_line(plan, line, result, &mut scratch, scale);
+                // SAFETY: one of the lines, and each is written by one thread. Lines that begin at
+                // one address are one line, which is copied before it is written.
+                unsafe {
+                    let result = || std::slice::from_raw_parts_mut(to, target.size);
+                    let kept = from.addr() != to.addr() && {
+                        let line = std::slice::from_raw_parts(from, source.size);
+                        transform_kept_line(plan, line, result(), &mut scratch, scale)
+                    };
+                    if !kept {
+                        let line = &mut lines[..source.size];
+                        line.as_mut_ptr().copy_from_nonoverlapping(from, line.len());
+                        transform_line(plan, line, result(), &mut scratch, scale);
+                    }
+                }
                 continue;
             }
             for i in 0..source.size {
@@ -296,7 +324,28 @@ fn transform_line<P: Plan>(
 ) {
     let known = are_finite(P::From::parts(from));
     plan.run(from, to, scratch);
-    let parts = P::To::parts(to);
+    finish(P::To::parts_mut(to), known, scale);
+}
+
+/// Transforms a line that stays as it is, with a factor, where the plan can; else returns false.
+fn transform_kept_line<P: Plan>(
+    plan: &P,
+    from: &[P::From],
+    to: &mut [P::To],
+    scratch: &mut [Complex64],
+    scale: f32,
+) -> bool {
+    if !plan.run_from(from, to, scratch) {
+        return false;
+    }
+    // The first result is the sum of the line, so it is finite only if all of the line is.
+    let known = are_finite(P::To::parts(&to[..1])) || are_finite(P::From::parts(from));
+    finish(P::To::parts_mut(to), known, scale);
+    true
+}
+
+/// Scales a transform, or makes it NaN if its line had something that is not known to be finite.
+fn finish(parts: &mut [f32], known: bool, scale: f32) {
     if !known {
         parts.fill(f32::NAN);
     } else if scale != 1.0 {
@@ -402,6 +451,29 @@ mod tests {
                 assert!(back.iter().zip(&values).all(|(a, b)| (a - b).abs() < 1e-5));
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn lines_of_any_size_with_infinities_or_nan_become_nan() -> Result<()> {
+        for size in [1, 2, 7, 8, 31, 60, 97, 128, 211, 512, 1000, 4096] {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for place in [0, size / 3, size - 1] {
+                    let mut line = vec![Complex64::new(1.0, 2.0); 2 * size];
+                    line[place].im = bad;
+                    let x = Array::from_slice(&line, [2, size])?;
+                    let y = fft(&x, None, -1, Norm::Backward)?.to_vec::<Complex64>()?;
+                    let strange = y[..size].iter().all(|z| z.re.is_nan() && z.im.is_nan());
+                    assert!(strange, "{bad} at {place} of {size}");
+                    assert!(y[size..].iter().all(|z| z.is_finite()), "{size}");
+                }
+            }
+        }
+        // Sums that overflow are no reason.
+        let mut line = vec![Complex64::new(f32::MAX, 0.0); 8];
+        line[1..].fill(Complex64::new(f32::MAX / 4.0, 0.0));
+        let y = fft(&Array::from_slice(&line, [8])?, None, -1, Norm::Backward)?;
+        assert_eq!(y.to_vec::<Complex64>()?[0].re, f32::INFINITY);
         Ok(())
     }
 

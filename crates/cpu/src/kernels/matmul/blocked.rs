@@ -36,8 +36,8 @@ const COLUMNS: usize = 4096;
 /// The fewest columns that make packing rows anew for each thread cheap.
 const WIDTH: usize = 1024;
 
-/// The most sums that wait for more terms, for products of so few rows: 16 MiB.
-const WAITING: usize = 4 << 20;
+/// The most sums that wait for more terms, for products of so few rows: 4 MiB.
+const WAITING: usize = 1 << 20;
 
 /// The numbers in a line of the cache.
 const LINE: usize = 16;
