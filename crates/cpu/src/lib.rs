@@ -7,6 +7,7 @@ mod dots;
 mod isa;
 mod kernels;
 mod machine;
+mod nontemporal;
 mod pool;
 mod simd;
 mod tensor;

@@ -92,6 +92,16 @@ pub(crate) trait Lanes: Isa {
     /// # Safety
     /// `N` elements must be writable at `to`.
     unsafe fn store(a: Self::F, to: *mut f32);
+    /// Stores past the caches, where there is an instruction for it: see
+    /// [`NonTemporal`](crate::nontemporal::NonTemporal).
+    ///
+    /// # Safety
+    /// As for `store`, and `to` must be a multiple of the vector's size.
+    #[inline(always)]
+    unsafe fn store_past(a: Self::F, to: *mut f32) {
+        // SAFETY: passed on to the caller.
+        unsafe { Self::store(a, to) }
+    }
 
     /// As many words of 32 bits.
     type W: Copy;
@@ -395,14 +405,14 @@ mod x86 {
             _mm256_loadu_si256, _mm256_mul_ps, _mm256_permute_ps, _mm256_permute2f128_ps,
             _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
             _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32, _mm256_srlv_epi32,
-            _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm256_xor_si256,
-            _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
-            _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps, _mm512_dpbf16_ps,
-            _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512,
-            _mm512_permutexvar_epi16, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
+            _mm256_storeu_ps, _mm256_stream_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+            _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
+            _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps,
+            _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
+            _mm512_or_si512, _mm512_permutexvar_epi16, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
             _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32,
             _mm512_sllv_epi32, _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps,
-            _mm512_xor_si512,
+            _mm512_stream_ps, _mm512_xor_si512,
         },
         mem::transmute,
     };
@@ -486,6 +496,11 @@ mod x86 {
         unsafe fn store(a: Self::F, to: *mut f32) {
             // SAFETY: the caller promises eight writable elements.
             unsafe { _mm256_storeu_ps(to, a) }
+        }
+        #[inline(always)]
+        unsafe fn store_past(a: Self::F, to: *mut f32) {
+            // SAFETY: the caller promises eight writable elements at a multiple of their size.
+            unsafe { _mm256_stream_ps(to, a) }
         }
 
         type W = __m256i;
@@ -645,6 +660,11 @@ mod x86 {
             unsafe fn store(a: Self::F, to: *mut f32) {
                 // SAFETY: the caller promises sixteen writable elements.
                 unsafe { _mm512_storeu_ps(to, a) }
+            }
+            #[inline(always)]
+            unsafe fn store_past(a: Self::F, to: *mut f32) {
+                // SAFETY: the caller promises sixteen writable elements at a multiple of their size.
+                unsafe { _mm512_stream_ps(to, a) }
             }
 
             type W = __m512i;

@@ -13,7 +13,7 @@ use super::{
     copy::{pack_strided, transposed},
     scalar::halves,
 };
-use crate::{pool::parallel_for, tensor::Loops};
+use crate::{nontemporal::NonTemporal, pool::parallel_for, tensor::Loops};
 
 /// Computes `count` elements of the output from as many of each input. All are gapless and aligned
 /// for their types; the output overlaps no input.
@@ -121,6 +121,7 @@ pub(crate) fn run<const N: usize>(plan: Plan, call: &mut Call) -> Result<()> {
         sizes,
         output_size,
         replaces,
+        past: NonTemporal::suits(count * output_size) && !replaces,
     };
     if count <= 1 {
         if count == 1 {
@@ -219,13 +220,15 @@ struct Work<const N: usize> {
     output_size: usize,
     /// True if the output lies where an input does.
     replaces: bool,
+    /// True if it is written past the caches.
+    past: bool,
 }
 
 impl<const N: usize> Work<N> {
     /// Computes `count` elements from position `start` on.
     fn range(&self, output: *mut u8, start: usize, count: usize) {
         let converts = self.plan.widen.is_some() || self.plan.narrow.is_some();
-        let direct = !converts && !self.replaces;
+        let direct = !converts && !self.replaces && !self.past;
         if direct && self.sources.iter().all(|s| matches!(s, Source::Same(_))) {
             let mut inputs = [std::ptr::null(); 3];
             for (input, (source, size)) in
@@ -272,10 +275,12 @@ impl<const N: usize> Work<N> {
                 inputs[i] = block;
             }
         }
+        let past = self.past.then(NonTemporal::new);
         let mut done = 0;
         while done < count {
             let position = start + done;
-            let len = (count - done).min(BLOCK);
+            // Blocks begin with lines of the cache, wherever the first one does.
+            let len = (count - done).min(BLOCK - position % BLOCK);
             for i in 0..N {
                 let mut ptr = match &self.sources[i] {
                     Source::One(_) => continue,
@@ -299,17 +304,21 @@ impl<const N: usize> Work<N> {
             // SAFETY: every input has `len` elements; the blocks have room for `len`; the output is
             // written in place only where it replaces no input.
             unsafe {
+                let mut block = result.as_mut_ptr().cast::<u8>();
+                if self.plan.narrow.is_none() && !self.replaces && past.is_none() {
+                    block = target;
+                }
+                (self.plan.body)(inputs, block, len);
                 if let Some(dtype) = self.plan.narrow {
-                    let (floats, block) = (result.as_mut_ptr().cast::<u8>(), narrowed.as_mut_ptr());
-                    (self.plan.body)(inputs, floats, len);
-                    halves::narrow(dtype, floats.cast(), block.cast(), len);
-                    target.copy_from_nonoverlapping(block.cast(), len * self.output_size);
-                } else if self.replaces {
-                    let block = result.as_mut_ptr().cast::<u8>();
-                    (self.plan.body)(inputs, block, len);
-                    target.copy_from_nonoverlapping(block, len * self.output_size);
-                } else {
-                    (self.plan.body)(inputs, target, len);
+                    let halves = narrowed.as_mut_ptr().cast::<u8>();
+                    halves::narrow(dtype, block.cast(), halves.cast(), len);
+                    block = halves;
+                }
+                let bytes = len * self.output_size;
+                match &past {
+                    Some(past) => past.copy(block, target, bytes),
+                    None if block != target => target.copy_from_nonoverlapping(block, bytes),
+                    None => {}
                 }
             }
             done += len;

@@ -18,7 +18,12 @@ use super::{
     scalar::halves,
     select, unary,
 };
-use crate::{pool::parallel_for, simd::prefetch, tensor::wrong_dtype};
+use crate::{
+    nontemporal::{LINE, NonTemporal},
+    pool::parallel_for,
+    simd::prefetch,
+    tensor::wrong_dtype,
+};
 
 /// Where a value of the current block lies.
 #[derive(Clone, Copy, Debug)]
@@ -53,10 +58,13 @@ struct Store {
     size: usize,
     /// The half dtype that `f32` values are stored as.
     narrow: Option<Dtype>,
+    /// True if they are written past the caches.
+    past: bool,
 }
 
-/// The bytes of a line of the cache.
-const LINE: usize = 64;
+/// Steps that together cost less than this wait for memory. Others have the time to fetch what they
+/// write over, and would only lose some to another copy.
+const QUICK: usize = 20;
 
 struct Machine {
     sources: Vec<Source>,
@@ -126,15 +134,19 @@ pub(super) fn run(fused: &Fused, call: &mut Call) -> Result<()> {
     let mut machine = Machine::new(fused, call, sources)?;
     let count = shape.elements();
     let inputs = call.inputs().len();
+    let starts: SmallVec<[*const u8; 4]> = call.inputs().iter().map(Operand::ptr).collect();
     let store = |machine: &Machine, value: u16, output: Address| {
         let step = usize::from(value) - inputs;
         let dtype = fused.steps[step].dtype;
         let register = machine.instructions[step].register;
+        let size = dtype.size();
+        let past = machine.cost < QUICK && NonTemporal::suits(count * size);
         Store {
             output,
             register,
-            size: dtype.size(),
+            size,
             narrow: half(dtype),
+            past: past && !replaces(&starts, output),
         }
     };
     let Some(reduce) = &fused.reduce else {
@@ -143,7 +155,7 @@ pub(super) fn run(fused: &Fused, call: &mut Call) -> Result<()> {
             let output = Address(call.reuse_or_allocate(i, layout.clone(), &candidates)?);
             machine.stores.push(store(&machine, value, output));
         }
-        machine.write_directly(call.inputs());
+        machine.write_directly(&starts);
         machine.run(count);
         return Ok(());
     };
@@ -292,9 +304,9 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Lets the last step write its output itself, unless it is rounded on the way or takes the place
-    /// of an input, which steps may read after they have written.
-    fn write_directly(&mut self, inputs: &[Operand]) {
+    /// Lets the last step write its output itself, unless it is rounded on the way, is written past the
+    /// caches or takes the place of an input, which steps may read after they have written.
+    fn write_directly(&mut self, inputs: &[*const u8]) {
         let register = self.last.0;
         let of_last = |store: &Store| store.register == register;
         if let Some(at) = self.stores.iter().position(of_last)
@@ -304,10 +316,10 @@ impl Machine {
                 output,
                 size,
                 narrow,
+                past,
                 ..
             } = self.stores[at];
-            let replaces = |input: &Operand| input.ptr() == output.get().cast_const();
-            if narrow.is_none() && !inputs.iter().any(replaces) {
+            if narrow.is_none() && !past && !replaces(inputs, output) {
                 self.stores.remove(at);
                 self.direct = Some((output, size));
             }
@@ -318,12 +330,14 @@ impl Machine {
     fn run(&self, count: usize) {
         parallel_for(count, self.cost, |range| {
             let mut registers = self.registers(range.len());
+            let past = NonTemporal::new();
             let mut done = range.start;
             while done < range.end {
-                let len = (range.end - done).min(BLOCK);
+                // Blocks begin with lines of the cache, wherever the first one does.
+                let len = (range.end - done).min(BLOCK - done % BLOCK);
                 self.block(&mut registers, done, len);
                 for store in &self.stores {
-                    store.run(&registers, done, len);
+                    store.run(&registers, done, len, &past);
                 }
                 done += len;
             }
@@ -434,7 +448,7 @@ impl Machine {
                 ask(*start, size);
             }
         }
-        for store in &self.stores {
+        for store in self.stores.iter().filter(|store| !store.past) {
             ask(store.output.get(), store.size);
         }
         if let Some((output, size)) = self.direct {
@@ -527,17 +541,35 @@ impl Machine {
 }
 
 impl Store {
-    fn run(&self, registers: &[Register], position: usize, len: usize) {
-        let from = registers[self.register].as_ptr();
+    fn run(&self, registers: &[Register], position: usize, len: usize, past: &NonTemporal) {
+        let mut from = registers[self.register].as_ptr();
         let to = self.output.get().wrapping_add(position * self.size);
-        // SAFETY: the output has `len` elements from `position` on, which are this thread's alone.
+        let mut narrowed;
+        // SAFETY: the output has `len` elements from `position` on, which are this thread's alone, and
+        // registers have room for as many.
         unsafe {
             match self.narrow {
-                Some(dtype) => halves::narrow(dtype, from.cast(), to.cast(), len),
-                None => to.copy_from_nonoverlapping(from, len * self.size),
+                Some(dtype) if self.past => {
+                    narrowed = Register::EMPTY;
+                    let halves = narrowed.as_mut_ptr();
+                    halves::narrow(dtype, from.cast(), halves.cast(), len);
+                    from = halves;
+                }
+                Some(dtype) => return halves::narrow(dtype, from.cast(), to.cast(), len),
+                None => {}
+            }
+            if self.past {
+                past.copy(from, to, len * self.size);
+            } else {
+                to.copy_from_nonoverlapping(from, len * self.size);
             }
         }
     }
+}
+
+/// True if the output lies where an input does.
+fn replaces(inputs: &[*const u8], output: Address) -> bool {
+    inputs.contains(&output.get().cast_const())
 }
 
 /// The loop of a step over values in registers, the half dtype to round to, and the cost.

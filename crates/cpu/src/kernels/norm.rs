@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use olivine_core::{Call, Operand, Result};
 
-use super::row::{RowElement, Rows};
+use super::row::{RowElement, RowWriter, Rows};
 use crate::{
     isa::{Isa, per_isa},
     pool::parallel_for,
@@ -68,6 +68,7 @@ impl Norm {
         let len = rows.len();
         parallel_for(rows.count(), len, |range| {
             let mut room = vec![0.0; len];
+            let mut writer = RowWriter::new(out.len());
             for row in range {
                 // SAFETY: each row is one thread's alone, and a row of the view.
                 let (to, from) = unsafe {
@@ -77,13 +78,10 @@ impl Norm {
                     )
                 };
                 let (mean, inverse) = moments(from, self.centred, self.eps);
-                scale_row::<O>(
-                    from,
-                    mean,
-                    inverse,
-                    (weight.as_deref(), bias.as_deref()),
-                    to,
-                );
+                let parameters = (weight.as_deref(), bias.as_deref());
+                writer.write(to, |to| {
+                    scale_row::<O>(from, mean, inverse, parameters, to);
+                });
             }
         });
         Ok(())

@@ -6,6 +6,7 @@ use olivine_core::{Element, bf16, f16};
 use super::softmax;
 use crate::{
     isa::{Isa, per_isa},
+    nontemporal::NonTemporal,
     simd::{Lanes, Narrow},
     tensor::{Loops, View},
 };
@@ -18,6 +19,8 @@ pub(crate) trait RowElement: Element {
     fn narrow_slice(from: &[Self::Wide], to: &mut [Self]);
     /// The same elements, if this is the wide type.
     fn as_wide(from: &[Self]) -> Option<&[Self::Wide]>;
+    /// As `as_wide`, the other way.
+    fn from_wide(from: &[Self::Wide]) -> Option<&[Self]>;
     fn widen_one(self) -> Self::Wide;
     fn narrow_one(value: Self::Wide) -> Self;
     /// Replaces a row by its softmax.
@@ -37,6 +40,9 @@ macro_rules! narrow_rows {
                 narrow(from, to);
             }
             fn as_wide($from: &[Self]) -> Option<&[f32]> {
+                $same
+            }
+            fn from_wide($from: &[f32]) -> Option<&[Self]> {
                 $same
             }
             fn widen_one(self) -> f32 {
@@ -70,6 +76,9 @@ impl RowElement for f64 {
         to.copy_from_slice(from);
     }
     fn as_wide(from: &[f64]) -> Option<&[f64]> {
+        Some(from)
+    }
+    fn from_wide(from: &[f64]) -> Option<&[f64]> {
         Some(from)
     }
     fn widen_one(self) -> f64 {
@@ -121,6 +130,45 @@ per_isa! {
 fn narrow_body<S: Isa, T: Narrow>(from: &[f32], to: &mut [T]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = T::narrow(*from);
+    }
+}
+
+/// Writes rows of results that were computed in the wide type, past the caches if they are many.
+pub(crate) struct RowWriter<T> {
+    past: Option<NonTemporal>,
+    /// A row before it is written past the caches.
+    room: Vec<T>,
+}
+
+impl<T: Element> RowWriter<T> {
+    /// For a thread's share of `results` in all.
+    pub(crate) fn new(results: usize) -> Self {
+        let past = NonTemporal::suits(results * size_of::<T>()).then(NonTemporal::new);
+        RowWriter {
+            past,
+            room: Vec::new(),
+        }
+    }
+
+    /// Writes a row by a function that fills one.
+    pub(crate) fn write(&mut self, to: &mut [T], fill: impl FnOnce(&mut [T])) {
+        let Some(past) = &self.past else {
+            fill(to);
+            return;
+        };
+        self.room.resize(to.len(), T::default());
+        fill(&mut self.room);
+        past.copy_slice(&self.room, to);
+    }
+}
+
+impl<T: RowElement> RowWriter<T> {
+    /// Writes a row that lies in memory.
+    pub(crate) fn write_wide(&mut self, from: &[T::Wide], to: &mut [T]) {
+        match (&self.past, T::from_wide(from)) {
+            (Some(past), Some(from)) => past.copy_slice(from, to),
+            _ => self.write(to, |to| T::narrow_slice(from, to)),
+        }
     }
 }
 

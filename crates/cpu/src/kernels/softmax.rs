@@ -4,7 +4,7 @@ use olivine_core::{Call, Result, dispatch};
 
 use crate::{
     isa::{Isa, per_isa},
-    kernels::row::{RowElement, Rows},
+    kernels::row::{RowElement, RowWriter, Rows},
     pool::parallel_for,
     tensor::{Output, View, wrong_dtype},
 };
@@ -25,13 +25,14 @@ fn rows<T: RowElement>(call: &mut Call) -> Result<()> {
     let len = rows.len();
     parallel_for(rows.count(), len * 8, |range| {
         let mut room = vec![T::Wide::default(); len];
+        let mut writer = RowWriter::new(out.len());
         for row in range {
             // SAFETY: each row is one thread's alone.
             let to = unsafe { out.part(row * len..(row + 1) * len) };
             // SAFETY: the position is that of a row of the view.
             unsafe { rows.read(row, &mut room) };
             T::softmax(&mut room);
-            T::narrow_slice(&room, to);
+            writer.write_wide(&room, to);
         }
     });
     Ok(())

@@ -9,7 +9,7 @@ use olivine_core::{Call, Operand, Result};
 
 pub(crate) use self::tiles::transposed;
 use super::elementwise::gather;
-use crate::{pool::parallel_for, tensor::Loops};
+use crate::{nontemporal::NonTemporal, pool::parallel_for, tensor::Loops};
 
 #[derive(Clone, Copy)]
 struct Address<T>(T);
@@ -59,11 +59,17 @@ pub(crate) unsafe fn pack_strided(
     let count = loops.elements();
     let (source, target) = (Address(source), Address(target));
     if let ([_], [[1]]) = (loops.sizes(), loops.strides()) {
+        let large = NonTemporal::suits(count * size);
         parallel_for(count * size, 1, |range| {
             // SAFETY: both hold `count * size` bytes without overlap.
             unsafe {
                 let target = target.get().add(range.start);
-                target.copy_from_nonoverlapping(source.get().add(range.start), range.len());
+                let source = source.get().add(range.start);
+                if large {
+                    NonTemporal::new().copy(source, target, range.len());
+                } else {
+                    target.copy_from_nonoverlapping(source, range.len());
+                }
             }
         });
     } else if let Some(axis) = transposed(&loops) {

@@ -23,14 +23,6 @@ pub(super) trait Squares: Isa {
     fn low<const SIZE: usize>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Takes the elements of the second halves of each square's bytes by turns.
     fn high<const SIZE: usize>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
-    /// Writes 64 bytes past the caches.
-    ///
-    /// # Safety
-    /// They must be readable at `from` and writable at `to`, a multiple of 64. Other threads see
-    /// them after `fence` only.
-    unsafe fn stream(from: *const u8, to: *mut u8);
-    /// Lets other threads see what was streamed.
-    fn fence();
 }
 
 /// Writes `N` columns, `jump` bytes apart, as rows that are `pitch` bytes apart, with 16 bytes in
@@ -96,24 +88,17 @@ impl Squares for Portable {
             from[8 + i / SIZE / 2 * SIZE + i % SIZE]
         })
     }
-    #[inline(always)]
-    unsafe fn stream(from: *const u8, to: *mut u8) {
-        // SAFETY: the caller's promise.
-        unsafe { to.copy_from_nonoverlapping(from, 64) }
-    }
-    #[inline(always)]
-    fn fence() {}
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m128i, __m256i, _mm_loadu_si128, _mm_sfence, _mm_storeu_si128, _mm_stream_si128,
-        _mm_unpackhi_epi8, _mm_unpackhi_epi16, _mm_unpackhi_epi32, _mm_unpackhi_epi64,
-        _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm_unpacklo_epi32, _mm_unpacklo_epi64,
-        _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_stream_si256,
-        _mm256_unpackhi_epi8, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-        _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+        __m128i, __m256i, _mm_loadu_si128, _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpackhi_epi16,
+        _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
+        _mm_unpacklo_epi32, _mm_unpacklo_epi64, _mm256_castsi256_si128, _mm256_extracti128_si256,
+        _mm256_loadu_si256, _mm256_unpackhi_epi8, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32,
+        _mm256_unpackhi_epi64, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm256_unpacklo_epi32,
+        _mm256_unpacklo_epi64,
     };
 
     use super::{Portable, Squares, V3};
@@ -155,21 +140,6 @@ mod x86 {
                     _ => _mm_unpackhi_epi64(a, b),
                 }
             }
-        }
-        #[inline(always)]
-        unsafe fn stream(from: *const u8, to: *mut u8) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                for at in [0, 16, 32, 48] {
-                    let bytes = _mm_loadu_si128(from.add(at).cast());
-                    _mm_stream_si128(to.add(at).cast(), bytes);
-                }
-            }
-        }
-        #[inline(always)]
-        fn fence() {
-            // SAFETY: SSE is part of the architecture.
-            unsafe { _mm_sfence() }
         }
     }
 
@@ -216,20 +186,6 @@ mod x86 {
                     _ => _mm256_unpackhi_epi64(a, b),
                 }
             }
-        }
-        #[inline(always)]
-        unsafe fn stream(from: *const u8, to: *mut u8) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                for at in [0, 32] {
-                    let bytes = _mm256_loadu_si256(from.add(at).cast());
-                    _mm256_stream_si256(to.add(at).cast(), bytes);
-                }
-            }
-        }
-        #[inline(always)]
-        fn fence() {
-            <Portable as Squares>::fence();
         }
     }
 }

@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 use super::squares::{Squares, transpose};
 use crate::{
     isa::{Portable, per_isa},
+    nontemporal::{LINE, NonTemporal},
     pool::parallel_for,
+    simd::Lanes,
     tensor::Loops,
 };
 
@@ -103,7 +105,7 @@ impl Tiles {
             }
             step *= size;
         }
-        let aligned = (target.addr() | tiles.rows.2).is_multiple_of(64);
+        let aligned = (target.addr() | tiles.rows.2).is_multiple_of(LINE);
         tiles.streamed = step >= STREAMED && aligned;
         tiles
     }
@@ -149,7 +151,7 @@ per_isa! {
 }
 
 #[inline(always)]
-fn copy_tiles_body<S: Squares>(tiles: &Tiles, range: Range<usize>) {
+fn copy_tiles_body<S: Squares + Lanes>(tiles: &Tiles, range: Range<usize>) {
     match tiles.size {
         1 => copy_sized::<S, u8, 1, 16>(tiles, range),
         2 => copy_sized::<S, u16, 2, 8>(tiles, range),
@@ -163,7 +165,7 @@ fn copy_tiles_body<S: Squares>(tiles: &Tiles, range: Range<usize>) {
 struct Block([MaybeUninit<u8>; BLOCK]);
 
 #[inline(always)]
-fn copy_sized<S: Squares, T: Copy, const SIZE: usize, const N: usize>(
+fn copy_sized<S: Squares + Lanes, T: Copy, const SIZE: usize, const N: usize>(
     tiles: &Tiles,
     range: Range<usize>,
 ) {
@@ -175,6 +177,7 @@ fn copy_sized<S: Squares, T: Copy, const SIZE: usize, const N: usize>(
     let block: *mut u8 = block.0.as_mut_ptr().cast();
     let (step, jump) = (tiles.rows.1, tiles.inner.1);
     let pitch = tiles.tile.1 * SIZE;
+    let past = tiles.streamed.then(NonTemporal::new);
     for tile in range {
         let (from, to, rows, columns) = tiles.place(tile);
         // SAFETY: tiles stay inside the shape, which the caller of `copy` vouches for, and fit
@@ -208,22 +211,18 @@ fn copy_sized<S: Squares, T: Copy, const SIZE: usize, const N: usize>(
                         .write_unaligned(value.read_unaligned());
                 }
             }
-            if tiles.streamed && (columns * SIZE).is_multiple_of(64) {
-                for row in 0..rows {
-                    let (from, to) = (block.add(row * pitch), to.add(row * tiles.rows.2));
-                    for line in (0..columns * SIZE).step_by(64) {
-                        S::stream(from.add(line), to.add(line));
+            let lines = (columns * SIZE).is_multiple_of(LINE);
+            for row in 0..rows {
+                let (from, to) = (block.add(row * pitch), to.add(row * tiles.rows.2));
+                match &past {
+                    Some(past) if lines => {
+                        for line in (0..columns * SIZE).step_by(LINE) {
+                            past.copy_line::<S>(from.add(line), to.add(line));
+                        }
                     }
-                }
-            } else {
-                for row in 0..rows {
-                    let (from, to) = (block.add(row * pitch), to.add(row * tiles.rows.2));
-                    to.copy_from_nonoverlapping(from, columns * SIZE);
+                    _ => to.copy_from_nonoverlapping(from, columns * SIZE),
                 }
             }
         }
-    }
-    if tiles.streamed {
-        S::fence();
     }
 }
