@@ -13,13 +13,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Level {
     /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
     Portable = 1,
+    /// NEON and dot products of bytes: AArch64 with `dotprod`.
+    Dot = 2,
     /// AVX2, FMA and F16C: x86-64-v3.
-    V3 = 2,
+    V3 = 3,
     /// The 512-bit extensions F, BW, DQ, VL and CD: x86-64-v4.
-    V4 = 3,
-    /// V4 and dot products of `bf16` pairs and of bytes. Pairs are twice as fast as `f32` on Zen 4 and
-    /// later.
-    Bf16 = 4,
+    V4 = 4,
+    /// On x86-64 V4 and dot products of `bf16` pairs and of bytes; pairs are twice as fast as `f32` on
+    /// Zen 4 and later. On AArch64 Dot and `bf16` and `i8mm`: dot products of pairs, and products of
+    /// small matrices of bytes.
+    Bf16 = 5,
 }
 
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
@@ -29,8 +32,8 @@ static CHOSEN_FOR_BYTES: AtomicU8 = AtomicU8::new(0);
 
 /// The instruction set that kernels run with on this machine.
 ///
-/// The variable `OLIVINE_ISA` (`portable`, `v3`, `v4` or `bf16`) changes it; levels the machine lacks
-/// are never chosen. Intel's processors multiply pairs of `bf16` at half the speed of `f32`, so they
+/// The variable `OLIVINE_ISA` (`portable`, `dot`, `v3`, `v4` or `bf16`) changes it; levels the machine
+/// lacks are never chosen. Intel's processors multiply pairs of `bf16` at half the speed of `f32`, so they
 /// run with V4 if the variable does not say `bf16`.
 ///
 /// ```
@@ -57,8 +60,9 @@ fn read(choice: &AtomicU8) -> Level {
             read(choice)
         }
         1 => Level::Portable,
-        2 => Level::V3,
-        3 => Level::V4,
+        2 => Level::Dot,
+        3 => Level::V3,
+        4 => Level::V4,
         _ => Level::Bf16,
     }
 }
@@ -68,8 +72,9 @@ fn choose() {
     let best = detect();
     let wanted = match std::env::var("OLIVINE_ISA").as_deref() {
         Ok("portable") => Some(Level::Portable),
-        Ok("v3") => Some(Level::V3),
-        Ok("v4") => Some(Level::V4),
+        Ok("dot") if cfg!(target_arch = "aarch64") => Some(Level::Dot),
+        Ok("v3") if cfg!(target_arch = "x86_64") => Some(Level::V3),
+        Ok("v4") if cfg!(target_arch = "x86_64") => Some(Level::V4),
         Ok("bf16") => Some(Level::Bf16),
         _ => None,
     };
@@ -103,6 +108,12 @@ pub(crate) fn detect() -> Level {
         if v3 {
             return Level::V3;
         }
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    if std::arch::is_aarch64_feature_detected!("dotprod") {
+        let more = std::arch::is_aarch64_feature_detected!("bf16")
+            && std::arch::is_aarch64_feature_detected!("i8mm");
+        return if more { Level::Bf16 } else { Level::Dot };
     }
     Level::Portable
 }
@@ -138,9 +149,26 @@ pub(crate) trait Isa: Copy + 'static {
     }
 }
 
-/// The type of [`Level::Portable`].
+/// The type of [`Level::Portable`], and of levels that add a few instructions to it: see [`MORE_DOT`].
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub(crate) struct Plain<const MORE: u8>;
+
+/// The type of [`Level::Portable`].
+pub(crate) type Portable = Plain<0>;
+
+/// What [`Plain`] has more at [`Level::Dot`] and, on AArch64, at [`Level::Bf16`].
+#[cfg(target_arch = "aarch64")]
+pub(crate) const MORE_DOT: u8 = 1;
+#[cfg(target_arch = "aarch64")]
+pub(crate) const MORE_BF16: u8 = 2;
+
+/// The type of [`Level::Dot`].
+#[cfg(target_arch = "aarch64")]
+pub(crate) type ArmDot = Plain<MORE_DOT>;
+/// The type of [`Level::Bf16`] on AArch64.
+#[cfg(target_arch = "aarch64")]
+pub(crate) type ArmBf16 = Plain<MORE_BF16>;
+
 /// The type of [`Level::V3`].
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
@@ -155,8 +183,8 @@ pub(crate) struct V4;
 #[derive(Clone, Copy)]
 pub(crate) struct V4Bf16;
 
-impl Isa for Portable {
-    const F16C: bool = false;
+impl<const MORE: u8> Isa for Plain<MORE> {
+    const F16C: bool = cfg!(target_arch = "aarch64");
     const FMA: bool = cfg!(target_arch = "aarch64");
 }
 #[cfg(target_arch = "x86_64")]
@@ -211,7 +239,7 @@ macro_rules! per_isa {
                     $crate::isa::Level::V4 | $crate::isa::Level::Bf16 => return unsafe { v4 $(::<$($g),+>)? ($($arg),*) },
                     // SAFETY: as above.
                     $crate::isa::Level::V3 => return unsafe { v3 $(::<$($g),+>)? ($($arg),*) },
-                    $crate::isa::Level::Portable => {}
+                    $crate::isa::Level::Dot | $crate::isa::Level::Portable => {}
                 }
             }
             $body::<$crate::isa::Portable $($(, $g)+)?>($($arg),*)
@@ -231,6 +259,17 @@ macro_rules! per_isa {
                 }
                 if $crate::isa::level() == $crate::isa::Level::Bf16 {
                     // SAFETY: the level was detected, so the processor has these instructions.
+                    return unsafe { bf16 $(::<$($g),+>)? ($($arg),*) };
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            {
+                #[target_feature(enable = "bf16,i8mm,dotprod")]
+                fn bf16 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::ArmBf16 $($(, $g)+)?>($($arg),*)
+                }
+                if $crate::isa::level() == $crate::isa::Level::Bf16 {
+                    // SAFETY: as above.
                     return unsafe { bf16 $(::<$($g),+>)? ($($arg),*) };
                 }
             }
@@ -264,7 +303,25 @@ macro_rules! per_isa {
                     $crate::isa::Level::Bf16 => return unsafe { vnni $(::<$($g),+>)? ($($arg),*) },
                     // SAFETY: as above.
                     $crate::isa::Level::V4 | $crate::isa::Level::V3 => return unsafe { v3 $(::<$($g),+>)? ($($arg),*) },
-                    $crate::isa::Level::Portable => {}
+                    $crate::isa::Level::Dot | $crate::isa::Level::Portable => {}
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            {
+                #[target_feature(enable = "bf16,i8mm,dotprod")]
+                fn bf16 $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::ArmBf16 $($(, $g)+)?>($($arg),*)
+                }
+                #[target_feature(enable = "dotprod")]
+                fn dot $(<$($g: $bound),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<$crate::isa::ArmDot $($(, $g)+)?>($($arg),*)
+                }
+                match $crate::isa::level_for_bytes() {
+                    // SAFETY: as above.
+                    $crate::isa::Level::Bf16 => return unsafe { bf16 $(::<$($g),+>)? ($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::isa::Level::Dot => return unsafe { dot $(::<$($g),+>)? ($($arg),*) },
+                    _ => {}
                 }
             }
             $body::<$crate::isa::Portable $($(, $g)+)?>($($arg),*)

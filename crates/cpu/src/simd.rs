@@ -3,7 +3,9 @@
 
 use half::{bf16, f16};
 
-use crate::isa::{Isa, Portable};
+use crate::isa::Isa;
+#[cfg(not(target_arch = "aarch64"))]
+use crate::isa::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{V3, V4, V4Bf16};
 
@@ -40,23 +42,7 @@ pub(crate) trait Lanes: Isa {
     /// `a * b + c`, where each element of `a` and `b` is a pair of `bf16` whose products are summed.
     #[inline(always)]
     fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        let (mut low, mut high, mut sums) = ([[0.0f32; 16]; 2], [[0.0f32; 16]; 2], [0.0f32; 16]);
-        // SAFETY: no vector has more than 16 elements.
-        unsafe {
-            for (i, pairs) in [a, b].into_iter().enumerate() {
-                Self::store(pairs, low[i].as_mut_ptr());
-            }
-            Self::store(c, sums.as_mut_ptr());
-            for i in 0..Self::N {
-                for side in 0..2 {
-                    let bits = low[side][i].to_bits();
-                    low[side][i] = f32::from_bits(bits << 16);
-                    high[side][i] = f32::from_bits(bits & 0xffff_0000);
-                }
-                sums[i] += low[0][i] * low[1][i] + high[0][i] * high[1][i];
-            }
-            Self::load(sums.as_ptr())
-        }
+        mul_add_pairs::<Self>(a, b, c)
     }
     /// Pairs of `bf16`: the elements of `low` and of `high`, rounded.
     #[inline(always)]
@@ -135,6 +121,28 @@ pub(crate) trait Lanes: Isa {
     /// # Safety
     /// As [`Lanes::load`].
     unsafe fn spread(from: *const f32, steps: u32) -> Self::F;
+}
+
+/// As [`Lanes::mul_add_pairs`], element by element.
+#[inline(always)]
+fn mul_add_pairs<S: Lanes>(a: S::F, b: S::F, c: S::F) -> S::F {
+    let (mut low, mut high, mut sums) = ([[0.0f32; 16]; 2], [[0.0f32; 16]; 2], [0.0f32; 16]);
+    // SAFETY: no vector has more than 16 elements.
+    unsafe {
+        for (i, pairs) in [a, b].into_iter().enumerate() {
+            S::store(pairs, low[i].as_mut_ptr());
+        }
+        S::store(c, sums.as_mut_ptr());
+        for i in 0..S::N {
+            for side in 0..2 {
+                let bits = low[side][i].to_bits();
+                low[side][i] = f32::from_bits(bits << 16);
+                high[side][i] = f32::from_bits(bits & 0xffff_0000);
+            }
+            sums[i] += low[0][i] * low[1][i] + high[0][i] * high[1][i];
+        }
+        S::load(sums.as_ptr())
+    }
 }
 
 /// An element that is computed with in `f32`.
@@ -273,6 +281,7 @@ pub(crate) unsafe fn transpose4(rows: [*const f32; 4], to: *mut f32, step: usize
 }
 
 /// Applies a function to each element of portable vectors.
+#[cfg(not(target_arch = "aarch64"))]
 #[inline(always)]
 fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
     std::array::from_fn(f)
@@ -285,20 +294,18 @@ fn narrowed(numbers: &[f32; 16]) -> [u16; 16] {
 }
 
 /// As [`Lanes::look_up_pairs`], of one word.
+#[cfg(not(target_arch = "aarch64"))]
 #[inline(always)]
 fn pair_of(table: [u16; 16], word: u32, shift: u32) -> f32 {
     let [low, high] = [0, 16].map(|half| u32::from(table[(word >> (shift + half) & 15) as usize]));
     f32::from_bits(low | high << 16)
 }
 
+#[cfg(not(target_arch = "aarch64"))]
 impl Lanes for Portable {
     type F = [f32; 8];
     const N: usize = 8;
-    const TILE: (usize, usize) = if cfg!(target_arch = "aarch64") {
-        (6, 2)
-    } else {
-        (4, 1)
-    };
+    const TILE: (usize, usize) = (4, 1);
 
     #[inline(always)]
     fn splat(value: f32) -> Self::F {
@@ -389,6 +396,216 @@ impl Lanes for Portable {
     unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
         // SAFETY: the caller promises eight readable elements.
         each(|i| unsafe { from.add(i >> steps).read() })
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::{
+        arch::{
+            aarch64::{
+                float32x4_t, uint8x16_t, uint8x16x2_t, uint8x16x4_t, uint32x4_t, vadd_f32,
+                vaddq_f32, vandq_u32, vcvt_f32_f16, vcvt_high_f32_f16, vcvtq_f32_s32, vdupq_n_f32,
+                vdupq_n_s32, vdupq_n_u32, veorq_u32, vfmaq_f32, vget_high_f32, vget_low_f16,
+                vget_low_f32, vget_low_u16, vld1q_f32, vld1q_u8_x2, vld1q_u8_x4, vld1q_u16,
+                vld1q_u32, vmlaq_u32, vmulq_f32, vpadds_f32, vqtbl2q_u8, vqtbl4q_u8,
+                vreinterpretq_f16_u16, vreinterpretq_f32_u8, vreinterpretq_f32_u32,
+                vreinterpretq_s32_u32, vreinterpretq_u8_u32, vshll_high_n_u16, vshll_n_u16,
+                vshlq_s32, vshlq_u32, vst1q_f32,
+            },
+            asm,
+        },
+        array::from_fn,
+    };
+
+    use super::{Lanes, bf16, f16};
+    use crate::isa::{MORE_BF16, Plain};
+
+    /// Two registers for as many elements as a line of half the size has.
+    impl<const MORE: u8> Lanes for Plain<MORE> {
+        type F = [float32x4_t; 2];
+        const N: usize = 8;
+        const TILE: (usize, usize) = (6, 2);
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self::F {
+            // SAFETY: NEON is part of the architecture; so for all that has no comment of its own.
+            unsafe { [vdupq_n_f32(value); 2] }
+        }
+        #[inline(always)]
+        fn add(a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: as above.
+            from_fn(|i| unsafe { vaddq_f32(a[i], b[i]) })
+        }
+        #[inline(always)]
+        fn mul(a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: as above.
+            from_fn(|i| unsafe { vmulq_f32(a[i], b[i]) })
+        }
+        #[inline(always)]
+        fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            // SAFETY: as above.
+            from_fn(|i| unsafe { vfmaq_f32(c[i], a[i], b[i]) })
+        }
+        #[inline(always)]
+        fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            if MORE == MORE_BF16 {
+                // SAFETY: see the trait: only code compiled for this level gets here.
+                from_fn(|i| unsafe { dot_of_pairs(a[i], b[i], c[i]) })
+            } else {
+                super::mul_add_pairs::<Self>(a, b, c)
+            }
+        }
+        #[inline(always)]
+        fn sum([low, high]: Self::F) -> f32 {
+            // SAFETY: as above.
+            unsafe {
+                let four = vaddq_f32(low, high);
+                vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            from_fn(|i| unsafe { vld1q_f32(from.add(4 * i)) })
+        }
+        #[inline(always)]
+        unsafe fn load_bf16(from: *const bf16) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            unsafe {
+                let halves = vld1q_u16(from.cast());
+                [
+                    vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_low_u16(halves))),
+                    vreinterpretq_f32_u32(vshll_high_n_u16::<16>(halves)),
+                ]
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_f16(from: *const f16) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            unsafe {
+                let halves = vreinterpretq_f16_u16(vld1q_u16(from.cast()));
+                [
+                    vcvt_f32_f16(vget_low_f16(halves)),
+                    vcvt_high_f32_f16(halves),
+                ]
+            }
+        }
+        #[inline(always)]
+        unsafe fn store(a: Self::F, to: *mut f32) {
+            for (i, four) in a.into_iter().enumerate() {
+                // SAFETY: the caller promises eight writable elements.
+                unsafe { vst1q_f32(to.add(4 * i), four) };
+            }
+        }
+
+        type W = [uint32x4_t; 2];
+        type Table = uint8x16x4_t;
+        const LOOKS_UP: bool = false;
+
+        #[inline(always)]
+        unsafe fn load_words(from: *const u32) -> Self::W {
+            // SAFETY: the caller promises eight readable words.
+            from_fn(|i| unsafe { vld1q_u32(from.add(4 * i)) })
+        }
+        #[inline(always)]
+        fn flip(words: Self::W, bits: u32) -> Self::W {
+            // SAFETY: as above.
+            words.map(|four| unsafe { veorq_u32(four, vdupq_n_u32(bits)) })
+        }
+        #[inline(always)]
+        fn field(words: Self::W, shift: u32, bits: u32) -> Self::F {
+            let (up, down) = ((32 - bits - shift) as i32, (32 - bits) as i32);
+            // SAFETY: as above; shifts by less than nothing go to the right.
+            words.map(|four| unsafe {
+                let up = vreinterpretq_s32_u32(vshlq_u32(four, vdupq_n_s32(up)));
+                vcvtq_f32_s32(vshlq_s32(up, vdupq_n_s32(-down)))
+            })
+        }
+        #[inline(always)]
+        fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F {
+            // SAFETY: as above.
+            words.map(|four| unsafe {
+                let bits = if shift + bits == 32 {
+                    moved(four, shift)
+                } else {
+                    vandq_u32(four, vdupq_n_u32(((1 << bits) - 1) << shift))
+                };
+                vcvtq_f32_s32(vreinterpretq_s32_u32(bits))
+            })
+        }
+        #[inline(always)]
+        fn table(numbers: &[f32; 16]) -> Self::Table {
+            // SAFETY: as above; the numbers are 64 bytes.
+            unsafe { vld1q_u8_x4(numbers.as_ptr().cast()) }
+        }
+        #[inline(always)]
+        fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: as above.
+            words.map(|four| unsafe {
+                let places = vandq_u32(moved(four, shift), vdupq_n_u32(15));
+                // The bytes of each number lie one after the other.
+                let bytes = bytes_at(places, 0x0302_0100, 0x0404_0404);
+                vreinterpretq_f32_u8(vqtbl4q_u8(table, bytes))
+            })
+        }
+        type PairTable = uint8x16x2_t;
+        #[inline(always)]
+        fn pair_table(numbers: &[f32; 16]) -> Self::PairTable {
+            let numbers = super::narrowed(numbers);
+            // SAFETY: as above; the numbers are 32 bytes.
+            unsafe { vld1q_u8_x2(numbers.as_ptr().cast()) }
+        }
+        #[inline(always)]
+        fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: as above.
+            words.map(|four| unsafe {
+                let places = vandq_u32(moved(four, shift), vdupq_n_u32(0x000f_000f));
+                let bytes = bytes_at(places, 0x0100_0100, 0x0202);
+                vreinterpretq_f32_u8(vqtbl2q_u8(table, bytes))
+            })
+        }
+        #[inline(always)]
+        unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
+            // SAFETY: the caller promises eight readable elements.
+            let numbers: [f32; 8] = from_fn(|i| unsafe { from.add(i >> steps).read() });
+            // SAFETY: eight elements.
+            unsafe { Self::load(numbers.as_ptr()) }
+        }
+    }
+
+    /// Words moved to the right.
+    #[inline(always)]
+    unsafe fn moved(words: uint32x4_t, shift: u32) -> uint32x4_t {
+        // SAFETY: as above.
+        unsafe { vshlq_u32(words, vdupq_n_s32(-(shift as i32))) }
+    }
+
+    /// The places of bytes: `first` and, for each place of a number, `step` more.
+    #[inline(always)]
+    unsafe fn bytes_at(places: uint32x4_t, first: u32, step: u32) -> uint8x16_t {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = vmlaq_u32(vdupq_n_u32(first), places, vdupq_n_u32(step));
+            vreinterpretq_u8_u32(bytes)
+        }
+    }
+
+    /// As [`Lanes::mul_add_pairs`]; the standard library has no stable function for it.
+    #[inline]
+    #[target_feature(enable = "bf16")]
+    fn dot_of_pairs(a: float32x4_t, b: float32x4_t, mut c: float32x4_t) -> float32x4_t {
+        // SAFETY: the instruction reads and writes these registers only.
+        unsafe {
+            asm!(
+                "bfdot {c:v}.4s, {a:v}.8h, {b:v}.8h",
+                c = inout(vreg) c,
+                a = in(vreg) a,
+                b = in(vreg) b,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        c
     }
 }
 

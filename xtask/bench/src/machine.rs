@@ -35,6 +35,7 @@ impl Machine {
             cores: thread::available_parallelism().map_or(1, usize::from),
             isa: match olivine_cpu::level() {
                 Level::Portable => "portable",
+                Level::Dot => "dot",
                 Level::V3 => "v3",
                 Level::V4 => "v4",
                 Level::Bf16 => "bf16",
@@ -141,9 +142,9 @@ mod chains {
     /// Float32 operations of a round.
     pub(super) fn operations() -> usize {
         let lanes = match olivine_cpu::level() {
-            Level::Portable => 4,
             Level::V3 => 8,
-            Level::V4 | Level::Bf16 => 16,
+            Level::V4 | Level::Bf16 if cfg!(target_arch = "x86_64") => 16,
+            _ => 4,
         };
         2 * CHAINS * lanes
     }
