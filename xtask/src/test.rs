@@ -28,7 +28,8 @@ pub(crate) struct Options {
     reason = "they are one choice, spelled as flags"
 )]
 struct Elsewhere {
-    /// Cross-build core, numeric, cpu, io and conformance for 64-bit Arm; run their tests under qemu-user.
+    /// Cross-build core, numeric, cpu, io and conformance for 64-bit Arm; run their tests under qemu-user
+    /// once for each instruction set.
     #[arg(long)]
     aarch64: bool,
     /// Run the stress tests under ThreadSanitizer (needs a nightly toolchain with rust-src).
@@ -104,17 +105,21 @@ fn aarch64(arguments: &[String]) -> Outcome {
             return Err(format!("{tool} is missing: apt-get install {package}"));
         }
     }
-    let mut test = cargo(&["test", "--target", TARGET, "--lib", "--tests"]);
-    test.args(PORTED)
-        .args(arguments)
-        .env(
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
-            "aarch64-linux-gnu-gcc",
-        )
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", RUNNER)
-        // For tests that start programs of their own.
-        .env("OLIVINE_TEST_RUNNER", RUNNER);
-    run(&mut test)
+    for level in ["portable", "dot", "bf16"] {
+        let mut test = cargo(&["test", "--target", TARGET, "--lib", "--tests"]);
+        test.args(PORTED)
+            .args(arguments)
+            .env("OLIVINE_ISA", level)
+            .env(
+                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+                "aarch64-linux-gnu-gcc",
+            )
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", RUNNER)
+            // For tests that start programs of their own.
+            .env("OLIVINE_TEST_RUNNER", RUNNER);
+        run(&mut test)?;
+    }
+    Ok(())
 }
 
 fn tsan(arguments: &[String]) -> Outcome {

@@ -30,9 +30,78 @@ pub(crate) trait Dots: Lanes {
     /// # Safety
     /// The word must be readable.
     unsafe fn splat_word(from: *const u32) -> Self::W;
+
+    /// The dot products of `R` rows, an even number, with the columns of two vectors, over an even
+    /// number of words of each column. A word has codes of `bits` bits, as many as some words of a row
+    /// have numbers: the first of these meets the first code of each byte, and so on. The words of
+    /// columns are interleaved.
+    ///
+    /// # Safety
+    /// The words must be readable.
+    #[inline(always)]
+    unsafe fn dots<const R: usize>(
+        bits: usize,
+        words: usize,
+        columns: *const u32,
+        rows: [*const u32; R],
+    ) -> [[Self::Sums; 2]; R] {
+        // SAFETY: passed on to the caller.
+        unsafe { dots::<Self, R>(bits, words, columns, rows) }
+    }
 }
 
-/// The dot products after which sums of few have to end.
+/// As [`Dots::dots`], by [`Dots::add_dots`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn dots<S: Dots, const R: usize>(
+    bits: usize,
+    words: usize,
+    mut columns: *const u32,
+    rows: [*const u32; R],
+) -> [[S::Sums; 2]; R] {
+    let (steps, mask) = (8 / bits, mask(bits));
+    // The words whose dot products end a sum of few.
+    let few = FEW / steps;
+    let mut sums = [[S::zero(); 2]; R];
+    let mut word_at = 0;
+    for _ in (0..words).step_by(few) {
+        let mut some = [[S::begin(S::zero()); 2]; R];
+        for (some, sums) in some.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+            *some = S::begin(*sums);
+        }
+        for _ in 0..few {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let pair = [S::load_words(columns), S::load_words(columns.add(S::N))];
+                columns = columns.add(2 * S::N);
+                for step in 0..steps {
+                    let shift = (step * bits) as u32;
+                    let [first, second] = pair.map(|words| S::bits(words, shift, mask));
+                    for (some, row) in some.iter_mut().zip(&rows) {
+                        let numbers = S::splat_word(row.add(word_at));
+                        some[0] = S::add_dots(some[0], first, numbers);
+                        some[1] = S::add_dots(some[1], second, numbers);
+                    }
+                    word_at += 1;
+                }
+            }
+        }
+        for (sums, some) in sums.as_flattened_mut().iter_mut().zip(some.as_flattened()) {
+            *sums = S::end(*sums, *some);
+        }
+    }
+    sums
+}
+
+/// The first code of each byte of a word.
+#[inline(always)]
+fn mask(bits: usize) -> u32 {
+    0x0101_0101 * ((1 << bits) - 1)
+}
+
+/// The dot products after which sums of few have to end: `words` is a multiple of as many words.
 pub(crate) const FEW: usize = 8;
 
 #[cfg(not(target_arch = "aarch64"))]
@@ -85,8 +154,9 @@ mod arm {
         arch::{
             aarch64::{
                 int32x4_t, uint32x4_t, vaddq_s32, vandq_u32, vcvtq_f32_s32, vdupq_n_s32,
-                vdupq_n_u32, vget_low_s8, vmull_high_s8, vmull_s8, vpaddlq_s16, vpaddq_s32,
-                vreinterpretq_s8_u32, vshlq_u32,
+                vdupq_n_u32, vget_low_s8, vld1q_u32, vmull_high_s8, vmull_s8, vpaddlq_s16,
+                vpaddq_s32, vreinterpretq_s8_u32, vreinterpretq_s32_s64, vreinterpretq_s64_s32,
+                vshlq_u32, vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
             },
             asm,
         },
@@ -94,7 +164,7 @@ mod arm {
     };
 
     use super::Dots;
-    use crate::isa::Plain;
+    use crate::isa::{MORE_BF16, Plain};
 
     impl<const MORE: u8> Dots for Plain<MORE> {
         type Sums = [int32x4_t; 2];
@@ -146,6 +216,94 @@ mod arm {
             // SAFETY: the caller promises a readable word.
             unsafe { [vdupq_n_u32(from.read()); 2] }
         }
+        #[inline(always)]
+        unsafe fn dots<const R: usize>(
+            bits: usize,
+            words: usize,
+            columns: *const u32,
+            rows: [*const u32; R],
+        ) -> [[Self::Sums; 2]; R] {
+            // SAFETY: passed on to the caller; see the trait: only code compiled for this level takes
+            // products of squares.
+            unsafe {
+                if MORE == MORE_BF16 {
+                    dots_by_squares(bits, words, columns, rows)
+                } else {
+                    super::dots::<Self, R>(bits, words, columns, rows)
+                }
+            }
+        }
+    }
+
+    /// As [`Dots::dots`], by products of two rows of eight bytes with two columns of as many, which are
+    /// two words. While they are summed, two rows share their registers: the first has the sums of
+    /// both for the first half of each vector, the second those for the other half.
+    #[inline(always)]
+    unsafe fn dots_by_squares<const R: usize>(
+        bits: usize,
+        words: usize,
+        columns: *const u32,
+        rows: [*const u32; R],
+    ) -> [[[int32x4_t; 2]; 2]; R] {
+        let (steps, mask, wide) = (8 / bits, super::mask(bits), 16);
+        // SAFETY: the caller promises the words, and the instructions.
+        unsafe {
+            let mut sums = [[[vdupq_n_s32(0); 2]; 2]; R];
+            for word in (0..words).step_by(2) {
+                // For each quarter of the columns two pairs of them, with both words of each column.
+                let pairs: [[uint32x4_t; 2]; 4] = from_fn(|quarter| {
+                    let first = columns.add(word * wide + 4 * quarter);
+                    let (first, second) = (vld1q_u32(first), vld1q_u32(first.add(wide)));
+                    [vzip1q_u32(first, second), vzip2q_u32(first, second)]
+                });
+                for step in 0..steps {
+                    let down = vdupq_n_s32(-((step * bits) as i32));
+                    let codes = pairs.map(|pairs| {
+                        pairs.map(|pair| vandq_u32(vshlq_u32(pair, down), vdupq_n_u32(mask)))
+                    });
+                    for row in (0..R).step_by(2) {
+                        let at = word * steps + step;
+                        let numbers = [0, 1]
+                            .map(|next| [at, at + steps].map(|at| rows[row + next].add(at).read()));
+                        let numbers = vld1q_u32(numbers.as_flattened().as_ptr());
+                        for (quarter, codes) in codes.iter().enumerate() {
+                            let sums = &mut sums[row + quarter % 2][quarter / 2];
+                            for (sums, codes) in sums.iter_mut().zip(codes) {
+                                *sums = add_square(*sums, numbers, *codes);
+                            }
+                        }
+                    }
+                }
+            }
+            for row in (0..R).step_by(2) {
+                for vector in 0..2 {
+                    let halves = [sums[row][vector], sums[row + 1][vector]];
+                    let pairs = halves.map(|half| half.map(|pair| vreinterpretq_s64_s32(pair)));
+                    sums[row][vector] = pairs.map(|[a, b]| vreinterpretq_s32_s64(vzip1q_s64(a, b)));
+                    sums[row + 1][vector] =
+                        pairs.map(|[a, b]| vreinterpretq_s32_s64(vzip2q_s64(a, b)));
+                }
+            }
+            sums
+        }
+    }
+
+    /// Adds the products of two rows with two columns, of eight bytes each: those of the first row come
+    /// first. The standard library has no stable function for it.
+    #[inline]
+    #[target_feature(enable = "i8mm")]
+    fn add_square(mut sums: int32x4_t, rows: uint32x4_t, columns: uint32x4_t) -> int32x4_t {
+        // SAFETY: the instruction reads and writes these registers only.
+        unsafe {
+            asm!(
+                "smmla {sums:v}.4s, {rows:v}.16b, {columns:v}.16b",
+                sums = inout(vreg) sums,
+                rows = in(vreg) rows,
+                columns = in(vreg) columns,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        sums
     }
 
     /// Products of bytes, and their sums by fours.

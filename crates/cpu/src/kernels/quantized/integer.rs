@@ -258,14 +258,11 @@ fn tile<S: Dots, C: Codes, const R: usize>(
     to: &mut [f32],
 ) {
     let (steps, per_word) = (8 / C::BITS, 32 / C::BITS);
-    let mask = 0x0101_0101 * ((1 << C::BITS) - 1);
     let (groups, words, wide) = (rows.groups(), rows.words / steps, 2 * S::N);
     let words_of_group = rows.group / per_word;
-    // The words whose dot products end a sum of few.
-    let few = FEW / steps;
     assert!(range.len() <= R && range.end <= rows.count() && to.len() >= R * wide);
     assert!(panel.words.len() >= words * wide && panel.scales.len() >= groups * wide);
-    assert!(panel.biases.len() >= groups * wide && words_of_group.is_multiple_of(few));
+    assert!(panel.biases.len() >= groups * wide && words_of_group.is_multiple_of(FEW / steps));
     let mut numbers = [rows.numbers.as_ptr(); R];
     let mut scales = [rows.scales.as_ptr(); R];
     for i in 0..R {
@@ -275,35 +272,14 @@ fn tile<S: Dots, C: Codes, const R: usize>(
         scales[i] = rows.scales[row * groups..][..groups].as_ptr();
     }
     let mut totals = [[S::splat(0.0); 2]; R];
-    let (mut at, mut word_at) = (panel.words.as_ptr(), 0);
     for group in 0..groups {
-        let mut sums = [[S::zero(); 2]; R];
-        // SAFETY: the assertions above: there are `words` words of each column and row.
+        // SAFETY: the assertions above: there are `words` words of each column, and of each row as many
+        // as these have codes.
         unsafe {
-            for _ in (0..words_of_group).step_by(few) {
-                let mut some = [[S::begin(S::zero()); 2]; R];
-                for (some, sums) in some.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                    *some = S::begin(*sums);
-                }
-                for _ in 0..few {
-                    let pair = [S::load_words(at), S::load_words(at.add(S::N))];
-                    at = at.add(wide);
-                    for step in 0..steps {
-                        let shift = (step * C::BITS) as u32;
-                        let first = S::bits(pair[0], shift, mask);
-                        let second = S::bits(pair[1], shift, mask);
-                        for (some, numbers) in some.iter_mut().zip(&numbers) {
-                            let numbers = S::splat_word(numbers.add(word_at));
-                            some[0] = S::add_dots(some[0], first, numbers);
-                            some[1] = S::add_dots(some[1], second, numbers);
-                        }
-                        word_at += 1;
-                    }
-                }
-                for (sums, some) in sums.as_flattened_mut().iter_mut().zip(some.as_flattened()) {
-                    *sums = S::end(*sums, *some);
-                }
-            }
+            let first = group * words_of_group;
+            let columns = panel.words.as_ptr().add(first * wide);
+            let rows = numbers.map(|row| row.add(first * steps));
+            let sums = S::dots::<R>(C::BITS, words_of_group, columns, rows);
             for half in 0..2 {
                 let place = group * wide + half * S::N;
                 let of_codes = S::load(panel.scales.as_ptr().add(place));
