@@ -1,5 +1,5 @@
-//! Owns dot products of packed rows with a few vectors, which are bound by reading the packed rows:
-//! codes become numbers in registers and nowhere else.
+//! Owns dot products of packed rows with a few vectors: codes become numbers in registers and nowhere
+//! else, as the packed rows are read.
 //!
 //! With a scale `s` and a bias `b` for each group and a number `c` in the middle of all codes `q`,
 //! `Σ (s q + b) x = Σ s (Σ (q - c) x) + Σ (b + s c) (Σ x)`. The last sums are taken once for all rows.

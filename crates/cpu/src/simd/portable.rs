@@ -1,0 +1,101 @@
+//! Owns vectors that the compiler makes of arrays.
+
+use super::{Lanes, Narrow, bf16, each, f16, narrowed, pair_of};
+use crate::isa::{Isa, Portable};
+
+impl Lanes for Portable {
+    type F = [f32; 8];
+    const N: usize = 8;
+    const TILE: (usize, usize) = (4, 1);
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self::F {
+        [value; 8]
+    }
+    #[inline(always)]
+    fn add(a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn mul(a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        each(|i| Self::fma(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn sum(a: Self::F) -> f32 {
+        ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        let values = unsafe { from.cast::<[bf16; 8]>().read_unaligned() };
+        each(|i| values[i].widen())
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        let values = unsafe { from.cast::<[f16; 8]>().read_unaligned() };
+        each(|i| values[i].widen())
+    }
+    #[inline(always)]
+    unsafe fn store(a: Self::F, to: *mut f32) {
+        // SAFETY: the caller promises eight writable elements.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(a) }
+    }
+
+    type W = [u32; 8];
+    type Table = [f32; 16];
+    const LOOKS_UP: bool = false;
+
+    #[inline(always)]
+    unsafe fn load_words(from: *const u32) -> Self::W {
+        // SAFETY: the caller promises eight readable words.
+        unsafe { from.cast::<[u32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    fn flip(words: Self::W, bits: u32) -> Self::W {
+        words.map(|word| word ^ bits)
+    }
+    #[inline(always)]
+    fn field(words: Self::W, shift: u32, bits: u32) -> Self::F {
+        each(|i| ((words[i] << (32 - bits - shift)) as i32 >> (32 - bits)) as f32)
+    }
+    #[inline(always)]
+    fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F {
+        if shift + bits == 32 {
+            return each(|i| (words[i] >> shift) as i32 as f32);
+        }
+        let mask = ((1 << bits) - 1) << shift;
+        each(|i| (words[i] & mask) as i32 as f32)
+    }
+    #[inline(always)]
+    fn table(numbers: &[f32; 16]) -> Self::Table {
+        *numbers
+    }
+    #[inline(always)]
+    fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F {
+        each(|i| table[(words[i] >> shift & 15) as usize])
+    }
+    type PairTable = [u16; 16];
+    #[inline(always)]
+    fn pair_table(numbers: &[f32; 16]) -> Self::PairTable {
+        narrowed(numbers)
+    }
+    #[inline(always)]
+    fn look_up_pairs(table: Self::PairTable, words: Self::W, shift: u32) -> Self::F {
+        each(|i| pair_of(table, words[i], shift))
+    }
+    #[inline(always)]
+    unsafe fn spread(from: *const f32, steps: u32) -> Self::F {
+        // SAFETY: the caller promises eight readable elements.
+        each(|i| unsafe { from.add(i >> steps).read() })
+    }
+}
