@@ -149,7 +149,7 @@ pub(crate) trait Isa: Copy + 'static {
     }
 }
 
-/// The type of [`Level::Portable`], and of levels that add a few instructions to it: see [`MORE_DOT`].
+/// The type of [`Level::Portable`], and of levels that add a few instructions to it.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<const MORE: u8>;
 

@@ -28,13 +28,17 @@ impl NonTemporal {
     ///
     /// # Safety
     /// As many bytes must be readable and writable, and not overlap.
+    #[expect(
+        clippy::unused_self,
+        reason = "what is written is seen once it is dropped"
+    )]
     pub(crate) unsafe fn copy(&self, from: *const u8, to: *mut u8, count: usize) {
         let head = to.align_offset(LINE).min(count);
         let tail = head + (count - head) / LINE * LINE;
         // SAFETY: the parts make up what the caller promises.
         unsafe {
             to.copy_from_nonoverlapping(from, head);
-            copy_lines(self, from.add(head), to.add(head), (tail - head) / LINE);
+            copy_lines(from.add(head), to.add(head), (tail - head) / LINE);
             to.add(tail)
                 .copy_from_nonoverlapping(from.add(tail), count - tail);
         }
@@ -47,12 +51,12 @@ impl NonTemporal {
         unsafe { self.copy(from.as_ptr().cast(), to.as_mut_ptr().cast(), bytes) };
     }
 
-    /// Copies a line.
+    /// Copies a line, while there is one of these.
     ///
     /// # Safety
     /// It must be readable at `from` and writable at `to`, a multiple of [`LINE`].
     #[inline(always)]
-    pub(crate) unsafe fn copy_line<S: Lanes>(&self, from: *const u8, to: *mut u8) {
+    pub(crate) unsafe fn copy_line<S: Lanes>(from: *const u8, to: *mut u8) {
         for at in (0..LINE).step_by(4 * S::N) {
             // SAFETY: the caller's promise.
             unsafe { S::store_past(S::load(from.add(at).cast()), to.add(at).cast()) };
@@ -62,15 +66,15 @@ impl NonTemporal {
 
 per_isa! {
     /// Copies lines. The caller promises them as for [`NonTemporal::copy_line`].
-    fn copy_lines(past: &NonTemporal, from: *const u8, to: *mut u8, lines: usize) = copy_lines_body;
+    fn copy_lines(from: *const u8, to: *mut u8, lines: usize) = copy_lines_body;
 }
 
 #[inline(always)]
-fn copy_lines_body<S: Lanes>(past: &NonTemporal, from: *const u8, to: *mut u8, lines: usize) {
+fn copy_lines_body<S: Lanes>(from: *const u8, to: *mut u8, lines: usize) {
     for line in 0..lines {
         let (from, to) = (from.wrapping_add(line * LINE), to.wrapping_add(line * LINE));
         // SAFETY: one of the lines that the caller promises.
-        unsafe { past.copy_line::<S>(from, to) };
+        unsafe { NonTemporal::copy_line::<S>(from, to) };
     }
 }
 

@@ -215,9 +215,9 @@ fn copy_sized<S: Squares + Lanes, T: Copy, const SIZE: usize, const N: usize>(
             for row in 0..rows {
                 let (from, to) = (block.add(row * pitch), to.add(row * tiles.rows.2));
                 match &past {
-                    Some(past) if lines => {
+                    Some(_) if lines => {
                         for line in (0..columns * SIZE).step_by(LINE) {
-                            past.copy_line::<S>(from.add(line), to.add(line));
+                            NonTemporal::copy_line::<S>(from.add(line), to.add(line));
                         }
                     }
                     _ => to.copy_from_nonoverlapping(from, columns * SIZE),

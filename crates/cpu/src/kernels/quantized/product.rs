@@ -561,66 +561,137 @@ fn products<C: Codes>(
         true if !in_pairs => FEW_IN_WORDS,
         _ => FEW,
     };
+    let mut in_words: Vec<&Job> = Vec::new();
+    let mut waiting = 0;
+    let some_in_words = |jobs: &mut Vec<&Job>| {
+        if pairs_of_codes {
+            few_in_words::<C, Pairs>(&packed, jobs, &sides);
+        } else {
+            few_in_words::<C, Singles>(&packed, jobs, &sides);
+        }
+        jobs.clear();
+    };
     for job in jobs {
         let count = job.rows.len();
         if count >= SOME_ROUNDED && rounds && many_rounded::<C>(&packed, job, &sides) {
             // Nothing is left to do.
         } else if count > few_rows {
             many::<C>(&packed, job, &sides);
-        } else if !C::IN_WORDS {
-            few::<C>(&packed, job, &sides);
-        } else if pairs_of_codes {
-            few_in_words::<C, Pairs>(&packed, job, &sides);
+        } else if C::IN_WORDS {
+            in_words.push(job);
+            waiting += count;
+            if waiting >= TOGETHER {
+                some_in_words(&mut in_words);
+                waiting = 0;
+            }
         } else {
-            few_in_words::<C, Singles>(&packed, job, &sides);
+            few::<C>(&packed, job, &sides);
         }
     }
+    some_in_words(&mut in_words);
     Ok(())
 }
 
-/// Products of a few rows with each packed row, whose codes are read word by word.
-fn few_in_words<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) {
-    let (inner, group) = (sides.inner, packed.scheme.group_size());
-    let first = job.matrix * packed.rows;
-    let wide = sides.wide_rows(job);
-    let blocks: Vec<Vectors> = wide
-        .chunks(inner.max(1) * WIDE)
-        .map(|rows| Vectors::new::<C, P>(rows.chunks_exact(inner.max(1)), inner, group))
-        .collect();
-    let (groups, words) = (inner / group, inner * C::BITS / 32);
-    parallel_for(sides.columns, inner * (1 + job.rows.len()) / 8, |range| {
-        let mut factors = [(); 2].map(|()| vec![0.0; TALL * groups + SPARE]);
-        let mut products = Products::new();
-        for column in range.clone().step_by(TALL) {
-            let count = (range.end - column).min(TALL);
-            let row = first + column;
-            let [scales, biases] = &mut factors;
-            let all = count * groups;
-            let rows = row * groups..(row + count) * groups;
-            packed.scales(rows, &mut scales[..all], &mut biases[..all]);
-            let rows = Rows {
-                count,
-                codes: &packed.codes[row * words..][..(range.end - column) * words],
-                scales: &scales[..],
-                biases: &biases[..],
+/// The rows of products with several matrices that are shared out at once.
+const TOGETHER: usize = 64;
+
+/// Rows on the left as they are, and as [`few::dots`] takes them.
+struct Left {
+    rows: Vec<usize>,
+    wide: Vec<f32>,
+    blocks: Vec<Vectors>,
+}
+
+impl Left {
+    fn new<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) -> Self {
+        let (inner, group) = (sides.inner.max(1), packed.scheme.group_size());
+        let wide = sides.wide_rows(job);
+        let blocks = wide
+            .chunks(inner * WIDE)
+            .map(|rows| Vectors::new::<C, P>(rows.chunks_exact(inner), sides.inner, group))
+            .collect();
+        Left {
+            rows: job.rows.iter().map(|row| row.0).collect(),
+            wide,
+            blocks,
+        }
+    }
+}
+
+/// Products of a few rows with each packed row of some matrices, whose codes are read word by word. All
+/// matrices are shared out at once: one alone may be small, as that of an expert is.
+fn few_in_words<C: Codes, P: Words>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
+    // Jobs mostly have the same rows on the left: those of one token.
+    let mut lefts: Vec<Left> = Vec::new();
+    let left_of: Vec<usize> = jobs
+        .iter()
+        .map(|job| {
+            let same = |left: &Left| {
+                left.rows
+                    .iter()
+                    .copied()
+                    .eq(job.rows.iter().map(|row| row.0))
             };
-            for (x, &(_, to)) in job.rows.iter().enumerate() {
-                if x % WIDE == 0 {
-                    // Packed rows are still in the cache when more vectors meet them.
-                    few::dots::<C, P>(rows, &blocks[x / WIDE], &mut products);
-                }
-                let sums = &mut products.of(x % WIDE)[..count];
-                for (j, sum) in sums.iter_mut().enumerate() {
-                    // Infinities have to meet the numbers that codes stand for.
-                    if !sum.is_finite() {
-                        *sum = packed.dot::<C>(row + j, &wide[x * inner..][..inner]);
-                    }
-                }
-                // SAFETY: within the output, in columns that are this thread's alone.
-                unsafe { sides.out.write(sums, to, column) };
+            if !lefts.last().is_some_and(same) {
+                lefts.push(Left::new::<C, P>(packed, job, sides));
             }
+            lefts.len() - 1
+        })
+        .collect();
+    let rows: usize = jobs.iter().map(|job| job.rows.len()).sum();
+    let cost = sides.inner * (1 + rows / jobs.len().max(1)) / 8;
+    parallel_for(jobs.len() * sides.columns, cost, |range| {
+        let mut at = range.start;
+        while at < range.end {
+            let (i, column) = (at / sides.columns, at % sides.columns);
+            let columns = column..sides.columns.min(column + range.end - at);
+            at += columns.len();
+            few_columns::<C, P>(packed, jobs[i], &lefts[left_of[i]], sides, columns);
         }
     });
+}
+
+/// Products of the rows of a job with some rows of its matrix, which become columns.
+fn few_columns<C: Codes, P: Words>(
+    packed: &Packed,
+    job: &Job,
+    left: &Left,
+    sides: &Sides,
+    columns: Range<usize>,
+) {
+    let inner = sides.inner;
+    let (groups, words) = (inner / packed.scheme.group_size(), inner * C::BITS / 32);
+    let mut factors = [(); 2].map(|()| vec![0.0; TALL * groups + SPARE]);
+    let mut products = Products::new();
+    for column in columns.clone().step_by(TALL) {
+        let count = (columns.end - column).min(TALL);
+        let row = job.matrix * packed.rows + column;
+        let [scales, biases] = &mut factors;
+        let all = count * groups;
+        let rows = row * groups..(row + count) * groups;
+        packed.scales(rows, &mut scales[..all], &mut biases[..all]);
+        let rows = Rows {
+            count,
+            codes: &packed.codes[row * words..][..(columns.end - column) * words],
+            scales: &scales[..],
+            biases: &biases[..],
+        };
+        for (x, &(_, to)) in job.rows.iter().enumerate() {
+            if x % WIDE == 0 {
+                // Packed rows are still in the cache when more vectors meet them.
+                few::dots::<C, P>(rows, &left.blocks[x / WIDE], &mut products);
+            }
+            let sums = &mut products.of(x % WIDE)[..count];
+            for (j, sum) in sums.iter_mut().enumerate() {
+                // Infinities have to meet the numbers that codes stand for.
+                if !sum.is_finite() {
+                    *sum = packed.dot::<C>(row + j, &left.wide[x * inner..][..inner]);
+                }
+            }
+            // SAFETY: within the output, in columns that are this thread's alone.
+            unsafe { sides.out.write(sums, to, column) };
+        }
+    }
 }
 
 /// Products of a few rows with each packed row.
