@@ -126,12 +126,12 @@ unsafe fn dots_by_squares<const R: usize>(
                 }
             }
         }
-        for row in (0..R).step_by(2) {
-            for vector in 0..2 {
-                let halves = [sums[row][vector], sums[row + 1][vector]];
+        for two in sums.chunks_exact_mut(2) {
+            for vector in [0, 1] {
+                let halves = [two[0][vector], two[1][vector]];
                 let pairs = halves.map(|half| half.map(|pair| vreinterpretq_s64_s32(pair)));
-                sums[row][vector] = pairs.map(|[a, b]| vreinterpretq_s32_s64(vzip1q_s64(a, b)));
-                sums[row + 1][vector] = pairs.map(|[a, b]| vreinterpretq_s32_s64(vzip2q_s64(a, b)));
+                two[0][vector] = pairs.map(|[a, b]| vreinterpretq_s32_s64(vzip1q_s64(a, b)));
+                two[1][vector] = pairs.map(|[a, b]| vreinterpretq_s32_s64(vzip2q_s64(a, b)));
             }
         }
         sums

@@ -77,14 +77,14 @@ impl Squares for Portable {
     #[inline(always)]
     fn low<const SIZE: usize>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
         std::array::from_fn(|i| {
-            let from = if i / SIZE % 2 == 0 { &a } else { &b };
+            let from = if (i / SIZE).is_multiple_of(2) { &a } else { &b };
             from[i / SIZE / 2 * SIZE + i % SIZE]
         })
     }
     #[inline(always)]
     fn high<const SIZE: usize>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
         std::array::from_fn(|i| {
-            let from = if i / SIZE % 2 == 0 { &a } else { &b };
+            let from = if (i / SIZE).is_multiple_of(2) { &a } else { &b };
             from[8 + i / SIZE / 2 * SIZE + i % SIZE]
         })
     }
