@@ -70,7 +70,7 @@ impl Complexes {
         }))
     }
 
-    /// Room that [`Complexes::run`] needs.
+    /// Room that [`Complexes::run`] and [`Complexes::run_from`] need.
     ///
     /// ```
     /// use num_complex::Complex;
