@@ -22,9 +22,10 @@ pub(crate) trait Dots: Lanes {
     fn zero() -> Self::Sums;
     /// Sums to which at most [`FEW`] dot products can be added.
     fn begin(sums: Self::Sums) -> Self::Few;
-    /// Adds a dot product in each lane, of bytes of at most four bits and bytes above -128.
+    /// Adds a dot product in each lane, of bytes of at most four bits and signed bytes.
     fn add_dots(few: Self::Few, codes: Self::W, numbers: Self::W) -> Self::Few;
     fn end(sums: Self::Sums, few: Self::Few) -> Self::Sums;
+    fn times_256(sums: Self::Sums) -> Self::Sums;
     fn to_floats(sums: Self::Sums) -> Self::F;
     /// The bits from `shift` on of each word that `mask` has.
     fn bits(words: Self::W, shift: u32, mask: u32) -> Self::W;
@@ -100,7 +101,7 @@ unsafe fn dots<S: Dots, const R: usize>(
 
 /// The first code of each byte of a word.
 #[inline(always)]
-fn mask(bits: usize) -> u32 {
+pub(crate) fn mask(bits: usize) -> u32 {
     0x0101_0101 * ((1 << bits) - 1)
 }
 
@@ -135,6 +136,10 @@ impl Dots for Portable {
     #[inline(always)]
     fn end(_: Self::Sums, few: Self::Few) -> Self::Sums {
         few
+    }
+    #[inline(always)]
+    fn times_256(sums: Self::Sums) -> Self::Sums {
+        sums.map(|sum| sum << 8)
     }
     #[inline(always)]
     fn to_floats(sums: Self::Sums) -> Self::F {

@@ -19,6 +19,8 @@ pub(crate) trait Lanes: Isa {
     type F: Copy;
     /// The number of elements in it.
     const N: usize;
+    /// The level whose vectors are for arrays too short for these.
+    type Short: Lanes;
     /// The rows, at most 14, and the vectors of columns, one or two, of the largest tile of a
     /// matrix product that fits into the registers.
     const TILE: (usize, usize);
@@ -29,6 +31,11 @@ pub(crate) trait Lanes: Isa {
     #[inline(always)]
     fn sub(a: Self::F, b: Self::F) -> Self::F {
         Self::mul_add(b, Self::splat(-1.0), a)
+    }
+    /// `c - a * b`.
+    #[inline(always)]
+    fn sub_mul(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        Self::sub(c, Self::mul(a, b))
     }
     /// `a * b + c`.
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
@@ -91,6 +98,25 @@ pub(crate) trait Lanes: Isa {
         // SAFETY: passed on to the caller.
         unsafe { Self::store(a, to) }
     }
+
+    /// The first and the second elements of the pairs in two vectors. Which place each gets is
+    /// [`order`](Self::order)'s choice.
+    fn split(a: Self::F, b: Self::F) -> (Self::F, Self::F);
+    /// What [`split`](Self::split) had before.
+    fn join(first: Self::F, second: Self::F) -> (Self::F, Self::F);
+    /// The pair whose elements [`split`](Self::split) puts in a place. Pairs in reverse order are
+    /// places in reverse order.
+    #[inline(always)]
+    fn order(place: usize) -> usize {
+        place
+    }
+    /// The elements in reverse order.
+    fn reverse(a: Self::F) -> Self::F;
+    /// Exchanges rows and columns of each square that a quarter of the elements of four vectors is: four
+    /// elements of each.
+    fn transpose_squares(rows: [Self::F; 4]) -> [Self::F; 4];
+    /// Exchanges the squares: those in one place of several vectors become those of one vector.
+    fn exchange_squares<const R: usize>(rows: [Self::F; R]) -> [Self::F; R];
 
     /// As many words of 32 bits.
     type W: Copy;
@@ -251,6 +277,19 @@ pub(crate) fn prefetch<T>(at: *const T) {
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
+}
+
+/// As [`prefetch`], to the first-level cache.
+#[inline(always)]
+pub(crate) fn prefetch_first<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = at;

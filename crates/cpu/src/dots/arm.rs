@@ -5,8 +5,8 @@ use std::{
         aarch64::{
             int32x4_t, uint32x4_t, vaddq_s32, vandq_u32, vcvtq_f32_s32, vdupq_n_s32, vdupq_n_u32,
             vget_low_s8, vld1q_u32, vmull_high_s8, vmull_s8, vpaddlq_s16, vpaddq_s32,
-            vreinterpretq_s8_u32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vshlq_u32,
-            vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
+            vreinterpretq_s8_u32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vshlq_n_s32,
+            vshlq_u32, vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
         },
         asm,
     },
@@ -47,6 +47,11 @@ impl<const MORE: u8> Dots for Plain<MORE> {
     #[inline(always)]
     fn end(_: Self::Sums, few: Self::Few) -> Self::Sums {
         few
+    }
+    #[inline(always)]
+    fn times_256(sums: Self::Sums) -> Self::Sums {
+        // SAFETY: as above.
+        sums.map(|four| unsafe { vshlq_n_s32::<8>(four) })
     }
     #[inline(always)]
     fn to_floats(sums: Self::Sums) -> Self::F {

@@ -3,8 +3,9 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_cvtepi32_ps,
     _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_srlv_epi32, _mm512_and_si512, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_srlv_epi32,
+    _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srlv_epi32, _mm512_and_si512,
+    _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_set1_epi32, _mm512_setzero_si512,
+    _mm512_slli_epi32, _mm512_srlv_epi32,
 };
 
 use super::Dots;
@@ -12,7 +13,7 @@ use crate::isa::{V3, V4Bf16};
 
 impl Dots for V3 {
     type Sums = __m256i;
-    /// Of 16 bits: eight times twice 15 times 127 is less than 2^15.
+    /// Of 16 bits: eight times twice 15 times 128 is less than 2^15.
     type Few = __m256i;
     const ROWS: usize = 4;
 
@@ -34,6 +35,11 @@ impl Dots for V3 {
     fn end(sums: Self::Sums, few: Self::Few) -> Self::Sums {
         // SAFETY: as above.
         unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(few, _mm256_set1_epi16(1))) }
+    }
+    #[inline(always)]
+    fn times_256(sums: Self::Sums) -> Self::Sums {
+        // SAFETY: as above.
+        unsafe { _mm256_slli_epi32::<8>(sums) }
     }
     #[inline(always)]
     fn to_floats(sums: Self::Sums) -> Self::F {
@@ -77,6 +83,11 @@ impl Dots for V4Bf16 {
     #[inline(always)]
     fn end(_: Self::Sums, few: Self::Few) -> Self::Sums {
         few
+    }
+    #[inline(always)]
+    fn times_256(sums: Self::Sums) -> Self::Sums {
+        // SAFETY: as above.
+        unsafe { _mm512_slli_epi32::<8>(sums) }
     }
     #[inline(always)]
     fn to_floats(sums: Self::Sums) -> Self::F {

@@ -5,11 +5,13 @@ use std::{
         aarch64::{
             float32x4_t, uint8x16_t, uint8x16x2_t, uint8x16x4_t, uint32x4_t, vadd_f32, vaddq_f32,
             vandq_u32, vcvt_f32_f16, vcvt_high_f32_f16, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s32,
-            vdupq_n_u32, veorq_u32, vfmaq_f32, vget_high_f32, vget_low_f16, vget_low_f32,
-            vget_low_u16, vld1q_f32, vld1q_u8_x2, vld1q_u8_x4, vld1q_u16, vld1q_u32, vmlaq_u32,
-            vmulq_f32, vpadds_f32, vqtbl2q_u8, vqtbl4q_u8, vreinterpretq_f16_u16,
-            vreinterpretq_f32_u8, vreinterpretq_f32_u32, vreinterpretq_s32_u32,
-            vreinterpretq_u8_u32, vshll_high_n_u16, vshll_n_u16, vshlq_s32, vshlq_u32, vst1q_f32,
+            vdupq_n_u32, veorq_u32, vextq_f32, vfmaq_f32, vfmsq_f32, vget_high_f32, vget_low_f16,
+            vget_low_f32, vget_low_u16, vld1q_f32, vld1q_u8_x2, vld1q_u8_x4, vld1q_u16, vld1q_u32,
+            vmlaq_u32, vmulq_f32, vpadds_f32, vqtbl2q_u8, vqtbl4q_u8, vreinterpretq_f16_u16,
+            vreinterpretq_f32_f64, vreinterpretq_f32_u8, vreinterpretq_f32_u32,
+            vreinterpretq_f64_f32, vreinterpretq_s32_u32, vreinterpretq_u8_u32, vrev64q_f32,
+            vshll_high_n_u16, vshll_n_u16, vshlq_s32, vshlq_u32, vst1q_f32, vsubq_f32, vtrn1q_f32,
+            vtrn2q_f32, vuzp1q_f32, vuzp2q_f32, vzip1q_f32, vzip1q_f64, vzip2q_f32, vzip2q_f64,
         },
         asm,
     },
@@ -23,6 +25,7 @@ use crate::isa::{MORE_BF16, Plain};
 impl<const MORE: u8> Lanes for Plain<MORE> {
     type F = [float32x4_t; 2];
     const N: usize = 8;
+    type Short = Self;
     const TILE: (usize, usize) = (6, 2);
 
     #[inline(always)]
@@ -44,6 +47,16 @@ impl<const MORE: u8> Lanes for Plain<MORE> {
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         // SAFETY: as above.
         from_fn(|i| unsafe { vfmaq_f32(c[i], a[i], b[i]) })
+    }
+    #[inline(always)]
+    fn sub(a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: as above.
+        from_fn(|i| unsafe { vsubq_f32(a[i], b[i]) })
+    }
+    #[inline(always)]
+    fn sub_mul(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: as above.
+        from_fn(|i| unsafe { vfmsq_f32(c[i], a[i], b[i]) })
     }
     #[inline(always)]
     fn mul_add_pairs(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -95,6 +108,51 @@ impl<const MORE: u8> Lanes for Plain<MORE> {
             // SAFETY: the caller promises eight writable elements.
             unsafe { vst1q_f32(to.add(4 * i), four) };
         }
+    }
+
+    #[inline(always)]
+    fn split(a: Self::F, b: Self::F) -> (Self::F, Self::F) {
+        // SAFETY: as above.
+        unsafe {
+            (
+                [vuzp1q_f32(a[0], a[1]), vuzp1q_f32(b[0], b[1])],
+                [vuzp2q_f32(a[0], a[1]), vuzp2q_f32(b[0], b[1])],
+            )
+        }
+    }
+    #[inline(always)]
+    fn join(first: Self::F, second: Self::F) -> (Self::F, Self::F) {
+        // SAFETY: as above.
+        let join = |i: usize| unsafe {
+            [
+                vzip1q_f32(first[i], second[i]),
+                vzip2q_f32(first[i], second[i]),
+            ]
+        };
+        (join(0), join(1))
+    }
+    #[inline(always)]
+    fn reverse([low, high]: Self::F) -> Self::F {
+        // SAFETY: as above.
+        [high, low].map(|four| unsafe {
+            let pairs = vrev64q_f32(four);
+            vextq_f32::<2>(pairs, pairs)
+        })
+    }
+    #[inline(always)]
+    fn transpose_squares(rows: [Self::F; 4]) -> [Self::F; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let left = transposed4(rows.map(|row| row[0]));
+            let right = transposed4(rows.map(|row| row[1]));
+            from_fn(|i| [left[i], right[i]])
+        }
+    }
+    #[inline(always)]
+    fn exchange_squares<const R: usize>(mut rows: [Self::F; R]) -> [Self::F; R] {
+        assert!(R == 2);
+        (rows[0][1], rows[1][0]) = (rows[1][0], rows[0][1]);
+        rows
     }
 
     type W = [uint32x4_t; 2];
@@ -169,6 +227,27 @@ impl<const MORE: u8> Lanes for Plain<MORE> {
         let numbers: [f32; 8] = from_fn(|i| unsafe { from.add(i >> steps).read() });
         // SAFETY: eight elements.
         unsafe { Self::load(numbers.as_ptr()) }
+    }
+}
+
+/// Exchanges rows and columns.
+#[inline(always)]
+unsafe fn transposed4([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    // SAFETY: as above.
+    unsafe {
+        let [a, b, c, d] = [a, b, c, d].map(|row| vreinterpretq_f64_f32(row));
+        let [a, b, c, d] = [
+            vreinterpretq_f32_f64(vzip1q_f64(a, c)),
+            vreinterpretq_f32_f64(vzip1q_f64(b, d)),
+            vreinterpretq_f32_f64(vzip2q_f64(a, c)),
+            vreinterpretq_f32_f64(vzip2q_f64(b, d)),
+        ];
+        [
+            vtrn1q_f32(a, b),
+            vtrn2q_f32(a, b),
+            vtrn1q_f32(c, d),
+            vtrn2q_f32(c, d),
+        ]
     }
 }
 

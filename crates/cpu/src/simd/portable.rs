@@ -6,6 +6,7 @@ use crate::isa::{Isa, Portable};
 impl Lanes for Portable {
     type F = [f32; 8];
     const N: usize = 8;
+    type Short = Self;
     const TILE: (usize, usize) = (4, 1);
 
     #[inline(always)]
@@ -23,6 +24,10 @@ impl Lanes for Portable {
     #[inline(always)]
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         each(|i| Self::fma(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn sub(a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] - b[i])
     }
     #[inline(always)]
     fn sum(a: Self::F) -> f32 {
@@ -49,6 +54,45 @@ impl Lanes for Portable {
     unsafe fn store(a: Self::F, to: *mut f32) {
         // SAFETY: the caller promises eight writable elements.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(a) }
+    }
+
+    #[inline(always)]
+    fn split(a: Self::F, b: Self::F) -> (Self::F, Self::F) {
+        let pairs = |i| {
+            if i < 4 {
+                [a[2 * i], a[2 * i + 1]]
+            } else {
+                [b[2 * i - 8], b[2 * i - 7]]
+            }
+        };
+        (each(|i| pairs(i)[0]), each(|i| pairs(i)[1]))
+    }
+    #[inline(always)]
+    fn join(first: Self::F, second: Self::F) -> (Self::F, Self::F) {
+        let element = |i: usize| {
+            if i.is_multiple_of(2) {
+                first[i / 2]
+            } else {
+                second[i / 2]
+            }
+        };
+        (each(element), each(|i| element(i + 8)))
+    }
+    #[inline(always)]
+    fn reverse(a: Self::F) -> Self::F {
+        each(|i| a[7 - i])
+    }
+    #[inline(always)]
+    fn transpose_squares(rows: [Self::F; 4]) -> [Self::F; 4] {
+        [0, 1, 2, 3].map(|i| each(|j| rows[j % 4][j / 4 * 4 + i]))
+    }
+    #[inline(always)]
+    fn exchange_squares<const R: usize>(mut rows: [Self::F; R]) -> [Self::F; R] {
+        assert!(R == 2);
+        let (a, b) = (rows[0], rows[1]);
+        rows[0] = each(|i| if i < 4 { a[i] } else { b[i - 4] });
+        rows[1] = each(|i| if i < 4 { a[i + 4] } else { b[i] });
+        rows
     }
 
     type W = [u32; 8];

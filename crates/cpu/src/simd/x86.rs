@@ -7,16 +7,19 @@ use std::{
         _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_ps,
         _mm_unpacklo_ps, _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps256_ps128,
         _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
-        _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps,
-        _mm256_permute_ps, _mm256_permute2f128_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi32,
-        _mm256_set1_ps, _mm256_setr_epi32, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32,
-        _mm256_srlv_epi32, _mm256_storeu_ps, _mm256_stream_ps, _mm256_unpackhi_ps,
+        _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
+        _mm256_loadu_si256, _mm256_mul_ps, _mm256_permute_ps, _mm256_permute2f128_ps,
+        _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
+        _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32,
+        _mm256_srlv_epi32, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm256_unpackhi_ps,
         _mm256_unpacklo_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
         _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps,
-        _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps,
-        _mm512_or_si512, _mm512_permutexvar_epi16, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
-        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_slli_epi32, _mm512_sllv_epi32,
-        _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_stream_ps, _mm512_xor_si512,
+        _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+        _mm512_mul_ps, _mm512_or_si512, _mm512_permutexvar_epi16, _mm512_permutexvar_ps,
+        _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+        _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_sllv_epi32,
+        _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
+        _mm512_unpackhi_ps, _mm512_unpacklo_ps, _mm512_xor_si512,
     },
     mem::transmute,
 };
@@ -27,6 +30,7 @@ use crate::isa::{V3, V4, V4Bf16};
 impl Lanes for V3 {
     type F = __m256;
     const N: usize = 8;
+    type Short = Self;
     const TILE: (usize, usize) = (6, 2);
 
     #[inline(always)]
@@ -48,6 +52,16 @@ impl Lanes for V3 {
     fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         // SAFETY: as above.
         unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn sub(a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: as above.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub_mul(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: as above.
+        unsafe { _mm256_fnmadd_ps(a, b, c) }
     }
     #[inline(always)]
     fn sum(a: Self::F) -> f32 {
@@ -106,6 +120,66 @@ impl Lanes for V3 {
     unsafe fn store_past(a: Self::F, to: *mut f32) {
         // SAFETY: the caller promises eight writable elements at a multiple of their size.
         unsafe { _mm256_stream_ps(to, a) }
+    }
+
+    #[inline(always)]
+    fn split(a: Self::F, b: Self::F) -> (Self::F, Self::F) {
+        // SAFETY: as above.
+        unsafe {
+            (
+                _mm256_shuffle_ps::<0b10_00_10_00>(a, b),
+                _mm256_shuffle_ps::<0b11_01_11_01>(a, b),
+            )
+        }
+    }
+    #[inline(always)]
+    fn join(first: Self::F, second: Self::F) -> (Self::F, Self::F) {
+        // SAFETY: as above.
+        unsafe {
+            (
+                _mm256_unpacklo_ps(first, second),
+                _mm256_unpackhi_ps(first, second),
+            )
+        }
+    }
+    #[inline(always)]
+    fn order(place: usize) -> usize {
+        // Instructions keep to the quarters of two pairs each that elements are in.
+        place / 4 * 2 + place % 2 + place / 2 % 2 * (Self::N / 2)
+    }
+    #[inline(always)]
+    fn reverse(a: Self::F) -> Self::F {
+        // SAFETY: as above.
+        unsafe { _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0)) }
+    }
+    #[inline(always)]
+    fn transpose_squares([a, b, c, d]: [Self::F; 4]) -> [Self::F; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let [a, b, c, d] = [
+                _mm256_unpacklo_ps(a, b),
+                _mm256_unpackhi_ps(a, b),
+                _mm256_unpacklo_ps(c, d),
+                _mm256_unpackhi_ps(c, d),
+            ];
+            [
+                _mm256_shuffle_ps::<0b01_00_01_00>(a, c),
+                _mm256_shuffle_ps::<0b11_10_11_10>(a, c),
+                _mm256_shuffle_ps::<0b01_00_01_00>(b, d),
+                _mm256_shuffle_ps::<0b11_10_11_10>(b, d),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn exchange_squares<const R: usize>(mut rows: [Self::F; R]) -> [Self::F; R] {
+        assert!(R == 2);
+        let (a, b) = (rows[0], rows[1]);
+        // SAFETY: as above.
+        unsafe {
+            rows[0] = _mm256_permute2f128_ps::<0x20>(a, b);
+            rows[1] = _mm256_permute2f128_ps::<0x31>(a, b);
+        }
+        rows
     }
 
     type W = __m256i;
@@ -211,6 +285,7 @@ macro_rules! lanes_512 {
         impl Lanes for $level {
         type F = __m512;
         const N: usize = 16;
+        type Short = V3;
         const TILE: (usize, usize) = (14, 2);
 
         #[inline(always)]
@@ -237,6 +312,16 @@ macro_rules! lanes_512 {
         unsafe fn mul_add_at<const AT: usize>(a: *const f32, b: Self::F, c: Self::F) -> Self::F {
             // SAFETY: as above; the caller promises a readable number.
             unsafe { mul_add_at_512::<AT>(a, b, c) }
+        }
+        #[inline(always)]
+        fn sub(a: Self::F, b: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sub_mul(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe { _mm512_fnmadd_ps(a, b, c) }
         }
         #[inline(always)]
         fn sum(a: Self::F) -> f32 {
@@ -270,6 +355,79 @@ macro_rules! lanes_512 {
         unsafe fn store_past(a: Self::F, to: *mut f32) {
             // SAFETY: the caller promises sixteen writable elements at a multiple of their size.
             unsafe { _mm512_stream_ps(to, a) }
+        }
+
+        #[inline(always)]
+        fn split(a: Self::F, b: Self::F) -> (Self::F, Self::F) {
+            // SAFETY: as above.
+            unsafe {
+                (
+                    _mm512_shuffle_ps::<0b10_00_10_00>(a, b),
+                    _mm512_shuffle_ps::<0b11_01_11_01>(a, b),
+                )
+            }
+        }
+        #[inline(always)]
+        fn join(first: Self::F, second: Self::F) -> (Self::F, Self::F) {
+            // SAFETY: as above.
+            unsafe {
+                (
+                    _mm512_unpacklo_ps(first, second),
+                    _mm512_unpackhi_ps(first, second),
+                )
+            }
+        }
+        #[inline(always)]
+        fn order(place: usize) -> usize {
+            place / 4 * 2 + place % 2 + place / 2 % 2 * (Self::N / 2)
+        }
+        #[inline(always)]
+        fn reverse(a: Self::F) -> Self::F {
+            // SAFETY: as above.
+            unsafe {
+                let places =
+                    _mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+                _mm512_permutexvar_ps(places, a)
+            }
+        }
+        #[inline(always)]
+        fn transpose_squares([a, b, c, d]: [Self::F; 4]) -> [Self::F; 4] {
+            // SAFETY: as above.
+            unsafe {
+                let [a, b, c, d] = [
+                    _mm512_unpacklo_ps(a, b),
+                    _mm512_unpackhi_ps(a, b),
+                    _mm512_unpacklo_ps(c, d),
+                    _mm512_unpackhi_ps(c, d),
+                ];
+                [
+                    _mm512_shuffle_ps::<0b01_00_01_00>(a, c),
+                    _mm512_shuffle_ps::<0b11_10_11_10>(a, c),
+                    _mm512_shuffle_ps::<0b01_00_01_00>(b, d),
+                    _mm512_shuffle_ps::<0b11_10_11_10>(b, d),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn exchange_squares<const R: usize>(mut rows: [Self::F; R]) -> [Self::F; R] {
+            assert!(R == 4);
+            let [a, b, c, d] = [rows[0], rows[1], rows[2], rows[3]];
+            // SAFETY: as above.
+            unsafe {
+                let even = [
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b),
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(c, d),
+                ];
+                let odd = [
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d),
+                ];
+                rows[0] = _mm512_shuffle_f32x4::<0b10_00_10_00>(even[0], even[1]);
+                rows[1] = _mm512_shuffle_f32x4::<0b10_00_10_00>(odd[0], odd[1]);
+                rows[2] = _mm512_shuffle_f32x4::<0b11_01_11_01>(even[0], even[1]);
+                rows[3] = _mm512_shuffle_f32x4::<0b11_01_11_01>(odd[0], odd[1]);
+            }
+            rows
         }
 
         type W = __m512i;

@@ -277,10 +277,10 @@ pub(in crate::kernels) fn dequantize(primitive: &Dequantize, call: &mut Call) ->
     }, else Err(no_such("dequantize", scheme)))
 }
 
-/// The bytes of packed words.
-pub(in crate::kernels) fn bytes(words: &[u32]) -> &[u8] {
-    // SAFETY: any byte is valid, and the words' memory is four times as many bytes.
-    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * 4) }
+/// Elements as bytes.
+pub(in crate::kernels) fn bytes<T: Element>(elements: &[T]) -> &[u8] {
+    // SAFETY: elements are numbers, which are bytes and nothing else.
+    unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), size_of_val(elements)) }
 }
 
 /// Some floats as `f32`.

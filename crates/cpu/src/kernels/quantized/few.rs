@@ -5,6 +5,8 @@
 //! `Σ (s q + b) x = Σ s (Σ (q - c) x) + Σ (b + s c) (Σ x)`. The last sums are taken once for all rows.
 //! Each product is summed in the same order whatever else is multiplied beside it.
 
+use std::ops::Range;
+
 use super::codes::Codes;
 use crate::{
     isa::per_isa,
@@ -27,8 +29,8 @@ pub(super) const WIDE: usize = 8;
 /// The numbers that follow the scales and biases of rows, so that registers can be filled.
 pub(super) const SPARE: usize = WIDEST;
 
-/// The numbers of all vectors together that stay in the first cache while rows go by.
-const NEAR: usize = 4096;
+/// The bytes of all vectors together that stay in the first cache while rows go by.
+const NEAR: usize = 24 * 1024;
 
 /// How many words ahead of those that are read others are asked for: 8 KiB.
 const DISTANCE: usize = 2048;
@@ -113,9 +115,38 @@ pub(super) struct Vectors {
     /// Preceded by so many numbers that they begin with a line of the cache.
     ordered: Vec<f32>,
     skipped: usize,
-    /// The sums of groups, of each vector as many as there are and then nothing to fill registers.
+    sums: GroupSums,
+}
+
+/// The sums of the groups of vectors.
+pub(super) struct GroupSums {
+    /// The groups of a vector.
+    groups: usize,
+    /// Of each vector as many as there are groups, and then nothing to fill registers.
     sums: Vec<f32>,
-    sums_step: usize,
+    step: usize,
+}
+
+impl GroupSums {
+    /// Sums of none of `width` vectors so far.
+    pub(super) fn new(width: usize, groups: usize) -> Self {
+        let step = groups.next_multiple_of(WIDEST);
+        GroupSums {
+            groups,
+            sums: vec![0.0; step * width],
+            step,
+        }
+    }
+
+    /// Sums the groups of a vector, times a factor.
+    pub(super) fn add(&mut self, place: usize, vector: &[f32], factor: f32) {
+        let group = vector.len() / self.groups.max(1);
+        let of_groups = vector
+            .chunks_exact(group.max(1))
+            .map(|group| sum(group) * factor);
+        let to = &mut self.sums[place * self.step..];
+        to.iter_mut().zip(of_groups).for_each(|(to, sum)| *to = sum);
+    }
 }
 
 impl Vectors {
@@ -133,11 +164,10 @@ impl Vectors {
         let (per_word, lanes, unit) = (32 / C::BITS, layout.lanes, layout.unit::<C>());
         let (count, width) = (vectors.len(), vectors.len().next_power_of_two());
         let steps = per_word / P::TERMS;
-        let sums_step = (len / group).next_multiple_of(WIDEST);
+        let mut sums = GroupSums::new(width, len / group);
         let len_of_blocks = len.next_multiple_of(per_word * lanes) / P::TERMS;
         let mut ordered = vec![0.0f32; len_of_blocks * width + LINE];
         let skipped = ordered.as_ptr().align_offset(LINE * size_of::<f32>()) % LINE;
-        let mut sums = vec![0.0; sums_step * width];
         for (place, vector) in vectors.enumerate() {
             let blocks = ordered[skipped..].chunks_exact_mut(steps * lanes * width);
             for (to, from) in blocks.zip(vector.chunks(per_word * lanes)) {
@@ -154,9 +184,7 @@ impl Vectors {
                     }
                 }
             }
-            let of_groups = vector.chunks_exact(group).map(|group| sum(group) * unit);
-            let to = &mut sums[place * sums_step..];
-            to.iter_mut().zip(of_groups).for_each(|(to, sum)| *to = sum);
+            sums.add(place, vector, unit);
         }
         Vectors {
             len,
@@ -167,7 +195,6 @@ impl Vectors {
             ordered,
             skipped,
             sums,
-            sums_step,
         }
     }
 }
@@ -193,6 +220,50 @@ pub(super) struct Rows<'a> {
     pub(super) scales: &'a [f32],
     /// As scales, or none.
     pub(super) biases: &'a [f32],
+    /// What the rows that come next are scaled with, as it is stored.
+    pub(super) later: Later<'a>,
+}
+
+/// Scales and biases that are asked for while other rows are multiplied: read only when they are needed,
+/// they keep the codes waiting for as long as memory takes to answer.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Later<'a> {
+    pub(super) stored: [&'a [u8]; 2],
+    /// The bytes of a row.
+    pub(super) of_row: [usize; 2],
+}
+
+impl Rows<'_> {
+    /// Where the words and the scales of `R` rows start, which repeat the last one where there are no more.
+    #[inline(always)]
+    pub(super) fn starts<const R: usize>(
+        self,
+        row: usize,
+        words: usize,
+        groups: usize,
+    ) -> ([*const u32; R], [*const f32; R]) {
+        let mut starts = ([self.codes.as_ptr(); R], [self.scales.as_ptr(); R]);
+        for i in 0..R {
+            let row = (row + i).min(self.count - 1);
+            starts.0[i] = self.codes[row * words..][..words].as_ptr();
+            starts.1[i] = self.scales[row * groups..][..groups + SPARE].as_ptr();
+        }
+        starts
+    }
+
+    /// Asks for the share of some rows of what comes later, when the first words of rows are read.
+    #[inline(always)]
+    pub(super) fn ask_for_later(self, words: &Range<usize>, rows: Range<usize>) {
+        if words.start > 0 {
+            return;
+        }
+        for (stored, of_row) in self.later.stored.iter().zip(self.later.of_row) {
+            let end = stored.len().min(rows.end * of_row);
+            for at in (rows.start * of_row..end).step_by(LINE * size_of::<f32>()) {
+                prefetch(stored.as_ptr().wrapping_add(at));
+            }
+        }
+    }
 }
 
 /// Dot products, and room for those that are not summed yet.
@@ -209,6 +280,12 @@ impl Products {
             sums: [[0.0; TALL]; WIDE],
             parts: [0.0; TALL * WIDE * WIDEST],
         }
+    }
+
+    /// The parts of the products of some rows with `M` vectors.
+    #[inline(always)]
+    pub(super) fn parts_of<S: Lanes, const M: usize>(&mut self, rows: Range<usize>) -> &mut [f32] {
+        &mut self.parts[rows.start * M * S::N..rows.end * M * S::N]
     }
 
     /// Of a vector.
@@ -268,24 +345,60 @@ fn dots_body<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     vectors: &Vectors,
     products: &mut Products,
 ) {
-    let Products { sums, parts } = products;
     assert_eq!(vectors.width, M);
-    for row in 0..rows.count {
-        let parts = &mut parts[row * M * S::N..][..M * S::N];
-        offsets::<S, C, P, M>(rows, row, vectors, parts);
-    }
+    begin::<S, C, M>(rows, &vectors.sums, centre::<S, C, P>(), products);
     let words = vectors.len / (32 / C::BITS);
-    let near = (NEAR / M / (32 / C::BITS)).next_multiple_of(S::N);
-    for start in (0..words).step_by(near) {
-        let range = start..words.min(start + near);
+    for range in near::<S, C, M>(words, size_of::<f32>() / P::TERMS) {
         for row in (0..rows.count).step_by(R) {
-            let parts = &mut parts[row * M * S::N..][..R * M * S::N];
+            rows.ask_for_later(&range, row..row + R);
+            let parts = products.parts_of::<S, M>(row..row + R);
             add_products::<S, C, P, R, M>(rows, row, vectors, range.clone(), parts);
         }
     }
     let unit = vectors.layout.unit::<C>().recip();
-    for (vector, sums) in sums.iter_mut().enumerate().take(vectors.count) {
-        for (row, sum) in sums.iter_mut().enumerate().take(rows.count) {
+    end::<S, M>(rows.count, vectors.count, unit, products);
+}
+
+/// The ranges of words whose numbers, of so many bytes each, stay in the first cache while rows go by.
+#[inline(always)]
+pub(super) fn near<S: Lanes, C: Codes, const M: usize>(
+    words: usize,
+    size: usize,
+) -> impl Iterator<Item = Range<usize>> {
+    let near = (NEAR / M / size / (32 / C::BITS))
+        .max(1)
+        .next_multiple_of(S::N);
+    (0..words)
+        .step_by(near)
+        .map(move |start| start..words.min(start + near))
+}
+
+/// Begins the products of all rows with their offsets: `Σ (b + s c) x` over groups, in parts, where `c` is
+/// taken from all codes.
+#[inline(always)]
+pub(super) fn begin<S: Lanes, C: Codes, const M: usize>(
+    rows: Rows,
+    sums: &GroupSums,
+    centre: f32,
+    products: &mut Products,
+) {
+    for row in 0..rows.count {
+        let parts = products.parts_of::<S, M>(row..row + 1);
+        offsets::<S, C, M>(rows, row, sums, centre, parts);
+    }
+}
+
+/// Sums what the parts of products have become, times `unit`.
+#[inline(always)]
+pub(super) fn end<S: Lanes, const M: usize>(
+    rows: usize,
+    vectors: usize,
+    unit: f32,
+    products: &mut Products,
+) {
+    let Products { sums, parts } = products;
+    for (vector, sums) in sums.iter_mut().enumerate().take(vectors) {
+        for (row, sum) in sums.iter_mut().enumerate().take(rows) {
             // SAFETY: one register for each row and vector.
             let parts = unsafe { S::load(parts[(row * M + vector) * S::N..].as_ptr()) };
             *sum = S::sum(parts) * unit;
@@ -293,16 +406,16 @@ fn dots_body<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     }
 }
 
-/// Writes `Σ (b + s c) x` over groups, in parts, for each vector.
+/// Writes the offsets of a row, in parts, for each vector.
 #[inline(always)]
-fn offsets<S: Lanes, C: Codes, P: Words, const M: usize>(
+fn offsets<S: Lanes, C: Codes, const M: usize>(
     rows: Rows,
     row: usize,
-    vectors: &Vectors,
+    vectors: &GroupSums,
+    centre: f32,
     to: &mut [f32],
 ) {
-    let groups = vectors.len / vectors.group;
-    let centre = centre::<S, C, P>();
+    let groups = vectors.groups;
     let mut parts = [S::splat(0.0); M];
     if C::BIASED {
         let (scales, biases) = (&rows.scales[row * groups..], &rows.biases[row * groups..]);
@@ -314,7 +427,7 @@ fn offsets<S: Lanes, C: Codes, P: Words, const M: usize>(
             unsafe {
                 let scales = S::load(scales.as_ptr().add(at));
                 let whole = S::mul_add(scales, S::splat(centre), S::load(biases.as_ptr().add(at)));
-                for (part, sums) in parts.iter_mut().zip(vectors.sums.chunks(vectors.sums_step)) {
+                for (part, sums) in parts.iter_mut().zip(vectors.sums.chunks(vectors.step)) {
                     *part = S::mul_add(whole, S::load(sums[at..].as_ptr()), *part);
                 }
             }
@@ -339,7 +452,7 @@ fn centre<S: Lanes, C: Codes, P: Words>() -> f32 {
 /// What is asked for while rows are multiplied: what comes after them, in the order of memory and as
 /// fast as they are read themselves. Several rows that are read side by side look like nothing that a
 /// processor foresees, and then come at two thirds of the speed of memory.
-struct Ahead {
+pub(super) struct Ahead {
     at: *const u32,
     last: *const u32,
 }
@@ -347,7 +460,7 @@ struct Ahead {
 impl Ahead {
     /// For some of the words of rows from `row` on.
     #[inline(always)]
-    fn new(rows: Rows, words: usize, row: usize, range: &std::ops::Range<usize>) -> Self {
+    pub(super) fn new(rows: Rows, words: usize, row: usize, range: &Range<usize>) -> Self {
         let read = range.start * rows.count + row * range.len();
         // Whole rows are read in order; of parts, those of all rows come first.
         let distance = if range.len() == words {
@@ -365,7 +478,7 @@ impl Ahead {
 
     /// Asks for as many words.
     #[inline(always)]
-    fn ask(&mut self, words: usize) {
+    pub(super) fn ask(&mut self, words: usize) {
         for line in (0..words).step_by(LINE) {
             prefetch(self.at.wrapping_add(line).min(self.last));
         }
@@ -379,7 +492,7 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     rows: Rows,
     row: usize,
     vectors: &Vectors,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     parts: &mut [f32],
 ) {
     let per_word = 32 / C::BITS;
@@ -390,13 +503,7 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     let (table, pair_table) = (S::table(&numbers), S::pair_table(&numbers));
     let x = vectors.ordered[vectors.skipped..].as_ptr();
     let mut ahead = Ahead::new(rows, words, row, &range);
-    let mut codes = [rows.codes.as_ptr(); R];
-    let mut scales = [rows.scales.as_ptr(); R];
-    for i in 0..R {
-        let row = (row + i).min(rows.count - 1);
-        codes[i] = rows.codes[row * words..][..words].as_ptr();
-        scales[i] = rows.scales[row * groups..][..groups + SPARE].as_ptr();
-    }
+    let (codes, scales) = rows.starts::<R>(row, words, groups);
     // SAFETY: rows have `words` words and scales with room to spare, vectors are filled up to whole
     // registers, and there is a part for each row and vector.
     unsafe {
@@ -408,17 +515,7 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
         let mut word = range.start;
         while word < range.end {
             ahead.ask(R * S::N);
-            let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
-            for (block, codes) in blocks.iter_mut().zip(&codes) {
-                if word + S::N <= words {
-                    *block = S::load_words(codes.add(word));
-                } else {
-                    let mut last = NOTHING;
-                    last.as_mut_ptr()
-                        .copy_from_nonoverlapping(codes.add(word), words - word);
-                    *block = S::load_words(last.as_ptr());
-                }
-            }
+            let blocks = blocks::<S, R>(codes, word, words);
             let mut sums = [[S::splat(0.0); M]; R];
             for step in 0..per_word / P::TERMS {
                 let x = x.add((word * per_word / P::TERMS + step * S::N) * M);
@@ -447,6 +544,33 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
         for (i, total) in totals.as_flattened().iter().enumerate() {
             S::store(*total, parts.as_mut_ptr().add(i * S::N));
         }
+    }
+}
+
+/// The words of `R` rows from `word` on that fill a register, of `words` in a row: what is missing is zero.
+///
+/// # Safety
+/// The rows must have these words.
+#[inline(always)]
+pub(super) unsafe fn blocks<S: Lanes, const R: usize>(
+    rows: [*const u32; R],
+    word: usize,
+    words: usize,
+) -> [S::W; R] {
+    // SAFETY: there are as many words of nothing; the rest is the caller's promise.
+    unsafe {
+        let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
+        for (block, row) in blocks.iter_mut().zip(rows) {
+            if word + S::N <= words {
+                *block = S::load_words(row.add(word));
+            } else {
+                let mut last = NOTHING;
+                last.as_mut_ptr()
+                    .copy_from_nonoverlapping(row.add(word), words - word);
+                *block = S::load_words(last.as_ptr());
+            }
+        }
+        blocks
     }
 }
 

@@ -167,7 +167,15 @@ fn round_row_body<S: Isa, C: Codes>(
 }
 
 /// One and a half times 2^23: sums with it are whole numbers.
-const NEAREST: f32 = 12_582_912.0;
+pub(super) const NEAREST: f32 = 12_582_912.0;
+
+/// Every other byte of two words.
+#[inline(always)]
+pub(super) fn every_other(two: u64) -> u32 {
+    let two = two & 0x00ff_00ff_00ff_00ff;
+    let two = (two | two >> 8) & 0x0000_ffff_0000_ffff;
+    (two | two >> 16) as u32
+}
 
 /// Numbers in the order in which codes are taken from words.
 #[inline(always)]
@@ -175,12 +183,6 @@ fn ordered<C: Codes>(bytes: [u8; SOME]) -> [u32; SOME / 4] {
     let steps = 8 / C::BITS;
     let mut words = [0; SOME / 4];
     if steps == 2 {
-        // Every other byte of two words at a time.
-        let every_other = |two: u64| {
-            let two = two & 0x00ff_00ff_00ff_00ff;
-            let two = (two | two >> 8) & 0x0000_ffff_0000_ffff;
-            (two | two >> 16) as u32
-        };
         let (from, _) = bytes.as_chunks::<8>();
         for (to, from) in words.chunks_exact_mut(2).zip(from) {
             let two = u64::from_le_bytes(*from);

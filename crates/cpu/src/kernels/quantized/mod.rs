@@ -2,6 +2,7 @@
 
 mod codes;
 mod convert;
+mod digits;
 mod few;
 mod integer;
 mod product;

@@ -12,7 +12,8 @@ use super::{
     codes::{Codes, scale_of, unpack, with_codes},
     convert::bytes,
     dense,
-    few::{self, Products, Rows, SPARE, TALL, Vectors, WIDE},
+    digits::{self, Digits},
+    few::{self, Later, Products, Rows, SPARE, TALL, Vectors, WIDE},
     integer::{self, Panel, Rounded as RoundedRows},
     no_such, results,
 };
@@ -60,8 +61,12 @@ impl Number for bf16 {}
 trait Floats: Sync {
     /// Widens a range of them.
     fn widen(&self, range: Range<usize>, to: &mut [f32]);
+    /// A range of them as they are stored.
+    fn stored(&self, range: Range<usize>) -> &[u8];
     /// Rows of `len` as a side of a product.
     fn rows(&self, len: usize) -> Box<dyn Side<Words = Singles>>;
+    /// True if they are of 16 bits.
+    fn are_halves(&self) -> bool;
     /// True if pairs are fast with their type.
     fn in_pairs(&self) -> bool;
     /// Rows as a side in pairs, if these are fast.
@@ -73,8 +78,16 @@ impl<T: Number> Floats for Cow<'_, [T]> {
         T::widen_slice(&self[range], to);
     }
 
+    fn stored(&self, range: Range<usize>) -> &[u8] {
+        bytes(&self[range])
+    }
+
     fn rows(&self, len: usize) -> Box<dyn Side<Words = Singles>> {
         Box::new(Wide(rows_of(self, len)))
+    }
+
+    fn are_halves(&self) -> bool {
+        size_of::<T>() == 2
     }
 
     fn in_pairs(&self) -> bool {
@@ -156,6 +169,16 @@ impl<'a> Packed<'a> {
                     *to = scale_of(byte, self.scheme.mode());
                 }
             }
+        }
+    }
+
+    /// The scales and biases of groups as they are stored.
+    fn stored_scales(&self, groups: Range<usize>) -> [&[u8]; 2] {
+        match &self.scales {
+            Scales::Floats(scales, biases) => {
+                [scales.stored(groups.clone()), biases.stored(groups)]
+            }
+            Scales::Bytes(scales) => [&scales[groups], &[]],
         }
     }
 
@@ -556,6 +579,7 @@ fn products<C: Codes>(
     }
     let rounds = scheme.activations() == Activations::Int8;
     let (in_pairs, pairs_of_codes) = (sides.x.in_pairs(), sides.x.in_pairs() && C::BITS <= 4);
+    let in_digits = sides.x.are_halves() && digits::are_fast();
     let few_rows = match C::IN_WORDS {
         true if pairs_of_codes => FEW_IN_PAIRS,
         true if !in_pairs => FEW_IN_WORDS,
@@ -565,9 +589,11 @@ fn products<C: Codes>(
     let mut waiting = 0;
     let some_in_words = |jobs: &mut Vec<&Job>| {
         if pairs_of_codes {
-            few_in_words::<C, Pairs>(&packed, jobs, &sides);
+            few_in_words::<C, AsNumbers<Pairs>>(&packed, jobs, &sides);
+        } else if in_digits && digits::takes::<C>() {
+            few_in_words::<C, InDigits>(&packed, jobs, &sides);
         } else {
-            few_in_words::<C, Singles>(&packed, jobs, &sides);
+            few_in_words::<C, AsNumbers<Singles>>(&packed, jobs, &sides);
         }
         jobs.clear();
     };
@@ -595,20 +621,71 @@ fn products<C: Codes>(
 /// The rows of products with several matrices that are shared out at once.
 const TOGETHER: usize = 64;
 
-/// Rows on the left as they are, and as [`few::dots`] takes them.
-struct Left {
-    rows: Vec<usize>,
-    wide: Vec<f32>,
-    blocks: Vec<Vectors>,
+/// How a few vectors are multiplied with packed rows as these are read.
+trait Way {
+    type Vectors: Sync;
+    /// Up to [`WIDE`] vectors of `len` numbers, which are whole groups.
+    fn vectors<'a, C: Codes>(
+        vectors: impl ExactSizeIterator<Item = &'a [f32]>,
+        len: usize,
+        group: usize,
+    ) -> Self::Vectors;
+    /// The dot products of rows with vectors.
+    fn dots<C: Codes>(rows: Rows, vectors: &Self::Vectors, products: &mut Products);
 }
 
-impl Left {
-    fn new<C: Codes, P: Words>(packed: &Packed, job: &Job, sides: &Sides) -> Self {
+/// As `f32`, or in pairs of `bf16`.
+struct AsNumbers<P>(PhantomData<P>);
+
+impl<P: Words> Way for AsNumbers<P> {
+    type Vectors = Vectors;
+
+    fn vectors<'a, C: Codes>(
+        vectors: impl ExactSizeIterator<Item = &'a [f32]>,
+        len: usize,
+        group: usize,
+    ) -> Vectors {
+        Vectors::new::<C, P>(vectors, len, group)
+    }
+
+    fn dots<C: Codes>(rows: Rows, vectors: &Vectors, products: &mut Products) {
+        few::dots::<C, P>(rows, vectors, products);
+    }
+}
+
+/// As whole numbers, digit by digit.
+struct InDigits;
+
+impl Way for InDigits {
+    type Vectors = Digits;
+
+    fn vectors<'a, C: Codes>(
+        vectors: impl ExactSizeIterator<Item = &'a [f32]>,
+        len: usize,
+        group: usize,
+    ) -> Digits {
+        Digits::new::<C>(vectors, len, group)
+    }
+
+    fn dots<C: Codes>(rows: Rows, vectors: &Digits, products: &mut Products) {
+        digits::dots::<C>(rows, vectors, products);
+    }
+}
+
+/// Rows on the left as they are, and as they are multiplied.
+struct Left<V> {
+    rows: Vec<usize>,
+    wide: Vec<f32>,
+    blocks: Vec<V>,
+}
+
+impl<V> Left<V> {
+    fn new<C: Codes, W: Way<Vectors = V>>(packed: &Packed, job: &Job, sides: &Sides) -> Self {
         let (inner, group) = (sides.inner.max(1), packed.scheme.group_size());
         let wide = sides.wide_rows(job);
         let blocks = wide
             .chunks(inner * WIDE)
-            .map(|rows| Vectors::new::<C, P>(rows.chunks_exact(inner), sides.inner, group))
+            .map(|rows| W::vectors::<C>(rows.chunks_exact(inner), sides.inner, group))
             .collect();
         Left {
             rows: job.rows.iter().map(|row| row.0).collect(),
@@ -620,20 +697,20 @@ impl Left {
 
 /// Products of a few rows with each packed row of some matrices, whose codes are read word by word. All
 /// matrices are shared out at once: one alone may be small, as that of an expert is.
-fn few_in_words<C: Codes, P: Words>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
+fn few_in_words<C: Codes, W: Way>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
     // Jobs mostly have the same rows on the left: those of one token.
-    let mut lefts: Vec<Left> = Vec::new();
+    let mut lefts: Vec<Left<W::Vectors>> = Vec::new();
     let left_of: Vec<usize> = jobs
         .iter()
         .map(|job| {
-            let same = |left: &Left| {
+            let same = |left: &Left<W::Vectors>| {
                 left.rows
                     .iter()
                     .copied()
                     .eq(job.rows.iter().map(|row| row.0))
             };
             if !lefts.last().is_some_and(same) {
-                lefts.push(Left::new::<C, P>(packed, job, sides));
+                lefts.push(Left::new::<C, W>(packed, job, sides));
             }
             lefts.len() - 1
         })
@@ -646,16 +723,16 @@ fn few_in_words<C: Codes, P: Words>(packed: &Packed, jobs: &[&Job], sides: &Side
             let (i, column) = (at / sides.columns, at % sides.columns);
             let columns = column..sides.columns.min(column + range.end - at);
             at += columns.len();
-            few_columns::<C, P>(packed, jobs[i], &lefts[left_of[i]], sides, columns);
+            few_columns::<C, W>(packed, jobs[i], &lefts[left_of[i]], sides, columns);
         }
     });
 }
 
 /// Products of the rows of a job with some rows of its matrix, which become columns.
-fn few_columns<C: Codes, P: Words>(
+fn few_columns<C: Codes, W: Way>(
     packed: &Packed,
     job: &Job,
-    left: &Left,
+    left: &Left<W::Vectors>,
     sides: &Sides,
     columns: Range<usize>,
 ) {
@@ -670,16 +747,22 @@ fn few_columns<C: Codes, P: Words>(
         let all = count * groups;
         let rows = row * groups..(row + count) * groups;
         packed.scales(rows, &mut scales[..all], &mut biases[..all]);
+        let after = (columns.end - column - count).min(TALL);
+        let later = (row + count) * groups..(row + count + after) * groups;
         let rows = Rows {
             count,
             codes: &packed.codes[row * words..][..(columns.end - column) * words],
             scales: &scales[..],
             biases: &biases[..],
+            later: Later {
+                stored: packed.stored_scales(later),
+                of_row: packed.stored_scales(0..groups).map(<[u8]>::len),
+            },
         };
         for (x, &(_, to)) in job.rows.iter().enumerate() {
             if x % WIDE == 0 {
                 // Packed rows are still in the cache when more vectors meet them.
-                few::dots::<C, P>(rows, &left.blocks[x / WIDE], &mut products);
+                W::dots::<C>(rows, &left.blocks[x / WIDE], &mut products);
             }
             let sums = &mut products.of(x % WIDE)[..count];
             for (j, sum) in sums.iter_mut().enumerate() {

@@ -3,13 +3,17 @@
 //!
 //! A line that holds an infinity or NaN becomes NaN everywhere, whatever the algorithm for its size.
 
+mod plans;
+mod power_of_two;
+
 use std::sync::Arc;
 
 use olivine_core::{
     Buffer, Call, Complex64, Element, Result,
     fft::{Fft, Kind},
 };
-use olivine_numeric::fourier::{Complexes, Halves, Reals};
+
+use plans::{Parts, Plan, complex_lines, half_lines, real_lines};
 
 use super::{
     copy::pack,
@@ -70,92 +74,6 @@ impl Lines {
     }
 }
 
-/// A transform of lines.
-trait Plan: Sync {
-    type From: Parts;
-    type To: Parts;
-
-    /// Room that `run` needs.
-    fn scratch(&self) -> Vec<Complex64>;
-    /// Transforms a line, whose memory is used up.
-    fn run(&self, from: &mut [Self::From], to: &mut [Self::To], scratch: &mut [Complex64]);
-    /// Transforms a line that stays as it is; or does nothing and returns false.
-    fn run_from(&self, _: &[Self::From], _: &mut [Self::To], _: &mut [Complex64]) -> bool {
-        false
-    }
-}
-
-impl Plan for Complexes {
-    type From = Complex64;
-    type To = Complex64;
-
-    fn scratch(&self) -> Vec<Complex64> {
-        self.scratch()
-    }
-    fn run(&self, from: &mut [Complex64], to: &mut [Complex64], scratch: &mut [Complex64]) {
-        self.run(from, to, scratch);
-    }
-    fn run_from(
-        &self,
-        from: &[Complex64],
-        to: &mut [Complex64],
-        scratch: &mut [Complex64],
-    ) -> bool {
-        self.run_from(from, to, scratch);
-        true
-    }
-}
-
-impl Plan for Reals {
-    type From = f32;
-    type To = Complex64;
-
-    fn scratch(&self) -> Vec<Complex64> {
-        self.scratch()
-    }
-    fn run(&self, from: &mut [f32], to: &mut [Complex64], scratch: &mut [Complex64]) {
-        self.run(from, to, scratch);
-    }
-}
-
-impl Plan for Halves {
-    type From = Complex64;
-    type To = f32;
-
-    fn scratch(&self) -> Vec<Complex64> {
-        self.scratch()
-    }
-    fn run(&self, from: &mut [Complex64], to: &mut [f32], scratch: &mut [Complex64]) {
-        self.run(from, to, scratch);
-    }
-}
-
-/// A number that consists of `f32`.
-trait Parts: Element {
-    fn parts(numbers: &[Self]) -> &[f32];
-    fn parts_mut(numbers: &mut [Self]) -> &mut [f32];
-}
-
-impl Parts for f32 {
-    fn parts(numbers: &[Self]) -> &[f32] {
-        numbers
-    }
-    fn parts_mut(numbers: &mut [Self]) -> &mut [f32] {
-        numbers
-    }
-}
-
-impl Parts for Complex64 {
-    fn parts(numbers: &[Self]) -> &[f32] {
-        // SAFETY: a complex number is two `f32` and nothing else.
-        unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), 2 * numbers.len()) }
-    }
-    fn parts_mut(numbers: &mut [Self]) -> &mut [f32] {
-        // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), 2 * numbers.len()) }
-    }
-}
-
 #[inline(always)]
 fn are_finite_body<S: Isa>(numbers: &[f32]) -> bool {
     const INFINITY: u32 = f32::INFINITY.to_bits();
@@ -192,14 +110,14 @@ pub(super) fn run(fft: &Fft, call: &mut Call) -> Result<()> {
                     (from, held) = (start, Some(room));
                 }
                 let (lines, to) = (Lines::new(&shape, last), Lines::new(call.shape(0), last));
-                transform(&Halves::new(to.size), (from, lines), (out.ptr(), to), scale);
+                transform(&half_lines(to.size), (from, lines), (out.ptr(), to), scale);
                 drop(held);
             }
             (Kind::FromReal, Some((&last, others))) => {
                 let out = Output::<Complex64>::allocate(call, 0, OP)?.ptr();
                 let (from, _held) = input::<f32>(call)?;
                 let (lines, to) = (Lines::new(&shape, last), Lines::new(spectrum, last));
-                transform(&Reals::new(lines.size), (from, lines), (out, to), scale);
+                transform(&real_lines(lines.size), (from, lines), (out, to), scale);
                 complex(out, out, spectrum, others, false, 1.0);
             }
             (kind, Some(_)) => {
@@ -244,7 +162,7 @@ unsafe fn complex(
 ) {
     for (i, &axis) in axes.iter().enumerate() {
         let lines = Lines::new(shape, axis);
-        let plan = Complexes::new(lines.size, inverse);
+        let plan = complex_lines(lines.size, inverse);
         let scale = if i + 1 == axes.len() { scale } else { 1.0 };
         // SAFETY: passed on to the caller.
         unsafe { transform(&plan, (from, lines), (to, lines), scale) };
@@ -269,7 +187,10 @@ unsafe fn transform<P: Plan>(
         let mut scratch = plan.scratch();
         let (wide, tall) = (source.size + GAP, target.size + GAP);
         let mut lines = vec![P::From::default(); together * wide];
-        let mut results = vec![P::To::default(); together * tall];
+        // Lines of a size that fills lines of the cache begin with one: they are transformed faster.
+        let mut results = vec![P::To::default(); together * tall + GAP];
+        let skipped = results.as_ptr().align_offset(GAP * size_of::<Complex64>()) % GAP;
+        let results = &mut results[skipped..];
         for block in range {
             let ((first, count), (place, _)) = (source.block(block), target.block(block));
             let from = from.get().cast::<P::From>().wrapping_add(first);
@@ -323,8 +244,8 @@ fn transform_line<P: Plan>(
     scale: f32,
 ) {
     let known = are_finite(P::From::parts(from));
-    plan.run(from, to, scratch);
-    finish(P::To::parts_mut(to), known, scale);
+    plan.run(from, to, scratch, scale);
+    finish(P::To::parts_mut(to), known);
 }
 
 /// Transforms a line that stays as it is, with a factor, where the plan can; else returns false.
@@ -335,23 +256,18 @@ fn transform_kept_line<P: Plan>(
     scratch: &mut [Complex64],
     scale: f32,
 ) -> bool {
-    if !plan.run_from(from, to, scratch) {
+    if !plan.run_from(from, to, scratch, scale) {
         return false;
     }
-    // The first result is the sum of the line, so it is finite only if all of the line is.
     let known = are_finite(P::To::parts(&to[..1])) || are_finite(P::From::parts(from));
-    finish(P::To::parts_mut(to), known, scale);
+    finish(P::To::parts_mut(to), known);
     true
 }
 
-/// Scales a transform, or makes it NaN if its line had something that is not known to be finite.
-fn finish(parts: &mut [f32], known: bool, scale: f32) {
+/// Makes a transform NaN if its line had something that is not known to be finite.
+fn finish(parts: &mut [f32], known: bool) {
     if !known {
         parts.fill(f32::NAN);
-    } else if scale != 1.0 {
-        for x in parts {
-            *x *= scale;
-        }
     }
 }
 
