@@ -129,7 +129,7 @@ impl<M: Deref<Target: LanguageModel> + Send> Draft for ModelDraft<M> {
             let array = Array::from_slice(&next, [1, next.len()])?;
             let hidden = self
                 .model
-                .hidden(&array, &mut Sequences::one(&mut self.caches))?;
+                .hidden(&array, &mut Sequences::one(&mut self.caches).wanting(1))?;
             self.seen.append(&mut next);
             let logits = floats(&self.model.logits(&hidden.index((.., -1))?)?)?;
             let best = logits

@@ -304,7 +304,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
                 }
             }
             let end = all.min(self.seen + self.options.prefill_chunk.max(1));
-            self.feed(self.seen, end)?;
+            self.feed(self.seen, end, 1)?;
             // What the caches keep is all that is needed of these.
             eval(self.caches.iter().flat_map(Cache::arrays))?;
             self.options.pack(&mut self.caches)?;
@@ -315,12 +315,13 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         Ok(())
     }
 
-    /// The hidden states of tokens that the caches have not seen.
-    fn feed(&mut self, start: usize, end: usize) -> Result<Array> {
+    /// The hidden states of tokens that the caches have not seen, or at least of the last `wanted` ones.
+    fn feed(&mut self, start: usize, end: usize, wanted: usize) -> Result<Array> {
         let tokens = Array::from_slice(&self.tokens[start..end], [1, end - start])?;
-        let hidden = self
-            .model
-            .hidden(&tokens, &mut Sequences::one(&mut self.caches))?;
+        let hidden = self.model.hidden(
+            &tokens,
+            &mut Sequences::one(&mut self.caches).wanting(wanted),
+        )?;
         self.seen = end;
         Ok(hidden)
     }
@@ -347,7 +348,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
             .take_while(|&guess| (guess as usize) < vocabulary)
             .collect();
         if guesses.is_empty() {
-            let hidden = self.feed(self.seen, self.tokens.len())?;
+            let hidden = self.feed(self.seen, self.tokens.len(), 1)?;
             let logits = self.model.logits(&hidden.index((.., -1))?)?;
             let choice = self.sampler.sample(&floats(&logits)?, &self.tokens)?;
             self.options.pack(&mut self.caches)?;
@@ -365,7 +366,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         let states = snapshot(&self.caches);
         let chosen = self.tokens.len();
         self.tokens.extend(guesses);
-        let hidden = self.feed(start, self.tokens.len())?;
+        let hidden = self.feed(start, self.tokens.len(), guesses.len() + 1)?;
         let judged = hidden.index((.., -(guesses.len() as i64 + 1)..))?;
         let logits = self.model.logits(&judged)?;
         let rows = floats(&logits)?;
@@ -386,7 +387,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         if self.seen > kept && !truncate(&mut self.caches, kept) {
             restore(&mut self.caches, &states, start);
             self.seen = start;
-            self.feed(start, kept)?;
+            self.feed(start, kept, 1)?;
         }
         self.seen = kept;
         Ok(())

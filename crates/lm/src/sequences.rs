@@ -26,6 +26,8 @@ use crate::Cache;
 /// ```
 pub struct Sequences<'a> {
     rows: Vec<Row<'a>>,
+    /// How many of the last tokens the final hidden states are wanted of, if not of all.
+    wanted: Option<usize>,
 }
 
 struct Row<'a> {
@@ -53,6 +55,7 @@ impl<'a> Sequences<'a> {
                 tokens: 0,
                 caches: None,
             }],
+            wanted: None,
         }
     }
 
@@ -76,7 +79,41 @@ impl<'a> Sequences<'a> {
                 tokens: 0,
                 caches: Some(caches),
             }],
+            wanted: None,
         }
+    }
+
+    /// The same sequence, of whose last `tokens` only the final hidden states are wanted: models may leave
+    /// out the others, once their caches have seen them.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::array;
+    /// use olivine_lm::{ModelFolder, Sequences, models};
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/olivine-tiny-stories");
+    /// let model = models::load(&ModelFolder::open(path)?)?;
+    /// let mut caches = model.caches();
+    /// let mut sequence = Sequences::one(&mut caches).wanting(1);
+    /// let hidden = model.hidden(&array!([[1, 2, 3]]), &mut sequence)?;
+    /// assert_eq!(hidden.shape().dims(), &[1, 1, 256]);
+    /// assert_eq!(caches[0].len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wanting(mut self, tokens: usize) -> Self {
+        // Several sequences lie one after the other, and so would their last tokens.
+        self.wanted = (self.rows.len() == 1).then_some(tokens);
+        self
+    }
+
+    /// How many of the last tokens the final hidden states are wanted of, if not of all.
+    ///
+    /// ```
+    /// use olivine_lm::Sequences;
+    /// assert_eq!(Sequences::forgotten().wanted(), None);
+    /// assert_eq!(Sequences::forgotten().wanting(2).wanted(), Some(2));
+    /// ```
+    pub fn wanted(&self) -> Option<usize> {
+        self.wanted
     }
 
     /// Sequences one after the other: the number of new tokens and the caches of each.
@@ -94,6 +131,7 @@ impl<'a> Sequences<'a> {
                     caches: Some(caches),
                 })
                 .collect(),
+            wanted: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use olivine_core::{Array, Result};
 use olivine_nn::{Layer, Module, Param};
 
-use super::{Block, Linear, Norm, Rope};
+use super::{Block, Linear, Norm, Rope, decoder::last};
 use crate::{AttentionRule, Cache, KvCache, Reach, Sequences, Weights, attend};
 
 /// How many heads there are, and what is done with them.
@@ -215,6 +215,11 @@ impl Attention {
     /// # Ok::<(), olivine_lm::Error>(())
     /// ```
     pub fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
+        self.o_proj.forward(&self.mix(x, cache, sequences)?)
+    }
+
+    /// What heads gather from tokens.
+    fn mix(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
         let split = |y: Array| split_heads(&y, self.head_dim);
         let normed = |y: Array, norm: &Option<Norm>| match norm {
             Some(norm) if self.joint_norms => split(norm.forward(&y)?),
@@ -228,14 +233,24 @@ impl Attention {
             Some(sinks) => &self.heads.with_sinks(sinks.value()),
             None => &self.heads,
         };
-        let mixed = heads.attend([&queries, &keys, &values], cache, sequences)?;
-        self.o_proj.forward(&mixed)
+        heads.attend([&queries, &keys, &values], cache, sequences)
     }
 }
 
 impl Block for Attention {
     fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
         Attention::forward(self, x, cache, sequences)
+    }
+
+    fn forward_last(
+        &self,
+        x: &Array,
+        wanted: usize,
+        cache: usize,
+        sequences: &mut Sequences<'_>,
+    ) -> Result<Array> {
+        self.o_proj
+            .forward(&last(&self.mix(x, cache, sequences)?, wanted)?)
     }
 
     fn cache(&self) -> Cache {

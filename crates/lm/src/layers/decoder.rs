@@ -30,9 +30,44 @@ pub trait Block: Module + Send + Sync {
     /// Applies the block to (batch, tokens, width), with the cache of the given number.
     fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array>;
 
+    /// As [`forward`](Self::forward), of whose results only the last `wanted` tokens' are needed: a block that
+    /// mixes tokens first can leave out the others from there on.
+    ///
+    /// ```
+    /// # use olivine_cpu as _;
+    /// use olivine_core::{Array, Dtype};
+    /// use olivine_lm::{Sequences, Weights, layers::{Attention, AttentionShape, Block, Heads}};
+    /// let shape = AttentionShape { width: 8, heads: 2, kv_heads: 2, head_dim: 4, ..Default::default() };
+    /// let heads = Heads { rope: None, rule: Default::default() };
+    /// let block = Attention::new(&Weights::random(), shape, heads)?;
+    /// let x = Array::ones([1, 5, 8], Dtype::Float32)?;
+    /// let y = block.forward_last(&x, 2, 0, &mut Sequences::forgotten())?;
+    /// assert_eq!(y.shape().dims(), &[1, 2, 8]);
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    fn forward_last(
+        &self,
+        x: &Array,
+        wanted: usize,
+        cache: usize,
+        sequences: &mut Sequences<'_>,
+    ) -> Result<Array> {
+        last(&self.forward(x, cache, sequences)?, wanted)
+    }
+
     /// A fresh cache for the block.
     fn cache(&self) -> Cache {
         KvCache::new().into()
+    }
+}
+
+/// The last tokens of (batch, tokens, width).
+pub(crate) fn last(x: &Array, tokens: usize) -> Result<Array> {
+    let all = x.shape()[1];
+    if tokens < all {
+        x.index((.., all - tokens..))
+    } else {
+        Ok(x.clone())
     }
 }
 
@@ -231,8 +266,14 @@ impl<B: Block> CausalLm<B> {
         mut x: Array,
         sequences: &mut Sequences<'_>,
     ) -> Result<Array> {
-        for (number, layer) in self.model.layers.iter().enumerate() {
-            x = layer.forward(&x, number, sequences)?;
+        let mut layers = self.model.layers.iter().enumerate().peekable();
+        while let Some((number, layer)) = layers.next() {
+            x = match sequences.wanted() {
+                Some(wanted) if layers.peek().is_none() => {
+                    layer.forward_last(&x, wanted, number, sequences)?
+                }
+                _ => layer.forward(&x, number, sequences)?,
+            };
         }
         self.model.norm.forward(&x)
     }
@@ -317,21 +358,42 @@ impl<M, A> PreNorm<M, A> {
     }
 }
 
-impl<M: Layer + Send + Sync, A: Block> Block for PreNorm<M, A> {
-    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
-        let add = |x: &Array, y: Array| match self.residual_scale {
+impl<M: Layer + Send + Sync, A: Block> PreNorm<M, A> {
+    fn add(&self, x: &Array, y: Array) -> Result<Array> {
+        match self.residual_scale {
             Some(scale) => x.add(y.multiply(scale)?),
             None => x.add(y),
-        };
-        let x = add(
-            x,
-            self.self_attn
-                .forward(&self.input_layernorm.forward(x)?, cache, sequences)?,
-        )?;
+        }
+    }
+
+    /// What comes after tokens have been mixed.
+    fn rest(&self, x: &Array, mixed: Array) -> Result<Array> {
+        let x = self.add(x, mixed)?;
         let y = self
             .mlp
             .forward(&self.post_attention_layernorm.forward(&x)?)?;
-        add(&x, y)
+        self.add(&x, y)
+    }
+}
+
+impl<M: Layer + Send + Sync, A: Block> Block for PreNorm<M, A> {
+    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
+        let normed = self.input_layernorm.forward(x)?;
+        self.rest(x, self.self_attn.forward(&normed, cache, sequences)?)
+    }
+
+    fn forward_last(
+        &self,
+        x: &Array,
+        wanted: usize,
+        cache: usize,
+        sequences: &mut Sequences<'_>,
+    ) -> Result<Array> {
+        let normed = self.input_layernorm.forward(x)?;
+        let mixed = self
+            .self_attn
+            .forward_last(&normed, wanted, cache, sequences)?;
+        self.rest(&last(x, wanted)?, mixed)
     }
 
     fn cache(&self) -> Cache {

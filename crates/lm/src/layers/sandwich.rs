@@ -3,7 +3,7 @@
 use olivine_core::{Array, Dtype, Result};
 use olivine_nn::{Layer, Module};
 
-use super::{Attention, Block, Norm};
+use super::{Attention, Block, Norm, decoder::last};
 use crate::{Cache, Sequences};
 
 /// A block with norms around both of its parts.
@@ -34,16 +34,35 @@ impl<M> Sandwich<M> {
     }
 }
 
-impl<M: Layer + Module + Send + Sync> Block for Sandwich<M> {
-    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
-        let mixed = self
-            .self_attn
-            .forward(&self.input_layernorm.forward(x)?, cache, sequences)?;
-        let x = add(x, &self.post_attention_layernorm.forward(&mixed)?)?;
+impl<M: Layer> Sandwich<M> {
+    /// What comes after tokens have been mixed.
+    fn rest(&self, x: &Array, mixed: &Array) -> Result<Array> {
+        let x = add(x, &self.post_attention_layernorm.forward(mixed)?)?;
         let y = self
             .mlp
             .forward(&self.pre_feedforward_layernorm.forward(&x)?)?;
         add(&x, &self.post_feedforward_layernorm.forward(&y)?)
+    }
+}
+
+impl<M: Layer + Module + Send + Sync> Block for Sandwich<M> {
+    fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
+        let normed = self.input_layernorm.forward(x)?;
+        self.rest(x, &self.self_attn.forward(&normed, cache, sequences)?)
+    }
+
+    fn forward_last(
+        &self,
+        x: &Array,
+        wanted: usize,
+        cache: usize,
+        sequences: &mut Sequences<'_>,
+    ) -> Result<Array> {
+        let normed = self.input_layernorm.forward(x)?;
+        let mixed = self
+            .self_attn
+            .forward_last(&normed, wanted, cache, sequences)?;
+        self.rest(&last(x, wanted)?, &mixed)
     }
 
     fn cache(&self) -> Cache {

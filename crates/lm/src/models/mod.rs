@@ -65,7 +65,8 @@ fn eps() -> f64 {
 pub trait LanguageModel: Module + Send + Sync {
     /// The final hidden states (batch, tokens, width) of `tokens` (batch, tokens).
     ///
-    /// Where the sequences have caches, the tokens follow those seen before.
+    /// Where the sequences have caches, the tokens follow those seen before. Where only the last tokens are
+    /// [wanted](Sequences::wanting), others may be left out.
     ///
     /// ```
     /// # use olivine_cpu as _;

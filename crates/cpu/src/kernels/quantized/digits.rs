@@ -182,7 +182,7 @@ pub(super) fn dots<C: Codes>(rows: Rows, vectors: &Digits, products: &mut Produc
         1 => four_by_one::<C>(rows, vectors, products),
         2 => two_by_two::<C>(rows, vectors, products),
         4 => two_by_four::<C>(rows, vectors, products),
-        _ => one_by_eight::<C>(rows, vectors, products),
+        _ => two_by_eight::<C>(rows, vectors, products),
     }
 }
 
@@ -204,7 +204,7 @@ kernels! {
     four_by_one, four_by_one_body, 4 by 1;
     two_by_two, two_by_two_body, 2 by 2;
     two_by_four, two_by_four_body, 2 by 4;
-    one_by_eight, one_by_eight_body, 1 by 8;
+    two_by_eight, two_by_eight_body, 2 by 8;
 }
 
 #[inline(always)]
@@ -243,7 +243,7 @@ fn add_products<S: Dots, C: Codes, const R: usize, const M: usize>(
     let digits = &vectors.words[vectors.skipped..];
     assert!(digits.len() >= blocks_of_vectors * DIGITS * steps * M * S::N);
     assert!(vectors.units.len() >= blocks_of_vectors * M && range.end <= words);
-    let mut ahead = Ahead::new(rows, words, row, &range);
+    let mut ahead = Ahead::new::<R>(rows, words, row, &range);
     let (codes, scales) = rows.starts::<R>(row, words, groups);
     // SAFETY: rows have `words` words and scales with room to spare, vectors have digits and units for
     // each block, and there is a part for each row and vector.
@@ -268,27 +268,24 @@ fn add_products<S: Dots, C: Codes, const R: usize, const M: usize>(
             let mut x = digits.as_ptr().add(block * DIGITS * steps * M * S::N);
             let mut sums = [[S::zero(); M]; R];
             for _ in 0..DIGITS {
-                let mut some = [[S::begin(S::zero()); M]; R];
-                for (some, sums) in some
-                    .as_flattened_mut()
-                    .iter_mut()
-                    .zip(sums.as_flattened_mut())
-                {
-                    *sums = S::times_256(*sums);
-                    *some = S::begin(*sums);
-                }
-                for bytes in bytes.iter().take(steps) {
-                    for vector in 0..M {
-                        let numbers = S::load_words(x);
-                        x = x.add(S::N);
+                // Vector by vector, so that shifts, which have one unit, come between products.
+                for vector in 0..M {
+                    let mut some = [S::begin(S::zero()); R];
+                    for (some, sums) in some.iter_mut().zip(&mut sums) {
+                        sums[vector] = S::times_256(sums[vector]);
+                        *some = S::begin(sums[vector]);
+                    }
+                    for (step, bytes) in bytes.iter().enumerate().take(steps) {
+                        let numbers = S::load_words(x.add((step * M + vector) * S::N));
                         for (&bytes, some) in bytes.iter().zip(&mut some) {
-                            some[vector] = S::add_dots(some[vector], bytes, numbers);
+                            *some = S::add_dots(*some, bytes, numbers);
                         }
                     }
+                    for (sums, some) in sums.iter_mut().zip(some) {
+                        sums[vector] = S::end(sums[vector], some);
+                    }
                 }
-                for (sums, some) in sums.as_flattened_mut().iter_mut().zip(some.as_flattened()) {
-                    *sums = S::end(*sums, *some);
-                }
+                x = x.add(steps * M * S::N);
             }
             let units = vectors.units.as_ptr().add(block * M);
             for (scales, (totals, sums)) in scales.iter().zip(totals.iter_mut().zip(sums)) {

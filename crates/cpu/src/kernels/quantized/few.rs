@@ -449,40 +449,65 @@ fn centre<S: Lanes, C: Codes, P: Words>() -> f32 {
     }
 }
 
-/// What is asked for while rows are multiplied: what comes after them, in the order of memory and as
-/// fast as they are read themselves. Several rows that are read side by side look like nothing that a
+/// What is asked for while rows are multiplied: what is read some time later, in the order of memory and as
+/// fast as rows are read themselves. Several rows that are read side by side look like nothing that a
 /// processor foresees, and then come at two thirds of the speed of memory.
 pub(super) struct Ahead {
     at: *const u32,
     last: *const u32,
+    /// The words that are read of a row, those of them that are left, and those that are not read.
+    len: usize,
+    left: usize,
+    skipped: usize,
 }
 
 impl Ahead {
-    /// For some of the words of rows from `row` on.
+    /// For some of the words of rows from `row` on, of which `R` are read at a time.
     #[inline(always)]
-    pub(super) fn new(rows: Rows, words: usize, row: usize, range: &Range<usize>) -> Self {
-        let read = range.start * rows.count + row * range.len();
-        // Whole rows are read in order; of parts, those of all rows come first.
-        let distance = if range.len() == words {
-            DISTANCE
+    pub(super) fn new<const R: usize>(
+        rows: Rows,
+        words: usize,
+        row: usize,
+        range: &Range<usize>,
+    ) -> Self {
+        let at = if range.len() == words {
+            row * words + DISTANCE
         } else {
-            rows.count * words
+            // Of parts of rows, the next is that of other rows, then the next part of the first ones,
+            // then the first part of those that come after all of these.
+            let later = row + DISTANCE.div_ceil(range.len().max(1)).max(R);
+            if later < rows.count {
+                later * words + range.start
+            } else if range.end < words {
+                (later - rows.count) * words + range.end
+            } else {
+                later * words
+            }
         };
         let last = rows.codes.len().saturating_sub(LINE);
         let start = rows.codes.as_ptr();
         Ahead {
-            at: start.wrapping_add(read + distance),
+            at: start.wrapping_add(at),
             last: start.wrapping_add(last),
+            len: range.len(),
+            left: range.len(),
+            skipped: words - range.len(),
         }
     }
 
     /// Asks for as many words.
     #[inline(always)]
     pub(super) fn ask(&mut self, words: usize) {
-        for line in (0..words).step_by(LINE) {
-            prefetch(self.at.wrapping_add(line).min(self.last));
+        for _ in (0..words).step_by(LINE) {
+            prefetch(self.at.min(self.last));
+            self.at = self.at.wrapping_add(LINE);
+            if self.left > LINE {
+                self.left -= LINE;
+            } else {
+                self.at = self.at.wrapping_add(self.skipped);
+                self.left = self.len;
+            }
         }
-        self.at = self.at.wrapping_add(words);
     }
 }
 
@@ -502,7 +527,7 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     let numbers = numbers::<C>(centre::<S, C, P>());
     let (table, pair_table) = (S::table(&numbers), S::pair_table(&numbers));
     let x = vectors.ordered[vectors.skipped..].as_ptr();
-    let mut ahead = Ahead::new(rows, words, row, &range);
+    let mut ahead = Ahead::new::<R>(rows, words, row, &range);
     let (codes, scales) = rows.starts::<R>(row, words, groups);
     // SAFETY: rows have `words` words and scales with room to spare, vectors are filled up to whole
     // registers, and there is a part for each row and vector.

@@ -1,7 +1,7 @@
 //! Owns products with packed matrices. With few rows on the left, packed rows are multiplied as they
 //! are read; with many, they are unpacked into the panels of a blocked product.
 
-use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range};
+use std::{borrow::Cow, cell::RefCell, marker::PhantomData, ops::Range, sync::OnceLock};
 
 use olivine_core::{
     Call, Result, bf16, dispatch, f16,
@@ -623,7 +623,7 @@ const TOGETHER: usize = 64;
 
 /// How a few vectors are multiplied with packed rows as these are read.
 trait Way {
-    type Vectors: Sync;
+    type Vectors: Send + Sync;
     /// Up to [`WIDE`] vectors of `len` numbers, which are whole groups.
     fn vectors<'a, C: Codes>(
         vectors: impl ExactSizeIterator<Item = &'a [f32]>,
@@ -679,13 +679,21 @@ struct Left<V> {
     blocks: Vec<V>,
 }
 
-impl<V> Left<V> {
+impl<V: Send + Sync> Left<V> {
     fn new<C: Codes, W: Way<Vectors = V>>(packed: &Packed, job: &Job, sides: &Sides) -> Self {
         let (inner, group) = (sides.inner.max(1), packed.scheme.group_size());
         let wide = sides.wide_rows(job);
-        let blocks = wide
-            .chunks(inner * WIDE)
-            .map(|rows| W::vectors::<C>(rows.chunks_exact(inner), sides.inner, group))
+        let blocks: Vec<OnceLock<V>> = wide.chunks(inner * WIDE).map(|_| OnceLock::new()).collect();
+        parallel_units(blocks.len(), 8 * inner * WIDE, |range| {
+            for i in range {
+                let rows = wide[i * inner * WIDE..].chunks(inner * WIDE).next();
+                let rows = rows.unwrap_or_default().chunks_exact(inner);
+                blocks[i].get_or_init(|| W::vectors::<C>(rows, sides.inner, group));
+            }
+        });
+        let blocks = blocks
+            .into_iter()
+            .map(|block| block.into_inner().expect("each block has been made"))
             .collect();
         Left {
             rows: job.rows.iter().map(|row| row.0).collect(),
