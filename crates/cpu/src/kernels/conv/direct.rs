@@ -422,12 +422,18 @@ unsafe fn sums_of<S: Lanes, const P: usize, const V: usize>(tile: Tile) {
             }
         }
     }
-    for (i, sums) in sums.into_iter().enumerate() {
-        for (j, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller promises room.
-            unsafe { S::store(sum, tile.to.add(i * tile.to_step + j * S::N)) };
-        }
+    // Written out, since an iterator over the array would keep it in memory.
+    macro_rules! rows {
+        ($($row:literal)*) => {$(
+            if $row < P {
+                for (j, &sum) in sums[$row].iter().enumerate() {
+                    // SAFETY: the caller promises room.
+                    unsafe { S::store(sum, tile.to.add($row * tile.to_step + j * S::N)) };
+                }
+            }
+        )*};
     }
+    rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 }
 
 impl Axis {

@@ -553,6 +553,28 @@ pub(in crate::kernels) unsafe fn add_products<
     rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 }
 
+/// Writes a row of a tile, and what has been summed so far to it.
+///
+/// # Safety
+/// `V * N` sums must be readable, and writable at `to`, which may be the same place.
+#[inline(always)]
+unsafe fn store_row<S: Lanes, const V: usize>(
+    sums: [S::F; V],
+    so_far: Option<*const f32>,
+    to: *mut f32,
+) {
+    for (j, &sum) in sums.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sum = match so_far {
+                Some(so_far) => S::add(sum, S::load(so_far.add(j * S::N))),
+                None => sum,
+            };
+            S::store(sum, to.add(j * S::N));
+        }
+    }
+}
+
 /// Multiplies panels of `R` rows and `V` vectors of columns.
 ///
 /// # Safety
@@ -578,28 +600,38 @@ unsafe fn multiply_tile<S: Lanes, W: Words, const R: usize, const V: usize>(tile
             next = next.wrapping_add(LINE);
         }
     }
-    if tile.columns == V * S::N && tile.results.is_none() {
-        for (i, sums) in sums.into_iter().enumerate() {
-            for (j, mut sum) in sums.into_iter().enumerate() {
-                let to = tile.sums.to.at(i, j * S::N);
-                // SAFETY: the caller promises `R` rows of `V * N` elements.
-                unsafe {
-                    if tile.sums.add {
-                        sum = S::add(sum, S::load(to));
-                    }
-                    S::store(sum, to);
-                }
+    let whole = tile.columns == V * S::N;
+    // Rows are written out, since an iterator over the array would keep it in memory.
+    macro_rules! store_rows {
+        ($row:ident => $to:expr, $so_far:expr) => {
+            store_rows!($row => $to, $so_far, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+        };
+        ($row:ident => $to:expr, $so_far:expr, $($number:literal)*) => {$(
+            if $number < R {
+                let $row = $number;
+                // SAFETY: the caller promises `R` rows of `V * N` elements if the tile is whole; two vectors
+                // have at most `WIDE` elements.
+                unsafe { store_row::<S, V>(sums[$number], $so_far, $to) };
             }
+        )*};
+    }
+    let at = |row: usize| tile.sums.to.at(row, 0);
+    if whole && tile.results.is_none() {
+        if tile.sums.add {
+            store_rows!(row => at(row), Some(at(row).cast_const()));
+        } else {
+            store_rows!(row => at(row), None);
         }
         return;
     }
     let mut rows = [[0.0f32; WIDE]; R];
-    for (i, (sums, row)) in sums.into_iter().zip(&mut rows).enumerate() {
-        for (j, sum) in sums.into_iter().enumerate() {
-            // SAFETY: two vectors have at most `WIDE` elements.
-            unsafe { S::store(sum, row.as_mut_ptr().add(j * S::N)) };
-        }
-        if tile.sums.add {
+    if tile.sums.add && whole {
+        store_rows!(row => rows[row].as_mut_ptr(), Some(at(row).cast_const()));
+    } else {
+        store_rows!(row => rows[row].as_mut_ptr(), None);
+    }
+    if tile.sums.add && !whole {
+        for (i, row) in rows.iter_mut().enumerate() {
             // SAFETY: the caller promises rows of `columns` sums.
             let so_far = unsafe { std::slice::from_raw_parts(tile.sums.to.at(i, 0), tile.columns) };
             for (sum, &so_far) in row.iter_mut().zip(so_far) {

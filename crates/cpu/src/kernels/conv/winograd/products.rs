@@ -86,12 +86,18 @@ unsafe fn multiply_tile<S: Lanes, const R: usize, const V: usize>(product: Produ
         }
         left = left.wrapping_add(layout.height * CHUNK);
     }
-    for (i, sums) in sums.into_iter().enumerate() {
-        for (j, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller promises room.
-            unsafe { S::store(sum, product.to.add(i * layout.columns + j * S::N)) };
-        }
+    // Written out, since an iterator over the array would keep it in memory.
+    macro_rules! rows {
+        ($($row:literal)*) => {$(
+            if $row < R {
+                for (j, &sum) in sums[$row].iter().enumerate() {
+                    // SAFETY: the caller promises room.
+                    unsafe { S::store(sum, product.to.add($row * layout.columns + j * S::N)) };
+                }
+            }
+        )*};
     }
+    rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
 }
 
 /// Adds the products of `R` elements, a chunk apart, with `V` vectors of them.
