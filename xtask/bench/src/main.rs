@@ -65,7 +65,7 @@ struct Cli {
     /// Measure nothing: print, draw and write what an earlier run left in its JSON.
     #[arg(long)]
     again: bool,
-    /// Keep what the JSON has of other benchmarks, if the machine and the libraries are the same.
+    /// Keep what the JSON, if there is one, has of other benchmarks of the same machine and libraries.
     #[arg(long, conflicts_with = "again")]
     add: bool,
     /// Print the names of the benchmarks and stop.
@@ -144,7 +144,7 @@ fn compare(cli: &Cli, jobs: &[&Job], json: &Path) -> Result<Results, String> {
         versions,
         rows: Vec::new(),
     };
-    if cli.add {
+    if cli.add && json.exists() {
         results.add(report::read(json)?)?;
     }
     for job in jobs {

@@ -9,9 +9,6 @@ use olivine_numeric::fourier::{Complexes, Halves, Reals};
 use super::power_of_two::{HalfPowerOfTwo, PowerOfTwo, RealPowerOfTwo};
 use crate::isa::{Level, level};
 
-/// How many plans of a sort are kept. A plan's tables are about twice as large as its line.
-const KEPT: usize = 64;
-
 /// A transform of lines.
 pub(super) trait Plan: Sync {
     type From: Parts;
@@ -69,7 +66,7 @@ fn is_ours(size: usize) -> bool {
     cfg!(target_arch = "x86_64") && size.is_power_of_two() && size >= least
 }
 
-/// Plans for sizes seen before; the inverse ones apart.
+/// Plans for sizes seen before; the inverse ones apart. There are few powers of two, so none is forgotten.
 struct Kept<P>(Mutex<Vec<(usize, bool, Arc<P>)>>);
 
 impl<P> Kept<P> {
@@ -84,9 +81,6 @@ impl<P> Kept<P> {
             return Some(Arc::clone(plan));
         }
         let plan = Arc::new(make()?);
-        if kept.len() == KEPT {
-            kept.clear();
-        }
         kept.push((size, inverse, Arc::clone(&plan)));
         Some(plan)
     }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::{
     codes::Codes,
-    few::{Ahead, GroupSums, Products, Rows, begin, blocks, end, near},
+    few::{Ahead, GroupSums, LINE, Products, Rows, begin, blocks, end, near},
     integer::{self, NEAREST, every_other},
 };
 use crate::{
@@ -29,9 +29,6 @@ const BITS: u32 = 22;
 
 /// The most codes that a block of words has.
 const MOST: usize = 256;
-
-/// The words of a line of the cache.
-const LINE: usize = 16;
 
 /// True if vectors in digits can meet these codes: their sums have at most 30 bits.
 pub(super) const fn takes<C: Codes>() -> bool {

@@ -36,7 +36,7 @@ const NEAR: usize = 24 * 1024;
 const DISTANCE: usize = 2048;
 
 /// The numbers of a line of the cache, across whose ends reading a register takes twice as long.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// How vectors are laid out for an instruction set.
 #[derive(Clone, Copy)]

@@ -1,24 +1,18 @@
+//! Owns tests of transforms at every level that the machine has.
+
 use std::f64::consts::TAU;
 
 use super::{real::fold_body, *};
-use crate::isa::{Portable, detect};
+use crate::{
+    isa::{Portable, detect},
+    kernels::test_inputs::Random,
+};
 
 type Complex128 = num_complex::Complex<f64>;
 
-/// Numbers between -1 and 1.
-struct Random(u64);
-
-impl Random {
-    fn unit(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-
-    fn line(&mut self, size: usize) -> Vec<Complex64> {
-        (0..size)
-            .map(|_| Complex64::new(self.unit(), self.unit()))
-            .collect()
-    }
+fn random_line(random: &mut Random, size: usize) -> Vec<Complex64> {
+    let number = |_| Complex64::new(random.unit(), random.unit());
+    (0..size).map(number).collect()
 }
 
 fn levels() -> Vec<Level> {
@@ -195,7 +189,7 @@ fn sizes(largest: usize) -> impl Iterator<Item = usize> {
 fn lines_have_the_transform_of_its_definition() {
     let mut random = Random(1);
     for size in sizes(2048) {
-        let line = random.line(size);
+        let line = random_line(&mut random, size);
         for inverse in [false, true] {
             let expected = naive(&line, inverse);
             for level in levels() {
@@ -217,7 +211,7 @@ fn lines_have_the_transform_of_its_definition() {
 fn large_lines_have_the_transform_in_f64() {
     let mut random = Random(2);
     for size in sizes(MAX_SIZE) {
-        let line = random.line(size);
+        let line = random_line(&mut random, size);
         for inverse in [false, true] {
             let expected = exact(&line, inverse);
             for level in levels() {
@@ -233,7 +227,7 @@ fn large_lines_have_the_transform_in_f64() {
 fn there_and_back_is_a_multiple() {
     let mut random = Random(3);
     for size in sizes(1 << 16) {
-        let line = random.line(size);
+        let line = random_line(&mut random, size);
         for level in levels() {
             let there = transform(level, &line, false, 1.0, 0);
             let back = transform(level, &there, true, 1.0, 0);
@@ -247,7 +241,7 @@ fn there_and_back_is_a_multiple() {
 fn neither_alignment_nor_factor_changes_more_than_the_factor() {
     let mut random = Random(4);
     for size in sizes(1 << 14) {
-        let line = random.line(size);
+        let line = random_line(&mut random, size);
         for level in levels() {
             let whole = transform(level, &line, false, 1.0, 0);
             for offset in [1, 2, 3, 5, 7, 8] {
@@ -321,7 +315,7 @@ fn real_lines_have_half_the_spectrum_and_come_back() {
 fn levels_fold_alike() {
     let mut random = Random(6);
     for size in [64, 128, 1024] {
-        let line = random.line(size / 2 + 1);
+        let line = random_line(&mut random, size / 2 + 1);
         let mut found = Vec::new();
         for level in levels() {
             let roots = real::roots(level, size);
