@@ -132,31 +132,33 @@ pub(super) fn half_lines(size: usize) -> HalfLines {
     Choice::new(size, ours, || Halves::new(size))
 }
 
-impl Plan for ComplexLines {
-    type From = Complex64;
-    type To = Complex64;
+/// What the plans of all sorts of lines have in common.
+macro_rules! chosen {
+    ($from:ty => $to:ty) => {
+        type From = $from;
+        type To = $to;
 
-    fn scratch(&self) -> Vec<Complex64> {
-        match self {
-            Choice::Ours(plan) => room(plan.room()),
-            Choice::Library(plan) => plan.scratch(),
-        }
-    }
-    fn run(
-        &self,
-        from: &mut [Complex64],
-        to: &mut [Complex64],
-        scratch: &mut [Complex64],
-        scale: f32,
-    ) {
-        match self {
-            Choice::Ours(plan) => plan.run(from, to, Parts::parts_mut(scratch), scale),
-            Choice::Library(plan) => {
-                plan.run(from, to, scratch);
-                multiply(to, scale);
+        fn scratch(&self) -> Vec<Complex64> {
+            match self {
+                Choice::Ours(plan) => room(plan.room()),
+                Choice::Library(plan) => plan.scratch(),
             }
         }
-    }
+        fn run(&self, from: &mut [$from], to: &mut [$to], scratch: &mut [Complex64], scale: f32) {
+            match self {
+                Choice::Ours(plan) => plan.run(from, to, Parts::parts_mut(scratch), scale),
+                Choice::Library(plan) => {
+                    plan.run(from, to, scratch);
+                    multiply(to, scale);
+                }
+            }
+        }
+    };
+}
+
+impl Plan for ComplexLines {
+    chosen!(Complex64 => Complex64);
+
     fn run_from(
         &self,
         from: &[Complex64],
@@ -177,24 +179,8 @@ impl Plan for ComplexLines {
 }
 
 impl Plan for RealLines {
-    type From = f32;
-    type To = Complex64;
+    chosen!(f32 => Complex64);
 
-    fn scratch(&self) -> Vec<Complex64> {
-        match self {
-            Choice::Ours(plan) => room(plan.room()),
-            Choice::Library(plan) => plan.scratch(),
-        }
-    }
-    fn run(&self, from: &mut [f32], to: &mut [Complex64], scratch: &mut [Complex64], scale: f32) {
-        match self {
-            Choice::Ours(plan) => plan.run(from, to, Parts::parts_mut(scratch), scale),
-            Choice::Library(plan) => {
-                plan.run(from, to, scratch);
-                multiply(to, scale);
-            }
-        }
-    }
     fn run_from(
         &self,
         from: &[f32],
@@ -212,24 +198,7 @@ impl Plan for RealLines {
 }
 
 impl Plan for HalfLines {
-    type From = Complex64;
-    type To = f32;
-
-    fn scratch(&self) -> Vec<Complex64> {
-        match self {
-            Choice::Ours(plan) => room(plan.room()),
-            Choice::Library(plan) => plan.scratch(),
-        }
-    }
-    fn run(&self, from: &mut [Complex64], to: &mut [f32], scratch: &mut [Complex64], scale: f32) {
-        match self {
-            Choice::Ours(plan) => plan.run(from, to, Parts::parts_mut(scratch), scale),
-            Choice::Library(plan) => {
-                plan.run(from, to, scratch);
-                multiply(to, scale);
-            }
-        }
-    }
+    chosen!(Complex64 => f32);
 }
 
 /// Room for so many `f32`.

@@ -2,9 +2,9 @@
 //!
 //! The halves of a block share a unit, of which each is a whole number `d₂ 2¹⁶ + d₁ 2⁸ + d₀` with digits from
 //! -128 to 127. Codes meet digit after digit as bytes, four products in one instruction, and their sums
-//! are exact. Halves have few bits, so nothing is lost of them either, but where one is smaller than another
-//! of its block by more than 2¹⁴, or 2¹¹ with `f16`: then it is rounded to 2⁻²³ of that, as sums of
-//! `f32` are.
+//! are exact. Halves have few bits, so nothing is lost of them either, but where one is smaller than the largest
+//! of its block by more than 2¹⁴, or 2¹¹ with `f16`: then it is wrong by at most 2⁻²² of that, which is what
+//! sums of a few `f32` of its size lose. Of blocks below 2⁻¹⁰⁴, what is below 2⁻¹²⁷ is lost.
 
 use std::ops::Range;
 
