@@ -29,6 +29,9 @@ pub(crate) trait Dots: Lanes {
     fn to_floats(sums: Self::Sums) -> Self::F;
     /// The bits from `shift` on of each word that `mask` has.
     fn bits(words: Self::W, shift: u32, mask: u32) -> Self::W;
+    /// # Safety
+    /// `N` words must be writable at `to`.
+    unsafe fn store_words(words: Self::W, to: *mut u32);
     /// One word in all lanes.
     ///
     /// # Safety
@@ -148,6 +151,11 @@ impl Dots for Portable {
     #[inline(always)]
     fn bits(words: Self::W, shift: u32, mask: u32) -> Self::W {
         words.map(|word| word >> shift & mask)
+    }
+    #[inline(always)]
+    unsafe fn store_words(words: Self::W, to: *mut u32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[u32; 8]>().write_unaligned(words) };
     }
     #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> Self::W {

@@ -6,7 +6,7 @@ use std::{
             int32x4_t, uint32x4_t, vaddq_s32, vandq_u32, vcvtq_f32_s32, vdupq_n_s32, vdupq_n_u32,
             vget_low_s8, vld1q_u32, vmull_high_s8, vmull_s8, vpaddlq_s16, vpaddq_s32,
             vreinterpretq_s8_u32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vshlq_n_s32,
-            vshlq_u32, vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
+            vshlq_u32, vst1q_u32, vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
         },
         asm,
     },
@@ -65,6 +65,13 @@ impl<const MORE: u8> Dots for Plain<MORE> {
             let moved = vshlq_u32(four, vdupq_n_s32(-shift.cast_signed()));
             vandq_u32(moved, vdupq_n_u32(mask))
         })
+    }
+    #[inline(always)]
+    unsafe fn store_words(words: Self::W, to: *mut u32) {
+        for (i, four) in words.into_iter().enumerate() {
+            // SAFETY: the caller promises eight writable words.
+            unsafe { vst1q_u32(to.add(4 * i), four) };
+        }
     }
     #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> Self::W {

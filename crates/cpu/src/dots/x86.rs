@@ -3,9 +3,9 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_cvtepi32_ps,
     _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srlv_epi32, _mm512_and_si512,
-    _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_set1_epi32, _mm512_setzero_si512,
-    _mm512_slli_epi32, _mm512_srlv_epi32,
+    _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srlv_epi32, _mm256_storeu_si256,
+    _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srlv_epi32, _mm512_storeu_si512,
 };
 
 use super::Dots;
@@ -55,6 +55,11 @@ impl Dots for V3 {
         }
     }
     #[inline(always)]
+    unsafe fn store_words(words: Self::W, to: *mut u32) {
+        // SAFETY: as above; the caller promises eight writable words.
+        unsafe { _mm256_storeu_si256(to.cast(), words) }
+    }
+    #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> Self::W {
         // SAFETY: as above; the caller promises a readable word.
         unsafe { _mm256_set1_epi32(from.read().cast_signed()) }
@@ -101,6 +106,11 @@ impl Dots for V4Bf16 {
             let moved = _mm512_srlv_epi32(words, _mm512_set1_epi32(shift.cast_signed()));
             _mm512_and_si512(moved, _mm512_set1_epi32(mask.cast_signed()))
         }
+    }
+    #[inline(always)]
+    unsafe fn store_words(words: Self::W, to: *mut u32) {
+        // SAFETY: as above; the caller promises sixteen writable words.
+        unsafe { _mm512_storeu_si512(to.cast(), words) }
     }
     #[inline(always)]
     unsafe fn splat_word(from: *const u32) -> Self::W {

@@ -12,8 +12,8 @@ pub(super) use blocked::{
 };
 pub(super) use halves::widen;
 pub(super) use sides::{
-    Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, pack as pack_lines, pair,
-    pairs_are_fast,
+    Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, interleave_many,
+    pack as pack_lines, pair, pairs_are_fast,
 };
 pub(super) use vector::dots;
 

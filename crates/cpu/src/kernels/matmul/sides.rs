@@ -354,6 +354,87 @@ pub(in crate::kernels) unsafe fn pack<W: Words>(
     }
 }
 
+/// As [`interleave`], of any number of lines, in squares of as many words as a register has.
+///
+/// # Safety
+/// As there.
+pub(in crate::kernels) unsafe fn interleave_many(
+    lines: &[*const f32],
+    words: usize,
+    to: *mut f32,
+    step: usize,
+) {
+    turn(lines, words, to, step);
+}
+
+per_isa! {
+    fn turn(lines: &[*const f32], words: usize, to: *mut f32, step: usize) = turn_body;
+}
+
+#[inline(always)]
+fn turn_body<S: Lanes>(lines: &[*const f32], words: usize, to: *mut f32, step: usize) {
+    let whole = words - words % S::N;
+    let (squares, rest) = lines.split_at(lines.len() - lines.len() % S::N);
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (i, lines) in squares.chunks_exact(S::N).enumerate() {
+            let to = to.add(i * S::N);
+            for word in (0..whole).step_by(S::N) {
+                let to = to.add(word * step);
+                match S::N {
+                    16 => turn_square::<S, 4>(lines, word, to, step),
+                    _ => turn_square::<S, 2>(lines, word, to, step),
+                }
+            }
+        }
+        for (start, lines, words) in [(0, squares, whole..words), (squares.len(), rest, 0..words)] {
+            for (i, lines) in lines.chunks(4).enumerate() {
+                let mut from = [std::ptr::null(); 4];
+                for (from, line) in from.iter_mut().zip(lines) {
+                    *from = line.add(words.start);
+                }
+                let to = to.add(words.start * step + start + 4 * i);
+                interleave(&from[..lines.len()], words.len(), to, step);
+            }
+        }
+    }
+}
+
+/// Writes a register of each of `4 G` lines, which are as many as it has words, from `word` on.
+///
+/// # Safety
+/// As for [`interleave`].
+#[inline(always)]
+unsafe fn turn_square<S: Lanes, const G: usize>(
+    lines: &[*const f32],
+    word: usize,
+    to: *mut f32,
+    step: usize,
+) {
+    assert!(lines.len() == 4 * G && S::N == 4 * G);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut fours = [[S::splat(0.0); 4]; G];
+        for (four, lines) in fours.iter_mut().zip(lines.chunks_exact(4)) {
+            let mut rows = [S::splat(0.0); 4];
+            for (row, line) in rows.iter_mut().zip(lines) {
+                *row = S::load(line.add(word));
+            }
+            *four = S::transpose_squares(rows);
+        }
+        for column in 0..4 {
+            let mut some = [S::splat(0.0); G];
+            for (some, four) in some.iter_mut().zip(&fours) {
+                *some = four[column];
+            }
+            let some = S::exchange_squares(some);
+            for (square, words) in some.iter().enumerate() {
+                S::store(*words, to.add((4 * square + column) * step));
+            }
+        }
+    }
+}
+
 /// Writes the words of up to four lines so that neighbours come to lie `step` apart.
 ///
 /// # Safety

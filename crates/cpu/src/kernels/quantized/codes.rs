@@ -204,6 +204,21 @@ fn unpack_body<S: Isa, C: Codes>(
     }
 }
 
+per_isa! {
+    /// Makes a byte of each code, four to a word.
+    pub(super) fn to_bytes<C: Codes>(codes: &[u8], to: &mut [u32]) = to_bytes_body;
+}
+
+#[inline(always)]
+fn to_bytes_body<S: Isa, C: Codes>(codes: &[u8], to: &mut [u32]) {
+    let (eights, _) = to.as_chunks_mut::<2>();
+    for (codes, to) in codes.chunks_exact(C::BITS).zip(eights) {
+        let bytes = eight::<C>(codes).map(|code| code as u8);
+        let (fours, _) = bytes.as_chunks::<4>();
+        *to = [u32::from_le_bytes(fours[0]), u32::from_le_bytes(fours[1])];
+    }
+}
+
 /// Reads codes one by one, into whatever they are wanted as.
 pub(super) fn unpack_each<C: Codes>(codes: &[u8], mut place: impl FnMut(usize, f32)) {
     for (i, codes) in codes.chunks_exact(C::BITS).enumerate() {

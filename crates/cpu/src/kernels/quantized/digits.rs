@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     dots::{Dots, mask},
-    isa::{Level, level_for_bytes, per_isa},
+    isa::{Isa, Level, level_for_bytes, per_isa},
 };
 
 /// The digits of a number.
-const DIGITS: usize = 3;
+pub(super) const DIGITS: usize = 3;
 
 /// Half of the base in each digit's place: with it added, digits are counted from zero.
 const HALVES: u32 = 0x0080_8080;
@@ -28,7 +28,7 @@ const HALVES: u32 = 0x0080_8080;
 const BITS: u32 = 22;
 
 /// The most codes that a block of words has.
-const MOST: usize = 256;
+pub(super) const MOST: usize = 256;
 
 /// True if vectors in digits can meet these codes: their sums have at most 30 bits.
 pub(super) const fn takes<C: Codes>() -> bool {
@@ -41,14 +41,14 @@ pub(super) fn are_fast() -> bool {
     cfg!(target_arch = "x86_64") && level_for_bytes() == Level::Bf16
 }
 
-/// Up to eight vectors in digits, in the order in which codes are taken from words: of each block of
+/// Up to four vectors in digits, in the order in which codes are taken from words: of each block of
 /// words the first digits that meet the first code of each byte, of one vector after the other, then
 /// those that meet the second ones; then the second digits.
 pub(super) struct Digits {
     len: usize,
     group: usize,
     count: usize,
-    /// The vectors that there is room for: one, two, four or eight.
+    /// The vectors that there is room for: one, two or four.
     width: usize,
     /// Preceded by so many that they begin with a line of the cache.
     words: Vec<u32>,
@@ -121,45 +121,74 @@ fn take_apart_body<S: Dots, C: Codes>(
         .chunks_exact_mut(of_block)
         .zip(units.chunks_exact_mut(width));
     for (numbers, (words, units)) in vector.chunks(codes).zip(blocks) {
-        let mut some = [0.0f32; MOST];
-        some[..numbers.len()].copy_from_slice(numbers);
-        // Bits of magnitudes are ordered as these are, and infinities and NaN above all.
-        let mut largest = 0;
-        for number in &some {
-            largest = (number.to_bits() & 0x7fff_ffff).max(largest);
-        }
-        // The largest number, of at least 2^(e - 127), is less than 2^22 units of 2^(e - 127 - 21).
-        // Where it is tiny, units are the smallest that have an inverse.
-        let exponent = (largest >> 23).max(BITS);
-        let inverse = f32::from_bits((254 + BITS - 1 - exponent) << 23);
-        units[place] = if largest < f32::INFINITY.to_bits() {
-            f32::from_bits((exponent + 1 - BITS) << 23)
-        } else {
-            f32::NAN
-        };
-        let mut counted = [0u32; MOST];
-        for (to, number) in counted.iter_mut().zip(&some) {
-            // To the nearest, by what additions to a large number lose.
-            let near = S::fma(*number, inverse, NEAREST);
-            *to = near.to_bits().wrapping_sub(NEAREST.to_bits() - HALVES);
-        }
+        let whole = in_units::<S>(numbers);
+        units[place] = whole.unit;
         for digit in 0..DIGITS {
-            let mut bytes = [0u8; MOST];
-            for (byte, counted) in bytes.iter_mut().zip(&counted) {
-                *byte = (counted >> (8 * (DIGITS - 1 - digit))) as u8 ^ 0x80;
-            }
+            let bytes = whole.digits(digit);
             for step in 0..steps {
                 let at = ((digit * steps + step) * width + place) * S::N;
-                write_step::<C>(&bytes[..codes], step, &mut words[at..at + S::N]);
+                write_step(&bytes[..codes], (step, steps), &mut words[at..at + S::N]);
             }
         }
     }
 }
 
-/// Writes what meets one code of each byte, a word for each word of codes.
+/// Numbers that share a unit, of which each is a whole number.
+pub(super) struct Whole {
+    /// A power of two, and its inverse. NaN if there is a number that is not finite.
+    pub(super) unit: f32,
+    pub(super) inverse: f32,
+    /// With [`HALVES`] added.
+    counted: [u32; MOST],
+}
+
+/// At most [`MOST`] numbers in their unit; zeros follow them.
 #[inline(always)]
-fn write_step<C: Codes>(bytes: &[u8], step: usize, words: &mut [u32]) {
-    let steps = 8 / C::BITS;
+pub(super) fn in_units<S: Isa>(numbers: &[f32]) -> Whole {
+    let mut some = [0.0f32; MOST];
+    some[..numbers.len()].copy_from_slice(numbers);
+    // Bits of magnitudes are ordered as these are, and infinities and NaN above all.
+    let mut largest = 0;
+    for number in &some {
+        largest = (number.to_bits() & 0x7fff_ffff).max(largest);
+    }
+    // The largest number, of at least 2^(e - 127), is less than 2^22 units of 2^(e - 127 - 21).
+    // Where it is tiny, units are the smallest that have an inverse.
+    let exponent = (largest >> 23).max(BITS);
+    let inverse = f32::from_bits((254 + BITS - 1 - exponent) << 23);
+    let unit = if largest < f32::INFINITY.to_bits() {
+        f32::from_bits((exponent + 1 - BITS) << 23)
+    } else {
+        f32::NAN
+    };
+    let mut counted = [0u32; MOST];
+    for (to, number) in counted.iter_mut().zip(&some) {
+        // To the nearest, by what additions to a large number lose.
+        let near = S::fma(*number, inverse, NEAREST);
+        *to = near.to_bits().wrapping_sub(NEAREST.to_bits() - HALVES);
+    }
+    Whole {
+        unit,
+        inverse,
+        counted,
+    }
+}
+
+impl Whole {
+    /// One digit of each number, of which the first is worth most.
+    #[inline(always)]
+    pub(super) fn digits(&self, digit: usize) -> [u8; MOST] {
+        let mut bytes = [0u8; MOST];
+        for (byte, counted) in bytes.iter_mut().zip(&self.counted) {
+            *byte = (counted >> (8 * (DIGITS - 1 - digit))) as u8 ^ 0x80;
+        }
+        bytes
+    }
+}
+
+/// Writes what meets one code of each byte, a word for each word of codes: one of so many steps.
+#[inline(always)]
+pub(super) fn write_step(bytes: &[u8], (step, steps): (usize, usize), words: &mut [u32]) {
     if steps == 2 {
         let (eights, _) = bytes.as_chunks::<8>();
         for (word, eight) in words.iter_mut().zip(eights) {
@@ -178,8 +207,7 @@ pub(super) fn dots<C: Codes>(rows: Rows, vectors: &Digits, products: &mut Produc
         0 => {}
         1 => four_by_one::<C>(rows, vectors, products),
         2 => two_by_two::<C>(rows, vectors, products),
-        4 => two_by_four::<C>(rows, vectors, products),
-        _ => two_by_eight::<C>(rows, vectors, products),
+        _ => two_by_four::<C>(rows, vectors, products),
     }
 }
 
@@ -201,7 +229,6 @@ kernels! {
     four_by_one, four_by_one_body, 4 by 1;
     two_by_two, two_by_two_body, 2 by 2;
     two_by_four, two_by_four_body, 2 by 4;
-    two_by_eight, two_by_eight_body, 2 by 8;
 }
 
 #[inline(always)]
@@ -362,7 +389,7 @@ mod tests {
     #[test]
     fn products_of_halves_have_one_rounding_for_each_block() {
         let mut random = Random(31);
-        for count in 1..=8 {
+        for count in 1..=4 {
             for groups in [1, 2, 3, 4, 7, 8, 9, 64] {
                 let vectors: Vec<Vec<f32>> = (0..count)
                     .map(|i| {

@@ -200,7 +200,7 @@ impl Vectors {
 }
 
 /// The sum of a group.
-fn sum(numbers: &[f32]) -> f32 {
+pub(super) fn sum(numbers: &[f32]) -> f32 {
     let mut parts = [0.0f64; 8];
     for numbers in numbers.chunks(parts.len()) {
         for (part, &number) in parts.iter_mut().zip(numbers) {

@@ -1,6 +1,7 @@
 //! Owns kernels over numbers in few bits: packing, reading, and products with packed matrices.
 
 mod codes;
+mod columns;
 mod convert;
 mod digits;
 mod few;

@@ -10,6 +10,7 @@ use olivine_core::{
 
 use super::{
     codes::{Codes, scale_of, unpack, with_codes},
+    columns,
     convert::bytes,
     dense,
     digits::{self, Digits},
@@ -23,7 +24,7 @@ use crate::{
         indices::Positions,
         matmul::{
             Matrix, Paired, Pairs, Results, Rounded, Side, Singles, Sizes, Target, Wide, Words,
-            dots, interleave, multiply, multiply_sides, pair, pairs_are_fast,
+            dots, interleave_many, multiply, multiply_sides, pair, pairs_are_fast,
         },
         row::RowElement,
     },
@@ -47,6 +48,9 @@ const SOME_ROUNDED: usize = 5;
 /// Numbers of a packed row that are read at a time: four rows of them stay in the first cache.
 const CHUNK: usize = 1024;
 
+/// The lines that are interleaved at a time.
+pub(super) const LINES: usize = 32;
+
 /// The most numbers of a panel: 2 MiB.
 const PANEL: usize = 512 * 1024;
 
@@ -58,7 +62,7 @@ impl Number for bf16 {}
 
 /// The elements of an operand in row-major order. What is done with their type is done behind this
 /// trait, so that products are compiled for each sort of code only.
-trait Floats: Sync {
+pub(super) trait Floats: Sync {
     /// Widens a range of them.
     fn widen(&self, range: Range<usize>, to: &mut [f32]);
     /// A range of them as they are stored.
@@ -117,20 +121,20 @@ fn floats<'a>(call: &'a Call, i: usize, op: &'static str) -> Result<Box<dyn Floa
 }
 
 /// Scales as they are stored.
-enum Scales<'a> {
+pub(super) enum Scales<'a> {
     /// With biases.
     Floats(Box<dyn Floats + 'a>, Box<dyn Floats + 'a>),
     Bytes(Cow<'a, [u8]>),
 }
 
 /// Packed matrices, one after the other.
-struct Packed<'a> {
-    scheme: Quantization,
-    codes: Cow<'a, [u32]>,
-    scales: Scales<'a>,
+pub(super) struct Packed<'a> {
+    pub(super) scheme: Quantization,
+    pub(super) codes: Cow<'a, [u32]>,
+    pub(super) scales: Scales<'a>,
     /// The rows of one matrix, and the codes in a row.
-    rows: usize,
-    columns: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 /// Scales and biases as they are multiplied with.
@@ -158,7 +162,12 @@ impl<'a> Packed<'a> {
     }
 
     /// Reads the scales and biases of groups; where there are no biases, nothing for them.
-    fn scales(&self, groups: Range<usize>, to_scales: &mut [f32], to_biases: &mut [f32]) {
+    pub(super) fn scales(
+        &self,
+        groups: Range<usize>,
+        to_scales: &mut [f32],
+        to_biases: &mut [f32],
+    ) {
         match &self.scales {
             Scales::Floats(scales, biases) => {
                 scales.widen(groups.clone(), to_scales);
@@ -187,7 +196,7 @@ impl<'a> Packed<'a> {
     ///
     /// # Safety
     /// There must be room for the words of `step` rows.
-    unsafe fn interleave<C: Codes>(
+    pub(super) unsafe fn interleave<C: Codes>(
         &self,
         rows: Range<usize>,
         words: Range<usize>,
@@ -195,19 +204,19 @@ impl<'a> Packed<'a> {
         step: usize,
     ) {
         let in_row = self.columns * C::BITS / 32;
-        for (i, row) in rows.clone().enumerate().step_by(4) {
-            let some = (rows.end - row).min(4);
-            let from: [*const f32; 4] = std::array::from_fn(|j| {
-                let row = &self.codes[(row + j.min(some - 1)) * in_row..][..in_row];
-                row[words.clone()].as_ptr().cast()
-            });
+        for (i, row) in rows.clone().enumerate().step_by(LINES) {
+            let some = (rows.end - row).min(LINES);
+            let mut lines = [std::ptr::null(); LINES];
+            for (line, row) in lines.iter_mut().zip(row..row + some) {
+                *line = self.codes[row * in_row..][words.clone()].as_ptr().cast();
+            }
             // SAFETY: the rows have these words; the room is the caller's promise.
-            unsafe { interleave(&from[..some], words.len(), to.add(i), step) };
+            unsafe { interleave_many(&lines[..some], words.len(), to.add(i), step) };
         }
     }
 
     /// The dot product of a row with as many numbers, term by term.
-    fn dot<C: Codes>(&self, row: usize, x: &[f32]) -> f32 {
+    pub(super) fn dot<C: Codes>(&self, row: usize, x: &[f32]) -> f32 {
         let mut numbers = vec![0.0; x.len()];
         self.read::<C>(row, 0..x.len(), &mut Room::default(), &mut numbers);
         numbers.iter().zip(x).map(|(number, x)| number * x).sum()
@@ -429,19 +438,20 @@ impl<W: Words> Side for Picked<'_, W> {
 }
 
 /// The products with one packed matrix: for each, a row on the left and one of the result.
-struct Job {
-    matrix: usize,
-    rows: Vec<(usize, usize)>,
+pub(super) struct Job {
+    pub(super) matrix: usize,
+    /// Pairs of the rows on the left and of the result.
+    pub(super) rows: Vec<(usize, usize)>,
 }
 
 /// Where rows on the left come from and results go.
-struct Sides<'a> {
-    x: Box<dyn Floats + 'a>,
+pub(super) struct Sides<'a> {
+    pub(super) x: Box<dyn Floats + 'a>,
     /// The length of a row on the left.
-    inner: usize,
-    out: Results,
+    pub(super) inner: usize,
+    pub(super) out: Results,
     /// The length of a row of the result.
-    columns: usize,
+    pub(super) columns: usize,
 }
 
 impl Sides<'_> {
@@ -585,7 +595,8 @@ fn products<C: Codes>(
         true if !in_pairs => FEW_IN_WORDS,
         _ => FEW,
     };
-    let mut in_words: Vec<&Job> = Vec::new();
+    let in_columns = in_digits && columns::takes::<C>();
+    let (mut in_words, mut by_columns): (Vec<&Job>, Vec<&Job>) = Default::default();
     let mut waiting = 0;
     let some_in_words = |jobs: &mut Vec<&Job>| {
         if pairs_of_codes {
@@ -601,6 +612,8 @@ fn products<C: Codes>(
         let count = job.rows.len();
         if count >= SOME_ROUNDED && rounds && many_rounded::<C>(&packed, job, &sides) {
             // Nothing is left to do.
+        } else if in_columns && count >= columns::some::<C>() {
+            by_columns.push(job);
         } else if count > few_rows {
             many::<C>(&packed, job, &sides);
         } else if C::IN_WORDS {
@@ -615,6 +628,7 @@ fn products<C: Codes>(
         }
     }
     some_in_words(&mut in_words);
+    columns::multiply::<C>(&packed, &by_columns, &sides);
     Ok(())
 }
 
@@ -674,7 +688,6 @@ impl Way for InDigits {
 
 /// Rows on the left as they are, and as they are multiplied.
 struct Left<V> {
-    rows: Vec<usize>,
     wide: Vec<f32>,
     blocks: Vec<V>,
 }
@@ -695,34 +708,36 @@ impl<V: Send + Sync> Left<V> {
             .into_iter()
             .map(|block| block.into_inner().expect("each block has been made"))
             .collect();
-        Left {
-            rows: job.rows.iter().map(|row| row.0).collect(),
-            wide,
-            blocks,
-        }
+        Left { wide, blocks }
     }
+}
+
+/// What is made of the rows on the left of jobs, and which of it is each job's. Jobs mostly have the same
+/// rows: those of one token.
+pub(super) fn lefts<V>(jobs: &[&Job], make: impl Fn(&Job) -> V) -> (Vec<V>, Vec<usize>) {
+    let mut lefts = Vec::new();
+    let mut last: Option<&Job> = None;
+    let left_of = jobs
+        .iter()
+        .map(|&job| {
+            let same = |last: &Job| {
+                let rows = job.rows.iter().map(|row| row.0);
+                last.rows.iter().map(|row| row.0).eq(rows)
+            };
+            if !last.is_some_and(same) {
+                lefts.push(make(job));
+            }
+            last = Some(job);
+            lefts.len() - 1
+        })
+        .collect();
+    (lefts, left_of)
 }
 
 /// Products of a few rows with each packed row of some matrices, whose codes are read word by word. All
 /// matrices are shared out at once: one alone may be small, as that of an expert is.
 fn few_in_words<C: Codes, W: Way>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
-    // Jobs mostly have the same rows on the left: those of one token.
-    let mut lefts: Vec<Left<W::Vectors>> = Vec::new();
-    let left_of: Vec<usize> = jobs
-        .iter()
-        .map(|job| {
-            let same = |left: &Left<W::Vectors>| {
-                left.rows
-                    .iter()
-                    .copied()
-                    .eq(job.rows.iter().map(|row| row.0))
-            };
-            if !lefts.last().is_some_and(same) {
-                lefts.push(Left::new::<C, W>(packed, job, sides));
-            }
-            lefts.len() - 1
-        })
-        .collect();
+    let (lefts, left_of) = lefts(jobs, |job| Left::new::<C, W>(packed, job, sides));
     let rows: usize = jobs.iter().map(|job| job.rows.len()).sum();
     let cost = sides.inner * (1 + rows / jobs.len().max(1)) / 8;
     parallel_for(jobs.len() * sides.columns, cost, |range| {

@@ -171,3 +171,35 @@ fn numbers_that_are_not_finite_are_not_rounded() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn halves_that_are_not_finite_stay_in_their_rows_and_columns() -> Result<()> {
+    let mut random = Random(16);
+    for bits in [4, 6] {
+        for rows in [1, 4, 20] {
+            let scheme = Quantization::affine(64, bits)?;
+            let mut w = random
+                .array(&[40, 320], Dtype::BFloat16)?
+                .quantize(scheme, None)?;
+            let x = random.array(&[rows, 320], Dtype::BFloat16)?;
+            for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let mut numbers = values(&x)?;
+                numbers[(rows - 1) * 320 + 290] = number;
+                let changed = Array::from_slice(&numbers, [rows, 320])?.astype(Dtype::BFloat16)?;
+                let found = values(&changed.quantized_matmul(&w, true)?)?;
+                for (row, sums) in found.chunks(40).enumerate() {
+                    let finite = row + 1 < rows;
+                    assert!(sums.iter().all(|sum| sum.is_finite() == finite), "{number}");
+                }
+            }
+            let mut scales = values(&w.scales)?;
+            scales[5 * 7 + 2] = f64::INFINITY;
+            w.scales = Array::from_slice(&scales, [40, 5])?.astype(Dtype::BFloat16)?;
+            for sums in values(&x.quantized_matmul(&w, true)?)?.chunks(40) {
+                let wrong = sums.iter().enumerate().filter(|(_, sum)| !sum.is_finite());
+                assert_eq!(wrong.map(|(column, _)| column).collect::<Vec<_>>(), [7]);
+            }
+        }
+    }
+    Ok(())
+}
