@@ -135,6 +135,10 @@ pub(crate) trait Lanes: Isa {
     /// The `bits` bits of each word from `shift` on, as whole numbers, where they stand: `2^shift` times
     /// too large, but for the last bits of words, which are moved to their place.
     fn in_place(words: Self::W, shift: u32, bits: u32) -> Self::F;
+    /// The floats of eight bits (E4M3) from `shift` on in each word, `2^-120` times as large, and not NaN.
+    fn float8(words: Self::W, shift: u32) -> Self::F;
+    /// A byte for each of the first codes of `BITS` bits: 3, 5 or 6 of them.
+    fn bytes_of_codes<const BITS: usize>(words: Self::W) -> Self::W;
     fn table(numbers: &[f32; 16]) -> Self::Table;
     /// The numbers that four bits of each word, from `shift` on, are the places of.
     fn look_up(table: Self::Table, words: Self::W, shift: u32) -> Self::F;

@@ -4,14 +4,16 @@ use std::{
     arch::{
         aarch64::{
             float32x4_t, uint8x16_t, uint8x16x2_t, uint8x16x4_t, uint32x4_t, vadd_f32, vaddq_f32,
-            vandq_u32, vcvt_f32_f16, vcvt_high_f32_f16, vcvtq_f32_s32, vdupq_n_f32, vdupq_n_s32,
-            vdupq_n_u32, veorq_u32, vextq_f32, vfmaq_f32, vfmsq_f32, vget_high_f32, vget_low_f16,
-            vget_low_f32, vget_low_u16, vld1q_f32, vld1q_u8_x2, vld1q_u8_x4, vld1q_u16, vld1q_u32,
-            vmlaq_u32, vmulq_f32, vpadds_f32, vqtbl2q_u8, vqtbl4q_u8, vreinterpretq_f16_u16,
+            vandq_u8, vandq_u32, vcvt_f32_f16, vcvt_high_f32_f16, vcvtq_f32_s32, vdupq_n_f32,
+            vdupq_n_s32, vdupq_n_u8, vdupq_n_u32, veorq_u32, vextq_f32, vfmaq_f32, vfmsq_f32,
+            vget_high_f32, vget_low_f16, vget_low_f32, vget_low_u16, vld1q_f32, vld1q_s8, vld1q_u8,
+            vld1q_u8_x2, vld1q_u8_x4, vld1q_u16, vld1q_u32, vmlaq_u32, vmulq_f32, vorrq_u8,
+            vorrq_u32, vpadds_f32, vqtbl2q_u8, vqtbl4q_u8, vreinterpretq_f16_u16,
             vreinterpretq_f32_f64, vreinterpretq_f32_u8, vreinterpretq_f32_u32,
-            vreinterpretq_f64_f32, vreinterpretq_s32_u32, vreinterpretq_u8_u32, vrev64q_f32,
-            vshll_high_n_u16, vshll_n_u16, vshlq_s32, vshlq_u32, vst1q_f32, vsubq_f32, vtrn1q_f32,
-            vtrn2q_f32, vuzp1q_f32, vuzp2q_f32, vzip1q_f32, vzip1q_f64, vzip2q_f32, vzip2q_f64,
+            vreinterpretq_f64_f32, vreinterpretq_s32_u32, vreinterpretq_u8_u32,
+            vreinterpretq_u32_u8, vrev64q_f32, vshll_high_n_u16, vshll_n_u16, vshlq_s32, vshlq_u8,
+            vshlq_u32, vst1q_f32, vsubq_f32, vtrn1q_f32, vtrn2q_f32, vuzp1q_f32, vuzp2q_f32,
+            vzip1q_f32, vzip1q_f64, vzip2q_f32, vzip2q_f64,
         },
         asm,
     },
@@ -188,6 +190,45 @@ impl<const MORE: u8> Lanes for Plain<MORE> {
                 vandq_u32(four, vdupq_n_u32(((1 << bits) - 1) << shift))
             };
             vcvtq_f32_s32(vreinterpretq_s32_u32(bits))
+        })
+    }
+    #[inline(always)]
+    fn float8(words: Self::W, shift: u32) -> Self::F {
+        let (sign, magnitude) = (24 - shift.cast_signed(), 20 - shift.cast_signed());
+        // SAFETY: as above; shifts by less than nothing go to the right.
+        words.map(|four| unsafe {
+            let sign = vandq_u32(vshlq_u32(four, vdupq_n_s32(sign)), vdupq_n_u32(1 << 31));
+            let magnitude = vshlq_u32(four, vdupq_n_s32(magnitude));
+            let magnitude = vandq_u32(magnitude, vdupq_n_u32(0x7f << 20));
+            vreinterpretq_f32_u32(vorrq_u32(sign, magnitude))
+        })
+    }
+    #[inline(always)]
+    fn bytes_of_codes<const BITS: usize>(words: Self::W) -> Self::W {
+        from_fn(|half| {
+            // Where the codes begin: the byte, and how many of its bits come before.
+            let bits: [usize; 16] = from_fn(|i| (16 * half + i) * BITS);
+            let (places, next) = (
+                bits.map(|bit| (bit / 8) as u8),
+                bits.map(|bit| (bit / 8 + 1) as u8),
+            );
+            let (before, after) = (
+                bits.map(|bit| -((bit % 8) as i8)),
+                bits.map(|bit| 8 - (bit % 8) as i8),
+            );
+            // SAFETY: as above; shifts by less than nothing go to the right.
+            unsafe {
+                let table = uint8x16x2_t(
+                    vreinterpretq_u8_u32(words[0]),
+                    vreinterpretq_u8_u32(words[1]),
+                );
+                let low = vqtbl2q_u8(table, vld1q_u8(places.as_ptr()));
+                let high = vqtbl2q_u8(table, vld1q_u8(next.as_ptr()));
+                let low = vshlq_u8(low, vld1q_s8(before.as_ptr()));
+                let high = vshlq_u8(high, vld1q_s8(after.as_ptr()));
+                let codes = vandq_u8(vorrq_u8(low, high), vdupq_n_u8((1 << BITS) - 1));
+                vreinterpretq_u32_u8(codes)
+            }
         })
     }
     #[inline(always)]

@@ -121,6 +121,24 @@ impl Lanes for Portable {
         each(|i| (words[i] & mask) as i32 as f32)
     }
     #[inline(always)]
+    fn float8(words: Self::W, shift: u32) -> Self::F {
+        each(|i| {
+            let code = words[i] >> shift;
+            f32::from_bits((code & 0x80) << 24 | (code & 0x7f) << 20)
+        })
+    }
+    #[inline(always)]
+    fn bytes_of_codes<const BITS: usize>(words: Self::W) -> Self::W {
+        let words = words.map(u32::to_le_bytes);
+        let bytes = words.as_flattened();
+        let code = |i: usize| {
+            let (at, shift) = (i * BITS / 8, i * BITS % 8);
+            u16::from_le_bytes([bytes[at], bytes[at + 1]]) >> shift & ((1 << BITS) - 1)
+        };
+        [0, 1, 2, 3, 4, 5, 6, 7]
+            .map(|i| u32::from_le_bytes([0, 1, 2, 3].map(|j| code(4 * i + j) as u8)))
+    }
+    #[inline(always)]
     fn table(numbers: &[f32; 16]) -> Self::Table {
         *numbers
     }

@@ -4,28 +4,79 @@ use std::{
     arch::asm,
     arch::x86_64::{
         __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm_add_ps, _mm_add_ss,
-        _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_ps,
-        _mm_unpacklo_ps, _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps256_ps128,
-        _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
-        _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
-        _mm256_loadu_si256, _mm256_mul_ps, _mm256_permute_ps, _mm256_permute2f128_ps,
-        _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
-        _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srav_epi32,
-        _mm256_srlv_epi32, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm256_unpackhi_ps,
-        _mm256_unpacklo_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
-        _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_cvtph_ps,
-        _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-        _mm512_mul_ps, _mm512_or_si512, _mm512_permutexvar_epi16, _mm512_permutexvar_ps,
-        _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-        _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_slli_epi32, _mm512_sllv_epi32,
-        _mm512_srav_epi32, _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
-        _mm512_unpackhi_ps, _mm512_unpacklo_ps, _mm512_xor_si512,
+        _mm_cvtsi32_si128, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps,
+        _mm_storeu_ps, _mm_unpacklo_ps, _mm256_add_ps, _mm256_and_si256, _mm256_blend_epi16,
+        _mm256_blend_epi32, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps,
+        _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps,
+        _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps,
+        _mm256_or_si256, _mm256_permute_ps, _mm256_permute2f128_ps, _mm256_permutevar8x32_epi32,
+        _mm256_permutevar8x32_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x,
+        _mm256_set1_ps, _mm256_setr_epi32, _mm256_shuffle_epi8, _mm256_shuffle_ps,
+        _mm256_sll_epi16, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_sllv_epi64,
+        _mm256_srav_epi32, _mm256_srlv_epi32, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512,
+        _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh,
+        _mm512_cvtph_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_mask_blend_epi16,
+        _mm512_mask_blend_epi32, _mm512_mul_ps, _mm512_or_si512, _mm512_permutexvar_epi16,
+        _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi8, _mm512_set1_epi16,
+        _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps, _mm512_setr_epi32,
+        _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_slli_epi32,
+        _mm512_sllv_epi16, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srav_epi32,
+        _mm512_srlv_epi32, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps, _mm512_unpackhi_ps,
+        _mm512_unpacklo_ps, _mm512_xor_si512,
     },
     mem::transmute,
 };
 
 use super::{Lanes, bf16, f16};
 use crate::isa::{V3, V4, V4Bf16};
+
+/// Of 32 codes the words in which those of each half begin.
+const fn places_of_words(bits: usize) -> [u32; 8] {
+    let mut places = [0; 8];
+    let mut i = 0;
+    while i < 8 {
+        places[i] = (i / 4 * (2 * bits / 4) + i % 4) as u32;
+        i += 1;
+    }
+    places
+}
+
+/// Of 16 codes in each half the bytes of the first eight, and those of the others.
+const fn places_of_bytes(bits: usize) -> [u8; 32] {
+    let mut places = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        // The second half may begin within a word.
+        let skipped = i / 16 * (2 * bits % 4);
+        places[i] = (skipped + i % 16 / 8 * bits + i % 8) as u8;
+        i += 1;
+    }
+    places
+}
+
+/// Of 64 codes the half words in which those of each lane begin.
+const fn places_of_halves(bits: usize) -> [u16; 32] {
+    let mut places = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        places[i] = (i / 8 * bits + i % 8) as u16;
+        i += 1;
+    }
+    places
+}
+
+/// Of 16 codes in each lane the bytes of the first eight, and those of the others.
+const fn places_in_lanes(bits: usize) -> [u8; 64] {
+    let mut places = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        places[i] = (i % 16 / 8 * bits + i % 8) as u8;
+        i += 1;
+    }
+    places
+}
 
 impl Lanes for V3 {
     type F = __m256;
@@ -216,6 +267,47 @@ impl Lanes for V3 {
                 _mm256_and_si256(words, _mm256_set1_epi32(((1 << bits) - 1) << shift))
             };
             _mm256_cvtepi32_ps(bits)
+        }
+    }
+    #[inline(always)]
+    fn float8(words: Self::W, shift: u32) -> Self::F {
+        // SAFETY: as above.
+        unsafe {
+            let sign = _mm256_sllv_epi32(words, _mm256_set1_epi32(24 - shift as i32));
+            let magnitude = if shift > 20 {
+                _mm256_srlv_epi32(words, _mm256_set1_epi32(shift as i32 - 20))
+            } else {
+                _mm256_sllv_epi32(words, _mm256_set1_epi32(20 - shift as i32))
+            };
+            _mm256_castsi256_ps(_mm256_or_si256(
+                _mm256_and_si256(sign, _mm256_set1_epi32(i32::MIN)),
+                _mm256_and_si256(magnitude, _mm256_set1_epi32(0x7f << 20)),
+            ))
+        }
+    }
+    #[inline(always)]
+    fn bytes_of_codes<const BITS: usize>(words: Self::W) -> Self::W {
+        // SAFETY: as above; there are eight places of words and 32 of bytes.
+        unsafe {
+            let places = const { places_of_words(BITS) };
+            let places = _mm256_loadu_si256(places.as_ptr().cast());
+            let words = _mm256_permutevar8x32_epi32(words, places);
+            let places = const { places_of_bytes(BITS) };
+            let places = _mm256_loadu_si256(places.as_ptr().cast());
+            let mut codes = _mm256_shuffle_epi8(words, places);
+            // Eight codes in the first bits of 64 are parted by halves.
+            let shift = 32 - 4 * BITS as i64;
+            let moved = _mm256_sllv_epi64(codes, _mm256_set1_epi64x(shift));
+            codes = _mm256_blend_epi32::<0b1010_1010>(codes, moved);
+            let shift = 16 - 2 * BITS as i32;
+            let moved = _mm256_sllv_epi32(codes, _mm256_set1_epi32(shift));
+            codes = _mm256_blend_epi16::<0b1010_1010>(codes, moved);
+            let moved = _mm256_sll_epi16(codes, _mm_cvtsi32_si128(8 - BITS as i32));
+            let mask = (1 << BITS) - 1;
+            _mm256_or_si256(
+                _mm256_and_si256(codes, _mm256_set1_epi16(mask)),
+                _mm256_and_si256(moved, _mm256_set1_epi16(mask << 8)),
+            )
         }
     }
     #[inline(always)]
@@ -464,6 +556,44 @@ macro_rules! lanes_512 {
                     _mm512_and_si512(words, _mm512_set1_epi32(((1 << bits) - 1) << shift))
                 };
                 _mm512_cvtepi32_ps(bits)
+            }
+        }
+        #[inline(always)]
+        fn float8(words: Self::W, shift: u32) -> Self::F {
+            // SAFETY: as above.
+            unsafe {
+                let sign = _mm512_sllv_epi32(words, _mm512_set1_epi32(24 - shift as i32));
+                let magnitude = if shift > 20 {
+                    _mm512_srlv_epi32(words, _mm512_set1_epi32(shift as i32 - 20))
+                } else {
+                    _mm512_sllv_epi32(words, _mm512_set1_epi32(20 - shift as i32))
+                };
+                _mm512_castsi512_ps(_mm512_or_si512(
+                    _mm512_and_si512(sign, _mm512_set1_epi32(i32::MIN)),
+                    _mm512_and_si512(magnitude, _mm512_set1_epi32(0x7f << 20)),
+                ))
+            }
+        }
+        #[inline(always)]
+        fn bytes_of_codes<const BITS: usize>(words: Self::W) -> Self::W {
+            // SAFETY: as above; there are 32 places of half words and 64 of bytes.
+            unsafe {
+                let places = const { places_of_halves(BITS) };
+                let places = _mm512_loadu_si512(places.as_ptr().cast());
+                let words = _mm512_permutexvar_epi16(places, words);
+                let places = const { places_in_lanes(BITS) };
+                let places = _mm512_loadu_si512(places.as_ptr().cast());
+                let mut codes = _mm512_shuffle_epi8(words, places);
+                // Eight codes in the first bits of 64 are parted by halves.
+                let shift = 32 - 4 * BITS as i64;
+                let moved = _mm512_sllv_epi64(codes, _mm512_set1_epi64(shift));
+                codes = _mm512_mask_blend_epi32(0xaaaa, codes, moved);
+                let shift = 16 - 2 * BITS as i32;
+                let moved = _mm512_sllv_epi32(codes, _mm512_set1_epi32(shift));
+                codes = _mm512_mask_blend_epi16(0xaaaa_aaaa, codes, moved);
+                let moved = _mm512_sllv_epi16(codes, _mm512_set1_epi16(8 - BITS as i16));
+                codes = _mm512_mask_blend_epi8(0xaaaa_aaaa_aaaa_aaaa, codes, moved);
+                _mm512_and_si512(codes, _mm512_set1_epi8((1 << BITS) - 1))
             }
         }
         #[inline(always)]

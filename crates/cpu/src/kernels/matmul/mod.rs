@@ -15,7 +15,6 @@ pub(super) use sides::{
     Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, interleave_many,
     pack as pack_lines, pair, pairs_are_fast,
 };
-pub(super) use vector::dots;
 
 use std::ops::Range;
 

@@ -15,9 +15,19 @@ pub(super) trait Codes: Copy + 'static {
     const BIASED: bool = false;
     /// The number that a code stands for.
     fn value(code: u32) -> f32;
-    /// Whether whole words are whole codes that [`few`](super::few) can read: they are numbers as
-    /// they stand or few enough to be looked up.
+    /// Whether whole words are whole codes.
     const IN_WORDS: bool = false;
+    /// The bits of a code in a lane of a register, which holds words as they are packed if these are whole
+    /// codes, or else a byte for each code.
+    const IN_LANE: usize = if Self::IN_WORDS { Self::BITS } else { 8 };
+    /// The codes in a lane.
+    const OF_LANE: usize = 32 / Self::IN_LANE;
+    /// The bytes of the codes in an even number of lanes.
+    fn bytes_of(lanes: usize) -> usize {
+        lanes * Self::OF_LANE * Self::BITS / 8
+    }
+    /// Whether codes are floats of eight bits, and some of them NaN.
+    const FLOAT8: bool = false;
     /// The number in the middle of those that codes with a bias stand for.
     const CENTRE: f32 = 0.0;
 }
@@ -60,11 +70,20 @@ pub(super) struct E4m3;
 
 impl Codes for E4m3 {
     const BITS: usize = 8;
+    const IN_WORDS: bool = true;
+    const FLOAT8: bool = true;
     #[inline(always)]
     fn value(code: u32) -> f32 {
-        let magnitude = f32::from_bits((code & 0x7f) << 20) * f32::from_bits((127 + 120) << 23);
-        let nan = if code & 0x7f == 0x7f { 0x7fc0_0000 } else { 0 };
-        f32::from_bits(magnitude.to_bits() | nan | (code & 0x80) << 24)
+        // Subnormal codes are whole numbers of 2^-9. As subnormal numbers of 32 bits, with which the bits
+        // of others begin, they would take a hundred times as long to multiply.
+        let magnitude = code & 0x7f;
+        let bits = if magnitude < 8 {
+            (magnitude as i32 as f32 * f32::from_bits((127 - 9) << 23)).to_bits()
+        } else {
+            (magnitude << 20) + (120 << 23)
+        };
+        let nan = if magnitude == 0x7f { 0x7fc0_0000 } else { 0 };
+        f32::from_bits(bits | nan | (code & 0x80) << 24)
     }
 }
 
@@ -205,17 +224,36 @@ fn unpack_body<S: Isa, C: Codes>(
 }
 
 per_isa! {
-    /// Makes a byte of each code, four to a word.
-    pub(super) fn to_bytes<C: Codes>(codes: &[u8], to: &mut [u32]) = to_bytes_body;
+    /// True if a code of floats of eight bits is NaN.
+    pub(super) fn any_nan(codes: &[u8]) -> bool = any_nan_body;
 }
 
 #[inline(always)]
-fn to_bytes_body<S: Isa, C: Codes>(codes: &[u8], to: &mut [u32]) {
-    let (eights, _) = to.as_chunks_mut::<2>();
-    for (codes, to) in codes.chunks_exact(C::BITS).zip(eights) {
-        let bytes = eight::<C>(codes).map(|code| code as u8);
-        let (fours, _) = bytes.as_chunks::<4>();
-        *to = [u32::from_le_bytes(fours[0]), u32::from_le_bytes(fours[1])];
+fn any_nan_body<S: Isa>(codes: &[u8]) -> bool {
+    let mut any = 0;
+    for code in codes {
+        any |= u8::from(code & 0x7f == 0x7f);
+    }
+    any != 0
+}
+
+per_isa! {
+    /// The scales that bytes stand for.
+    pub(super) fn scales_of(bytes: &[u8], mode: QuantizationMode, to: &mut [f32]) = scales_of_body;
+}
+
+#[inline(always)]
+fn scales_of_body<S: Isa>(bytes: &[u8], mode: QuantizationMode, to: &mut [f32]) {
+    if mode == QuantizationMode::Nvfp4 {
+        let scales = bytes.iter().map(|&byte| E4m3::value(u32::from(byte)));
+        to.iter_mut()
+            .zip(scales)
+            .for_each(|(to, scale)| *to = scale);
+    } else {
+        let scales = bytes.iter().map(|&byte| power(byte));
+        to.iter_mut()
+            .zip(scales)
+            .for_each(|(to, scale)| *to = scale);
     }
 }
 

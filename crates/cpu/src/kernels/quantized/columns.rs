@@ -9,10 +9,10 @@
 use std::{ops::Range, sync::OnceLock};
 
 use super::{
-    codes::{Codes, to_bytes},
+    codes::Codes,
     convert::bytes,
     digits::{self, DIGITS, in_units, write_step},
-    few::{LINE, sum},
+    few::{LINE_BYTES, blocks, sum},
     integer::panel_width,
     product::{Job, LINES, Packed, Sides, lefts},
 };
@@ -38,7 +38,7 @@ const STRIP: usize = 8;
 
 /// The fewest vectors for which it is worth it, at least two.
 pub(super) const fn some<C: Codes>() -> usize {
-    if digits::takes::<C>() { 5 } else { 2 }
+    if C::IN_WORDS { 5 } else { 3 }
 }
 
 /// True if the codes are whole numbers.
@@ -46,13 +46,9 @@ pub(super) const fn takes<C: Codes>() -> bool {
     C::BIASED
 }
 
-/// The codes of a byte as they are taken from words: others become bytes one after the other.
+/// The codes of a byte of words that are laid out side by side as they are.
 const fn steps<C: Codes>() -> usize {
-    if matches!(C::BITS, 1 | 2 | 4) {
-        8 / C::BITS
-    } else {
-        1
-    }
+    8 / C::IN_LANE
 }
 
 /// Up to [`WIDE`] vectors in digits.
@@ -315,10 +311,11 @@ impl Room {
             return;
         }
         let len = block.len() / 4;
-        for (row, to) in rows.clone().zip(self.packed.0.chunks_exact_mut(len)) {
-            let start = (row * packed.columns + block.start) * C::BITS / 8;
-            let codes = &bytes(&packed.codes)[start..start + block.len() * C::BITS / 8];
-            to_bytes::<C>(codes, to);
+        let of_row = packed.columns * C::BITS / 8;
+        let codes = &bytes(&packed.codes)[rows.start * of_row..];
+        for row in 0..rows.len() {
+            let codes = &codes[row * of_row + block.start * C::BITS / 8..];
+            bytes_of_codes::<C>(codes, len, &mut self.packed.0[row * len..]);
         }
         // SAFETY: as above.
         unsafe {
@@ -343,7 +340,7 @@ impl Later {
         let of_row = packed.columns * C::BITS / 8;
         let codes = bytes(&packed.codes);
         let codes = &codes[row * of_row..codes.len().min((row + rows) * of_row)];
-        let left = codes.len() / (LINE * size_of::<f32>());
+        let left = codes.len() / (LINE_BYTES);
         Later {
             at: codes.as_ptr(),
             left,
@@ -356,7 +353,7 @@ impl Later {
         let lines = self.at_a_time.min(self.left);
         for _ in 0..lines {
             prefetch(self.at);
-            self.at = self.at.wrapping_add(LINE * size_of::<f32>());
+            self.at = self.at.wrapping_add(LINE_BYTES);
         }
         self.left -= lines;
     }
@@ -373,6 +370,26 @@ unsafe fn side_by_side(from: *const f32, len: usize, count: usize, to: *mut f32,
     }
     // SAFETY: the caller's promise.
     unsafe { interleave_many(&lines[..count], len, to, width) };
+}
+
+per_isa! {
+    [bytes]
+    /// Makes a byte of each code, four to a word, and perhaps of some that follow.
+    fn bytes_of_codes<C: Codes>(codes: &[u8], words: usize, to: &mut [u32]) = bytes_of_codes_body;
+}
+
+#[inline(always)]
+fn bytes_of_codes_body<S: Dots, C: Codes>(codes: &[u8], words: usize, to: &mut [u32]) {
+    assert!(C::OF_LANE == 4 && codes.len() >= C::bytes_of(words));
+    assert!(to.len() >= words.next_multiple_of(S::N));
+    for word in (0..words).step_by(S::N) {
+        // SAFETY: there are so many codes, and there is room for whole registers.
+        unsafe {
+            let end = codes.as_ptr_range().end;
+            let [block] = blocks::<S, C, 1>([codes.as_ptr()], word, words, end);
+            S::store_words(block, to.as_mut_ptr().add(word));
+        }
+    }
 }
 
 per_isa! {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::{
     codes::Codes,
     few::{Ahead, GroupSums, LINE, Products, Rows, begin, blocks, end, near},
-    integer::{self, NEAREST, every_other},
+    integer::{NEAREST, every_other},
 };
 use crate::{
     dots::{Dots, mask},
@@ -30,9 +30,9 @@ const BITS: u32 = 22;
 /// The most codes that a block of words has.
 pub(super) const MOST: usize = 256;
 
-/// True if vectors in digits can meet these codes: their sums have at most 30 bits.
+/// True if vectors in digits can meet these codes: the sums of a lane have at most 30 bits.
 pub(super) const fn takes<C: Codes>() -> bool {
-    integer::takes::<C>()
+    C::BIASED && C::BITS > 1 && C::BITS < 8
 }
 
 /// True if digits are faster than numbers: where four products are one instruction over a wide register.
@@ -97,7 +97,7 @@ per_isa! {
 
 #[inline(always)]
 fn codes_of_block_body<S: Dots, C: Codes>() -> usize {
-    S::N * 32 / C::BITS
+    S::N * C::OF_LANE
 }
 
 per_isa! {
@@ -115,7 +115,7 @@ fn take_apart_body<S: Dots, C: Codes>(
     words: &mut [u32],
     units: &mut [f32],
 ) {
-    let (steps, codes) = (8 / C::BITS, S::N * 32 / C::BITS);
+    let (steps, codes) = (8 / C::IN_LANE, S::N * C::OF_LANE);
     let of_block = DIGITS * steps * width * S::N;
     let blocks = words
         .chunks_exact_mut(of_block)
@@ -239,7 +239,7 @@ fn dots_body<S: Dots, C: Codes, const R: usize, const M: usize>(
 ) {
     assert_eq!(vectors.width, M);
     begin::<S, C, M>(rows, &vectors.sums, 0.0, products);
-    let words = vectors.len / (32 / C::BITS);
+    let words = vectors.len / C::OF_LANE;
     for range in near::<S, C, M>(words, DIGITS) {
         for row in (0..rows.count).step_by(R) {
             rows.ask_for_later(&range, row..row + R);
@@ -259,7 +259,7 @@ fn add_products<S: Dots, C: Codes, const R: usize, const M: usize>(
     range: Range<usize>,
     parts: &mut [f32],
 ) {
-    let (per_word, steps, mask) = (32 / C::BITS, 8 / C::BITS, mask(C::BITS));
+    let (per_word, steps, mask) = (C::OF_LANE, 8 / C::IN_LANE, mask(C::IN_LANE));
     let (words, groups) = (vectors.len / per_word, vectors.len / vectors.group);
     // The words of a group, as a power of two.
     let words_of_group = (vectors.group / per_word).trailing_zeros();
@@ -267,8 +267,9 @@ fn add_products<S: Dots, C: Codes, const R: usize, const M: usize>(
     let digits = &vectors.words[vectors.skipped..];
     assert!(digits.len() >= blocks_of_vectors * DIGITS * steps * M * S::N);
     assert!(vectors.units.len() >= blocks_of_vectors * M && range.end <= words);
-    let mut ahead = Ahead::new::<R>(rows, words, row, &range);
-    let (codes, scales) = rows.starts::<R>(row, words, groups);
+    let mut ahead = Ahead::new::<C, R>(rows, words, row, &range);
+    let (codes, scales) = rows.starts::<C, R>(row, words, groups);
+    let codes_end = rows.codes.as_ptr_range().end;
     // SAFETY: rows have `words` words and scales with room to spare, vectors have digits and units for
     // each block, and there is a part for each row and vector.
     unsafe {
@@ -279,14 +280,14 @@ fn add_products<S: Dots, C: Codes, const R: usize, const M: usize>(
         }
         let mut word = range.start;
         while word < range.end {
-            ahead.ask(R * S::N);
+            ahead.ask(R * C::bytes_of(S::N));
             let block = word / S::N;
-            let words_of_rows = blocks::<S, R>(codes, word, words);
+            let words_of_rows = blocks::<S, C, R>(codes, word, words, codes_end);
             // Four codes in a byte at most.
             let mut bytes = [words_of_rows; 4];
             for (step, bytes) in bytes.iter_mut().enumerate().take(steps) {
                 for byte in bytes {
-                    *byte = S::bits(*byte, (step * C::BITS) as u32, mask);
+                    *byte = S::bits(*byte, (step * C::IN_LANE) as u32, mask);
                 }
             }
             let mut x = digits.as_ptr().add(block * DIGITS * steps * M * S::N);
@@ -334,6 +335,7 @@ mod tests {
     use super::{
         super::{
             codes::Whole,
+            convert::bytes,
             few::{Later, SPARE, TALL},
         },
         *,
@@ -360,7 +362,7 @@ mod tests {
         let (scales, biases) = (of_groups(scales), of_groups(biases));
         let rows = Rows {
             count,
-            codes: &codes,
+            codes: bytes(&codes),
             scales: &scales,
             biases: &biases,
             later: Later::default(),

@@ -32,11 +32,14 @@ pub(super) const SPARE: usize = WIDEST;
 /// The bytes of all vectors together that stay in the first cache while rows go by.
 const NEAR: usize = 24 * 1024;
 
-/// How many words ahead of those that are read others are asked for: 8 KiB.
-const DISTANCE: usize = 2048;
+/// How many bytes ahead of those that are read others are asked for.
+const DISTANCE: usize = 8192;
 
 /// The numbers of a line of the cache, across whose ends reading a register takes twice as long.
 pub(super) const LINE: usize = 16;
+
+/// The bytes of a line.
+pub(super) const LINE_BYTES: usize = LINE * size_of::<f32>();
 
 /// How vectors are laid out for an instruction set.
 #[derive(Clone, Copy)]
@@ -49,23 +52,39 @@ pub(super) struct Layout {
 impl Layout {
     /// What the numbers of vectors are multiplied by in all.
     fn unit<C: Codes>(self) -> f32 {
-        if self.in_place {
-            power(32 - 2 * C::BITS)
+        if C::FLOAT8 {
+            power(FLOAT8_UNIT)
+        } else if self.in_place {
+            power(32 - 2 * C::IN_LANE)
         } else {
             1.0
         }
     }
 
+    /// What sums are multiplied by in the end.
+    fn scale<C: Codes>(self) -> f32 {
+        if C::FLOAT8 {
+            power(FLOAT8_LOST - FLOAT8_UNIT)
+        } else {
+            self.unit::<C>().recip()
+        }
+    }
+
     /// What a code of a word, as it is read, is too large by.
     fn excess<C: Codes>(self, code: usize) -> f32 {
-        let shift = code * C::BITS;
-        if self.in_place && shift + C::BITS < 32 {
+        let shift = code * C::IN_LANE;
+        if self.in_place && shift + C::IN_LANE < 32 {
             power(shift)
         } else {
             1.0
         }
     }
 }
+
+/// The power of two that floats of eight bits are too small by as [`Lanes::float8`] has them, and the one that
+/// vectors are multiplied by, so that products with the smallest are not subnormal.
+const FLOAT8_LOST: usize = 120;
+const FLOAT8_UNIT: usize = 96;
 
 /// Two to a power.
 fn power(exponent: usize) -> f32 {
@@ -85,7 +104,7 @@ per_isa! {
 fn layout_body<S: Lanes, C: Codes, P: Words>() -> Layout {
     Layout {
         lanes: S::N,
-        in_place: P::TERMS == 1 && !looks_up::<S, C>(),
+        in_place: P::TERMS == 1 && !looks_up::<S, C>() && !C::FLOAT8,
     }
 }
 
@@ -161,7 +180,7 @@ impl Vectors {
         } else {
             layout_of_singles::<C, P>()
         };
-        let (per_word, lanes, unit) = (32 / C::BITS, layout.lanes, layout.unit::<C>());
+        let (per_word, lanes, unit) = (C::OF_LANE, layout.lanes, layout.unit::<C>());
         let (count, width) = (vectors.len(), vectors.len().next_power_of_two());
         let steps = per_word / P::TERMS;
         let mut sums = GroupSums::new(width, len / group);
@@ -215,7 +234,7 @@ pub(super) fn sum(numbers: &[f32]) -> f32 {
 pub(super) struct Rows<'a> {
     pub(super) count: usize,
     /// Those of the rows, and then of those that come next.
-    pub(super) codes: &'a [u32],
+    pub(super) codes: &'a [u8],
     /// One for each group, and then [`SPARE`] more.
     pub(super) scales: &'a [f32],
     /// As scales, or none.
@@ -236,16 +255,17 @@ pub(super) struct Later<'a> {
 impl Rows<'_> {
     /// Where the words and the scales of `R` rows start, which repeat the last one where there are no more.
     #[inline(always)]
-    pub(super) fn starts<const R: usize>(
+    pub(super) fn starts<C: Codes, const R: usize>(
         self,
         row: usize,
         words: usize,
         groups: usize,
-    ) -> ([*const u32; R], [*const f32; R]) {
+    ) -> ([*const u8; R], [*const f32; R]) {
+        let len = C::bytes_of(words);
         let mut starts = ([self.codes.as_ptr(); R], [self.scales.as_ptr(); R]);
         for i in 0..R {
             let row = (row + i).min(self.count - 1);
-            starts.0[i] = self.codes[row * words..][..words].as_ptr();
+            starts.0[i] = self.codes[row * len..][..len].as_ptr();
             starts.1[i] = self.scales[row * groups..][..groups + SPARE].as_ptr();
         }
         starts
@@ -259,7 +279,7 @@ impl Rows<'_> {
         }
         for (stored, of_row) in self.later.stored.iter().zip(self.later.of_row) {
             let end = stored.len().min(rows.end * of_row);
-            for at in (rows.start * of_row..end).step_by(LINE * size_of::<f32>()) {
+            for at in (rows.start * of_row..end).step_by(LINE_BYTES) {
                 prefetch(stored.as_ptr().wrapping_add(at));
             }
         }
@@ -347,7 +367,7 @@ fn dots_body<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
 ) {
     assert_eq!(vectors.width, M);
     begin::<S, C, M>(rows, &vectors.sums, centre::<S, C, P>(), products);
-    let words = vectors.len / (32 / C::BITS);
+    let words = vectors.len / C::OF_LANE;
     for range in near::<S, C, M>(words, size_of::<f32>() / P::TERMS) {
         for row in (0..rows.count).step_by(R) {
             rows.ask_for_later(&range, row..row + R);
@@ -355,8 +375,8 @@ fn dots_body<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
             add_products::<S, C, P, R, M>(rows, row, vectors, range.clone(), parts);
         }
     }
-    let unit = vectors.layout.unit::<C>().recip();
-    end::<S, M>(rows.count, vectors.count, unit, products);
+    let scale = vectors.layout.scale::<C>();
+    end::<S, M>(rows.count, vectors.count, scale, products);
 }
 
 /// The ranges of words whose numbers, of so many bytes each, stay in the first cache while rows go by.
@@ -365,9 +385,7 @@ pub(super) fn near<S: Lanes, C: Codes, const M: usize>(
     words: usize,
     size: usize,
 ) -> impl Iterator<Item = Range<usize>> {
-    let near = (NEAR / M / size / (32 / C::BITS))
-        .max(1)
-        .next_multiple_of(S::N);
+    let near = (NEAR / M / size / C::OF_LANE).max(1).next_multiple_of(S::N);
     (0..words)
         .step_by(near)
         .map(move |start| start..words.min(start + near))
@@ -453,9 +471,9 @@ fn centre<S: Lanes, C: Codes, P: Words>() -> f32 {
 /// fast as rows are read themselves. Several rows that are read side by side look like nothing that a
 /// processor foresees, and then come at two thirds of the speed of memory.
 pub(super) struct Ahead {
-    at: *const u32,
-    last: *const u32,
-    /// The words that are read of a row, those of them that are left, and those that are not read.
+    at: *const u8,
+    last: *const u8,
+    /// The bytes that are read of a row, those of them that are left, and those that are not read.
     len: usize,
     left: usize,
     skipped: usize,
@@ -464,45 +482,48 @@ pub(super) struct Ahead {
 impl Ahead {
     /// For some of the words of rows from `row` on, of which `R` are read at a time.
     #[inline(always)]
-    pub(super) fn new<const R: usize>(
+    pub(super) fn new<C: Codes, const R: usize>(
         rows: Rows,
         words: usize,
         row: usize,
         range: &Range<usize>,
     ) -> Self {
-        let at = if range.len() == words {
-            row * words + DISTANCE
+        let of_row = C::bytes_of(words);
+        let (start, end) = (C::bytes_of(range.start), C::bytes_of(range.end));
+        let len = end - start;
+        let at = if len == of_row {
+            row * of_row + DISTANCE
         } else {
             // Of parts of rows, the next is that of other rows, then the next part of the first ones,
             // then the first part of those that come after all of these.
-            let later = row + DISTANCE.div_ceil(range.len().max(1)).max(R);
+            let later = row + DISTANCE.div_ceil(len.max(1)).max(R);
             if later < rows.count {
-                later * words + range.start
-            } else if range.end < words {
-                (later - rows.count) * words + range.end
+                later * of_row + start
+            } else if end < of_row {
+                (later - rows.count) * of_row + end
             } else {
-                later * words
+                later * of_row
             }
         };
-        let last = rows.codes.len().saturating_sub(LINE);
+        let last = rows.codes.len().saturating_sub(LINE_BYTES);
         let start = rows.codes.as_ptr();
         Ahead {
             at: start.wrapping_add(at),
             last: start.wrapping_add(last),
-            len: range.len(),
-            left: range.len(),
-            skipped: words - range.len(),
+            len,
+            left: len,
+            skipped: of_row - len,
         }
     }
 
-    /// Asks for as many words.
+    /// Asks for as many bytes.
     #[inline(always)]
-    pub(super) fn ask(&mut self, words: usize) {
-        for _ in (0..words).step_by(LINE) {
+    pub(super) fn ask(&mut self, bytes: usize) {
+        for _ in (0..bytes).step_by(LINE_BYTES) {
             prefetch(self.at.min(self.last));
-            self.at = self.at.wrapping_add(LINE);
-            if self.left > LINE {
-                self.left -= LINE;
+            self.at = self.at.wrapping_add(LINE_BYTES);
+            if self.left > LINE_BYTES {
+                self.left -= LINE_BYTES;
             } else {
                 self.at = self.at.wrapping_add(self.skipped);
                 self.left = self.len;
@@ -520,15 +541,16 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     range: Range<usize>,
     parts: &mut [f32],
 ) {
-    let per_word = 32 / C::BITS;
+    let per_word = C::OF_LANE;
     let (words, groups) = (vectors.len / per_word, vectors.len / vectors.group);
     // The words of a group, as a power of two.
     let steps = (vectors.group / per_word).trailing_zeros();
     let numbers = numbers::<C>(centre::<S, C, P>());
     let (table, pair_table) = (S::table(&numbers), S::pair_table(&numbers));
     let x = vectors.ordered[vectors.skipped..].as_ptr();
-    let mut ahead = Ahead::new::<R>(rows, words, row, &range);
-    let (codes, scales) = rows.starts::<R>(row, words, groups);
+    let mut ahead = Ahead::new::<C, R>(rows, words, row, &range);
+    let (codes, scales) = rows.starts::<C, R>(row, words, groups);
+    let codes_end = rows.codes.as_ptr_range().end;
     // SAFETY: rows have `words` words and scales with room to spare, vectors are filled up to whole
     // registers, and there is a part for each row and vector.
     unsafe {
@@ -539,19 +561,21 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
         }
         let mut word = range.start;
         while word < range.end {
-            ahead.ask(R * S::N);
-            let blocks = blocks::<S, R>(codes, word, words);
+            ahead.ask(R * C::bytes_of(S::N));
+            let blocks = blocks::<S, C, R>(codes, word, words, codes_end);
             let mut sums = [[S::splat(0.0); M]; R];
             for step in 0..per_word / P::TERMS {
                 let x = x.add((word * per_word / P::TERMS + step * S::N) * M);
-                let shift = (step * C::BITS) as u32;
+                let shift = (step * C::IN_LANE) as u32;
                 for (&block, sums) in blocks.iter().zip(&mut sums) {
                     let numbers = if P::BF16 {
                         S::look_up_pairs(pair_table, block, shift)
                     } else if looks_up::<S, C>() {
                         S::look_up(table, block, shift)
+                    } else if C::FLOAT8 {
+                        S::float8(block, shift)
                     } else {
-                        S::in_place(block, shift, C::BITS as u32)
+                        S::in_place(block, shift, C::IN_LANE as u32)
                     };
                     for (i, sum) in sums.iter_mut().enumerate() {
                         *sum = P::mul_add::<S>(numbers, S::load(x.add(i * S::N)), *sum);
@@ -572,27 +596,41 @@ fn add_products<S: Lanes, C: Codes, P: Words, const R: usize, const M: usize>(
     }
 }
 
-/// The words of `R` rows from `word` on that fill a register, of `words` in a row: what is missing is zero.
+/// The lanes of `R` rows from `word` on that fill a register, of `words` in a row: what is missing is zero.
 ///
 /// # Safety
-/// The rows must have these words.
+/// The rows must have these words, and end no later than `end`.
 #[inline(always)]
-pub(super) unsafe fn blocks<S: Lanes, const R: usize>(
-    rows: [*const u32; R],
+pub(super) unsafe fn blocks<S: Lanes, C: Codes, const R: usize>(
+    rows: [*const u8; R],
     word: usize,
     words: usize,
+    end: *const u8,
 ) -> [S::W; R] {
     // SAFETY: there are as many words of nothing; the rest is the caller's promise.
     unsafe {
         let mut blocks = [S::load_words(NOTHING.as_ptr()); R];
         for (block, row) in blocks.iter_mut().zip(rows) {
-            if word + S::N <= words {
-                *block = S::load_words(row.add(word));
+            let from = row.add(C::bytes_of(word));
+            // Registers of codes that do not fill words are read beyond the codes that they get.
+            let whole = word + S::N <= words
+                && (C::IN_WORDS || from.wrapping_add(S::N * size_of::<u32>()) <= end);
+            *block = if whole {
+                S::load_words(from.cast())
             } else {
                 let mut last = NOTHING;
+                let some = C::bytes_of(S::N.min(words - word));
                 last.as_mut_ptr()
-                    .copy_from_nonoverlapping(row.add(word), words - word);
-                *block = S::load_words(last.as_ptr());
+                    .cast::<u8>()
+                    .copy_from_nonoverlapping(from, some);
+                S::load_words(last.as_ptr())
+            };
+            if !C::IN_WORDS {
+                *block = match C::BITS {
+                    3 => S::bytes_of_codes::<3>(*block),
+                    5 => S::bytes_of_codes::<5>(*block),
+                    _ => S::bytes_of_codes::<6>(*block),
+                };
             }
         }
         blocks

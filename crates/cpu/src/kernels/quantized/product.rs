@@ -9,7 +9,7 @@ use olivine_core::{
 };
 
 use super::{
-    codes::{Codes, scale_of, unpack, with_codes},
+    codes::{Codes, any_nan, scales_of, unpack, with_codes},
     columns,
     convert::bytes,
     dense,
@@ -24,7 +24,7 @@ use crate::{
         indices::Positions,
         matmul::{
             Matrix, Paired, Pairs, Results, Rounded, Side, Singles, Sizes, Target, Wide, Words,
-            dots, interleave_many, multiply, multiply_sides, pair, pairs_are_fast,
+            interleave_many, multiply, multiply_sides, pair, pairs_are_fast,
         },
         row::RowElement,
     },
@@ -33,14 +33,13 @@ use crate::{
     tensor::wrong_dtype,
 };
 
-/// The most rows on the left for which dot products are taken row by row.
-const FEW: usize = 8;
+/// The most rows on the left for which codes become numbers as they are read: with more, unpacking the packed
+/// matrix first is as fast.
+const FEW: usize = 48;
 
-/// The same for codes that are read word by word: where unpacking the packed matrix first is as fast.
-const FEW_IN_WORDS: usize = 48;
-
-/// The same where pairs make large products twice as fast.
+/// The same where pairs make large products twice as fast, and where only these are in pairs.
 const FEW_IN_PAIRS: usize = 16;
+const FEW_BESIDE_PAIRS: usize = 8;
 
 /// The fewest rows on the left that are rounded, where that is asked for: fewer wait for packed rows.
 const SOME_ROUNDED: usize = 5;
@@ -174,9 +173,7 @@ impl<'a> Packed<'a> {
                 biases.widen(groups, to_biases);
             }
             Scales::Bytes(scales) => {
-                for (to, &byte) in to_scales.iter_mut().zip(&scales[groups]) {
-                    *to = scale_of(byte, self.scheme.mode());
-                }
+                scales_of(&scales[groups], self.scheme.mode(), to_scales);
             }
         }
     }
@@ -273,7 +270,7 @@ impl<C: Codes, W: Words> Lines<'_, C, W> {
         step: usize,
         (room, to): (*mut f32, *mut f32),
     ) -> bool {
-        if !C::IN_WORDS || !step.is_multiple_of(few::lanes()) {
+        if !C::IN_WORDS || C::FLOAT8 || !step.is_multiple_of(few::lanes()) {
             return false;
         }
         let (packed, group) = (self.packed, self.packed.scheme.group_size());
@@ -590,21 +587,21 @@ fn products<C: Codes>(
     let rounds = scheme.activations() == Activations::Int8;
     let (in_pairs, pairs_of_codes) = (sides.x.in_pairs(), sides.x.in_pairs() && C::BITS <= 4);
     let in_digits = sides.x.are_halves() && digits::are_fast();
-    let few_rows = match C::IN_WORDS {
+    let few_rows = match in_pairs {
         true if pairs_of_codes => FEW_IN_PAIRS,
-        true if !in_pairs => FEW_IN_WORDS,
-        _ => FEW,
+        true => FEW_BESIDE_PAIRS,
+        false => FEW,
     };
     let in_columns = in_digits && columns::takes::<C>();
-    let (mut in_words, mut by_columns): (Vec<&Job>, Vec<&Job>) = Default::default();
-    let mut waiting = 0;
-    let some_in_words = |jobs: &mut Vec<&Job>| {
+    let (mut waiting, mut by_columns): (Vec<&Job>, Vec<&Job>) = Default::default();
+    let mut rows_waiting = 0;
+    let some = |jobs: &mut Vec<&Job>| {
         if pairs_of_codes {
-            few_in_words::<C, AsNumbers<Pairs>>(&packed, jobs, &sides);
+            few::<C, AsNumbers<Pairs>>(&packed, jobs, &sides);
         } else if in_digits && digits::takes::<C>() {
-            few_in_words::<C, InDigits>(&packed, jobs, &sides);
+            few::<C, InDigits>(&packed, jobs, &sides);
         } else {
-            few_in_words::<C, AsNumbers<Singles>>(&packed, jobs, &sides);
+            few::<C, AsNumbers<Singles>>(&packed, jobs, &sides);
         }
         jobs.clear();
     };
@@ -616,18 +613,16 @@ fn products<C: Codes>(
             by_columns.push(job);
         } else if count > few_rows {
             many::<C>(&packed, job, &sides);
-        } else if C::IN_WORDS {
-            in_words.push(job);
-            waiting += count;
-            if waiting >= TOGETHER {
-                some_in_words(&mut in_words);
-                waiting = 0;
-            }
         } else {
-            few::<C>(&packed, job, &sides);
+            waiting.push(job);
+            rows_waiting += count;
+            if rows_waiting >= TOGETHER {
+                some(&mut waiting);
+                rows_waiting = 0;
+            }
         }
     }
-    some_in_words(&mut in_words);
+    some(&mut waiting);
     columns::multiply::<C>(&packed, &by_columns, &sides);
     Ok(())
 }
@@ -734,9 +729,9 @@ pub(super) fn lefts<V>(jobs: &[&Job], make: impl Fn(&Job) -> V) -> (Vec<V>, Vec<
     (lefts, left_of)
 }
 
-/// Products of a few rows with each packed row of some matrices, whose codes are read word by word. All
-/// matrices are shared out at once: one alone may be small, as that of an expert is.
-fn few_in_words<C: Codes, W: Way>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
+/// Products of a few rows with each packed row of some matrices, whose codes are read as they are packed.
+/// All matrices are shared out at once: one alone may be small, as that of an expert is.
+fn few<C: Codes, W: Way>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
     let (lefts, left_of) = lefts(jobs, |job| Left::new::<C, W>(packed, job, sides));
     let rows: usize = jobs.iter().map(|job| job.rows.len()).sum();
     let cost = sides.inner * (1 + rows / jobs.len().max(1)) / 8;
@@ -760,7 +755,8 @@ fn few_columns<C: Codes, W: Way>(
     columns: Range<usize>,
 ) {
     let inner = sides.inner;
-    let (groups, words) = (inner / packed.scheme.group_size(), inner * C::BITS / 32);
+    let (groups, len) = (inner / packed.scheme.group_size(), inner * C::BITS / 8);
+    let codes = bytes(&packed.codes);
     let mut factors = [(); 2].map(|()| vec![0.0; TALL * groups + SPARE]);
     let mut products = Products::new();
     for column in columns.clone().step_by(TALL) {
@@ -774,7 +770,7 @@ fn few_columns<C: Codes, W: Way>(
         let later = (row + count) * groups..(row + count + after) * groups;
         let rows = Rows {
             count,
-            codes: &packed.codes[row * words..][..(columns.end - column) * words],
+            codes: &codes[row * len..][..(columns.end - column) * len],
             scales: &scales[..],
             biases: &biases[..],
             later: Later {
@@ -782,15 +778,22 @@ fn few_columns<C: Codes, W: Way>(
                 of_row: packed.stored_scales(0..groups).map(<[u8]>::len),
             },
         };
+        let mut nan = [false; TALL];
         for (x, &(_, to)) in job.rows.iter().enumerate() {
             if x % WIDE == 0 {
                 // Packed rows are still in the cache when more vectors meet them.
                 W::dots::<C>(rows, &left.blocks[x / WIDE], &mut products);
             }
+            if C::FLOAT8 && x == 0 {
+                let codes = rows.codes.chunks_exact(len);
+                for (nan, codes) in nan.iter_mut().zip(codes).take(count) {
+                    *nan = any_nan(codes);
+                }
+            }
             let sums = &mut products.of(x % WIDE)[..count];
             for (j, sum) in sums.iter_mut().enumerate() {
                 // Infinities have to meet the numbers that codes stand for.
-                if !sum.is_finite() {
+                if !sum.is_finite() || nan[j] {
                     *sum = packed.dot::<C>(row + j, &left.wide[x * inner..][..inner]);
                 }
             }
@@ -798,44 +801,6 @@ fn few_columns<C: Codes, W: Way>(
             unsafe { sides.out.write(sums, to, column) };
         }
     }
-}
-
-/// Products of a few rows with each packed row.
-fn few<C: Codes>(packed: &Packed, job: &Job, sides: &Sides) {
-    let inner = sides.inner;
-    let x = sides.wide_rows(job);
-    let start = job.matrix * packed.rows;
-    parallel_for(sides.columns, inner * (1 + job.rows.len() / 4), |range| {
-        let (mut room, mut numbers) = (Room::default(), vec![0.0f32; 4 * CHUNK.min(inner)]);
-        for column in range.clone().step_by(4) {
-            let tall = (range.end - column).min(4);
-            let mut sums = [[0.0f32; FEW]; 4];
-            for first in (0..inner).step_by(CHUNK) {
-                let len = (inner - first).min(CHUNK);
-                for (i, to) in numbers.chunks_exact_mut(len).enumerate().take(tall) {
-                    packed.read::<C>(start + column + i, first..first + len, &mut room, to);
-                }
-                let w = std::array::from_fn(|i| numbers[len * i.min(tall - 1)..].as_ptr());
-                for block in (0..job.rows.len()).step_by(4) {
-                    let wide = (job.rows.len() - block).min(4);
-                    let x = std::array::from_fn(|j| {
-                        x[(block + j.min(wide - 1)) * inner + first..].as_ptr()
-                    });
-                    let dots = dots::<f32>(w, x, wide, len);
-                    for (sums, dots) in sums.iter_mut().zip(dots) {
-                        for (sum, dot) in sums[block..].iter_mut().zip(&dots[..wide]) {
-                            *sum += dot;
-                        }
-                    }
-                }
-            }
-            for (i, &(_, row)) in job.rows.iter().enumerate() {
-                let sums = sums.map(|sums| sums[i]);
-                // SAFETY: within the output, in columns that are this thread's alone.
-                unsafe { sides.out.write(&sums[..tall], row, column) };
-            }
-        }
-    });
 }
 
 /// Products of many rows with all rows of a packed matrix.
