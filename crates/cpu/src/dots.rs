@@ -29,6 +29,8 @@ pub(crate) trait Dots: Lanes {
     fn to_floats(sums: Self::Sums) -> Self::F;
     /// The bits from `shift` on of each word that `mask` has.
     fn bits(words: Self::W, shift: u32, mask: u32) -> Self::W;
+    /// The bytes of a table in the places that bytes less than sixteen say.
+    fn bytes_at(table: &[u8; 16], places: Self::W) -> Self::W;
     /// # Safety
     /// `N` words must be writable at `to`.
     unsafe fn store_words(words: Self::W, to: *mut u32);
@@ -151,6 +153,15 @@ impl Dots for Portable {
     #[inline(always)]
     fn bits(words: Self::W, shift: u32, mask: u32) -> Self::W {
         words.map(|word| word >> shift & mask)
+    }
+    #[inline(always)]
+    fn bytes_at(table: &[u8; 16], places: Self::W) -> Self::W {
+        places.map(|word| {
+            u32::from_le_bytes(
+                word.to_le_bytes()
+                    .map(|place| table[usize::from(place & 15)]),
+            )
+        })
     }
     #[inline(always)]
     unsafe fn store_words(words: Self::W, to: *mut u32) {

@@ -4,9 +4,10 @@ use std::{
     arch::{
         aarch64::{
             int32x4_t, uint32x4_t, vaddq_s32, vandq_u32, vcvtq_f32_s32, vdupq_n_s32, vdupq_n_u32,
-            vget_low_s8, vld1q_u32, vmull_high_s8, vmull_s8, vpaddlq_s16, vpaddq_s32,
-            vreinterpretq_s8_u32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vshlq_n_s32,
-            vshlq_u32, vst1q_u32, vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
+            vget_low_s8, vld1q_u8, vld1q_u32, vmull_high_s8, vmull_s8, vpaddlq_s16, vpaddq_s32,
+            vqtbl1q_u8, vreinterpretq_s8_u32, vreinterpretq_s32_s64, vreinterpretq_s64_s32,
+            vreinterpretq_u8_u32, vreinterpretq_u32_u8, vshlq_n_s32, vshlq_u32, vst1q_u32,
+            vzip1q_s64, vzip1q_u32, vzip2q_s64, vzip2q_u32,
         },
         asm,
     },
@@ -65,6 +66,14 @@ impl<const MORE: u8> Dots for Plain<MORE> {
             let moved = vshlq_u32(four, vdupq_n_s32(-shift.cast_signed()));
             vandq_u32(moved, vdupq_n_u32(mask))
         })
+    }
+    #[inline(always)]
+    fn bytes_at(table: &[u8; 16], places: Self::W) -> Self::W {
+        // SAFETY: as above; there are sixteen bytes.
+        unsafe {
+            let table = vld1q_u8(table.as_ptr());
+            places.map(|four| vreinterpretq_u32_u8(vqtbl1q_u8(table, vreinterpretq_u8_u32(four))))
+        }
     }
     #[inline(always)]
     unsafe fn store_words(words: Self::W, to: *mut u32) {

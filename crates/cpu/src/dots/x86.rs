@@ -1,11 +1,13 @@
 //! Owns dot products of bytes with AVX2 and with AVX-512 VNNI.
 
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_cvtepi32_ps,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srlv_epi32, _mm256_storeu_si256,
-    _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srlv_epi32, _mm512_storeu_si512,
+    __m256i, __m512i, _mm_loadu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_broadcastsi128_si256, _mm256_cvtepi32_ps, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm512_and_si512,
+    _mm512_broadcast_i32x4, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_set1_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi32, _mm512_srlv_epi32,
+    _mm512_storeu_si512,
 };
 
 use super::Dots;
@@ -52,6 +54,14 @@ impl Dots for V3 {
         unsafe {
             let moved = _mm256_srlv_epi32(words, _mm256_set1_epi32(shift.cast_signed()));
             _mm256_and_si256(moved, _mm256_set1_epi32(mask.cast_signed()))
+        }
+    }
+    #[inline(always)]
+    fn bytes_at(table: &[u8; 16], places: Self::W) -> Self::W {
+        // SAFETY: as above; there are sixteen bytes.
+        unsafe {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            _mm256_shuffle_epi8(table, places)
         }
     }
     #[inline(always)]
@@ -105,6 +115,14 @@ impl Dots for V4Bf16 {
         unsafe {
             let moved = _mm512_srlv_epi32(words, _mm512_set1_epi32(shift.cast_signed()));
             _mm512_and_si512(moved, _mm512_set1_epi32(mask.cast_signed()))
+        }
+    }
+    #[inline(always)]
+    fn bytes_at(table: &[u8; 16], places: Self::W) -> Self::W {
+        // SAFETY: as above; there are sixteen bytes.
+        unsafe {
+            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
+            _mm512_shuffle_epi8(table, places)
         }
     }
     #[inline(always)]

@@ -365,21 +365,11 @@ impl<M: Layer + Send + Sync, A: Block> PreNorm<M, A> {
             None => x.add(y),
         }
     }
-
-    /// What comes after tokens have been mixed.
-    fn rest(&self, x: &Array, mixed: Array) -> Result<Array> {
-        let x = self.add(x, mixed)?;
-        let y = self
-            .mlp
-            .forward(&self.post_attention_layernorm.forward(&x)?)?;
-        self.add(&x, y)
-    }
 }
 
 impl<M: Layer + Send + Sync, A: Block> Block for PreNorm<M, A> {
     fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
-        let normed = self.input_layernorm.forward(x)?;
-        self.rest(x, self.self_attn.forward(&normed, cache, sequences)?)
+        self.forward_last(x, x.shape()[1], cache, sequences)
     }
 
     fn forward_last(
@@ -393,7 +383,11 @@ impl<M: Layer + Send + Sync, A: Block> Block for PreNorm<M, A> {
         let mixed = self
             .self_attn
             .forward_last(&normed, wanted, cache, sequences)?;
-        self.rest(&last(x, wanted)?, mixed)
+        let x = self.add(&last(x, wanted)?, mixed)?;
+        let y = self
+            .mlp
+            .forward(&self.post_attention_layernorm.forward(&x)?)?;
+        self.add(&x, y)
     }
 
     fn cache(&self) -> Cache {

@@ -34,21 +34,9 @@ impl<M> Sandwich<M> {
     }
 }
 
-impl<M: Layer> Sandwich<M> {
-    /// What comes after tokens have been mixed.
-    fn rest(&self, x: &Array, mixed: &Array) -> Result<Array> {
-        let x = add(x, &self.post_attention_layernorm.forward(mixed)?)?;
-        let y = self
-            .mlp
-            .forward(&self.pre_feedforward_layernorm.forward(&x)?)?;
-        add(&x, &self.post_feedforward_layernorm.forward(&y)?)
-    }
-}
-
 impl<M: Layer + Module + Send + Sync> Block for Sandwich<M> {
     fn forward(&self, x: &Array, cache: usize, sequences: &mut Sequences<'_>) -> Result<Array> {
-        let normed = self.input_layernorm.forward(x)?;
-        self.rest(x, &self.self_attn.forward(&normed, cache, sequences)?)
+        self.forward_last(x, x.shape()[1], cache, sequences)
     }
 
     fn forward_last(
@@ -62,7 +50,12 @@ impl<M: Layer + Module + Send + Sync> Block for Sandwich<M> {
         let mixed = self
             .self_attn
             .forward_last(&normed, wanted, cache, sequences)?;
-        self.rest(&last(x, wanted)?, &mixed)
+        let mixed = self.post_attention_layernorm.forward(&mixed)?;
+        let x = add(&last(x, wanted)?, &mixed)?;
+        let y = self
+            .mlp
+            .forward(&self.pre_feedforward_layernorm.forward(&x)?)?;
+        add(&x, &self.post_feedforward_layernorm.forward(&y)?)
     }
 
     fn cache(&self) -> Cache {

@@ -341,18 +341,21 @@ pub(in crate::kernels) unsafe fn pack<W: Words>(
         }
         // SAFETY: the lines exist, and each has words in the room to itself; so has the panel.
         unsafe {
-            for i in (0..count).step_by(4) {
-                let some = (count - i).min(4);
-                let from: [*const f32; 4] = std::array::from_fn(|j| {
-                    let line = i + j.min(some - 1);
+            for i in (0..count).step_by(MANY) {
+                let some = (count - i).min(MANY);
+                let mut from = [std::ptr::null(); MANY];
+                for (line, from) in (i..).zip(&mut from[..some]) {
                     let room = room.add(line * words);
-                    side.line(lines.start + first + line, terms.clone(), room)
-                });
-                interleave(&from[..some], words, panel.add(i), step);
+                    *from = side.line(lines.start + first + line, terms.clone(), room);
+                }
+                interleave_many(&from[..some], words, panel.add(i), step);
             }
         }
     }
 }
+
+/// The lines that are interleaved at a time.
+const MANY: usize = 32;
 
 /// As [`interleave`], of any number of lines, in squares of as many words as a register has.
 ///

@@ -28,6 +28,10 @@ pub(super) trait Codes: Copy + 'static {
     }
     /// Whether codes are floats of eight bits, and some of them NaN.
     const FLOAT8: bool = false;
+    /// Of codes that stand for halves of whole numbers, how many halves each is more than
+    /// [`LEAST`](Codes::LEAST), which is the least.
+    const HALVES: Option<[u8; 16]> = None;
+    const LEAST: f32 = 0.0;
     /// The number in the middle of those that codes with a bias stand for.
     const CENTRE: f32 = 0.0;
 }
@@ -55,6 +59,9 @@ pub(super) struct E2m1;
 impl Codes for E2m1 {
     const BITS: usize = 4;
     const IN_WORDS: bool = true;
+    const HALVES: Option<[u8; 16]> =
+        Some([12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0]);
+    const LEAST: f32 = -6.0;
     #[inline(always)]
     fn value(code: u32) -> f32 {
         // The bits moved to their place in an f32; the factor makes up for the other bias of the

@@ -41,9 +41,10 @@ pub(super) const fn some<C: Codes>() -> usize {
     if C::IN_WORDS { 5 } else { 3 }
 }
 
-/// True if the codes are whole numbers.
-pub(super) const fn takes<C: Codes>() -> bool {
-    C::BIASED
+/// True if the codes are whole numbers, or halves of such, and not so few share a scale that sums become
+/// numbers all the time.
+pub(super) fn takes<C: Codes>(group: usize) -> bool {
+    (C::BIASED || C::HALVES.is_some()) && group >= 32
 }
 
 /// The codes of a byte of words that are laid out side by side as they are.
@@ -272,7 +273,7 @@ struct Room {
 
 impl Room {
     /// Lays out the scales and biases of the rows of a panel.
-    fn read_factors(&mut self, packed: &Packed, rows: Range<usize>, panel: usize) {
+    fn read_factors<C: Codes>(&mut self, packed: &Packed, rows: Range<usize>, panel: usize) {
         let groups = packed.columns / packed.scheme.group_size();
         let len = rows.len() * groups;
         let [scales, biases] = &mut self.factors;
@@ -283,6 +284,12 @@ impl Room {
             &mut scales[..len],
             &mut biases[..len],
         );
+        if C::HALVES.is_some() {
+            for (scale, bias) in scales.iter_mut().zip(biases) {
+                *bias = *scale * C::LEAST;
+                *scale *= 0.5;
+            }
+        }
         let of_panel = groups * self.width;
         for (to, from) in [&mut self.scales, &mut self.biases]
             .into_iter()
@@ -412,7 +419,10 @@ fn bytes_of_words_body<S: Dots, C: Codes>(words: &[u32], width: usize, to: &mut 
             for (half, from) in pair.into_iter().enumerate() {
                 let words = S::load_words(from);
                 for step in 0..steps {
-                    let bytes = S::bits(words, (step * C::BITS) as u32, mask(C::BITS));
+                    let mut bytes = S::bits(words, (step * C::BITS) as u32, mask(C::BITS));
+                    if let Some(halves) = &C::HALVES {
+                        bytes = S::bytes_at(halves, bytes);
+                    }
                     S::store_words(bytes, to.as_mut_ptr().add(step * width + half * S::N));
                 }
             }
@@ -495,7 +505,7 @@ fn multiply_strip<C: Codes>(
     };
     let panels = columns.len().div_ceil(width);
     for panel in 0..panels {
-        room.read_factors(packed, rows_of(panel), panel);
+        room.read_factors::<C>(packed, rows_of(panel), panel);
     }
     let times = panels * left.len() * (inner / 4).div_ceil(FEW);
     let mut later = Later::new::<C>(packed, rows_of(panels - 1).end, columns.len(), times);
@@ -545,7 +555,10 @@ mod tests {
 
     use olivine_core::{Result, bf16, quantized::Quantization};
 
-    use super::{super::codes::Whole, *};
+    use super::{
+        super::codes::{E2m1, Whole},
+        *,
+    };
     use crate::kernels::{
         matmul::{Results, Target},
         quantized::product::Scales,
@@ -620,6 +633,14 @@ mod tests {
             }
         }
         Ok(())
+    }
+
+    #[test]
+    fn halves_are_what_codes_stand_for() {
+        for (code, halves) in E2m1::HALVES.unwrap_or_default().into_iter().enumerate() {
+            let number = E2m1::LEAST + 0.5 * f32::from(halves);
+            assert_eq!(E2m1::value(code as u32), number, "{code}");
+        }
     }
 
     #[test]

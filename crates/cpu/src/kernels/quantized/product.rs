@@ -592,7 +592,7 @@ fn products<C: Codes>(
         true => FEW_BESIDE_PAIRS,
         false => FEW,
     };
-    let in_columns = in_digits && columns::takes::<C>();
+    let in_columns = in_digits && columns::takes::<C>(scheme.group_size());
     let (mut waiting, mut by_columns): (Vec<&Job>, Vec<&Job>) = Default::default();
     let mut rows_waiting = 0;
     let some = |jobs: &mut Vec<&Job>| {
