@@ -2,7 +2,7 @@
 //! rows are worth laying out anew: side by side as the columns of a panel, one in each lane, with a byte for
 //! each code. What a lane sums is then of one row, and becomes a number once for each group.
 //!
-//! Vectors are in the digits that [`digits`](super::digits) has, with a unit for each block of 256 numbers.
+//! Vectors are in the digits that [`digits`] has, with a unit for each block of 256 numbers.
 //! With a scale `s` and a bias `b` of a group of codes `q`, and whole numbers `n` in units of `u`, a block
 //! has `u Σ (s Σ q n + b Σ n)`: sums of products are exact, and rounded as they are scaled.
 

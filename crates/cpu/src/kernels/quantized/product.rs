@@ -568,6 +568,14 @@ fn products<C: Codes>(
     };
     let packed = Packed::new(call, scheme, op)?;
     let jobs = jobs.iter().filter(|job| !job.rows.is_empty());
+    if inner == 0 {
+        let zeros = vec![0.0; columns];
+        for (_, to) in jobs.flat_map(|job| &job.rows) {
+            // SAFETY: a row of the output.
+            unsafe { sides.out.write(&zeros, *to, 0) };
+        }
+        return Ok(());
+    }
     if !transpose {
         let jobs: Vec<&Job> = jobs.collect();
         let some = |range: Range<usize>| {

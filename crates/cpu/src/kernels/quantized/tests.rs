@@ -250,3 +250,25 @@ fn codes_that_are_nan_make_their_columns_so_and_subnormal_ones_do_not_vanish() -
     }
     Ok(())
 }
+
+#[test]
+fn products_over_nothing_are_zeros() -> Result<()> {
+    for scheme in schemes()? {
+        for dtype in [Dtype::Float32, Dtype::BFloat16] {
+            for rows in [1, 6, 60] {
+                let mut w =
+                    Array::ones([40, scheme.group_size()], dtype)?.quantize(scheme, None)?;
+                w.codes = w.codes.index((.., ..0usize))?;
+                w.scales = w.scales.index((.., ..0usize))?;
+                w.biases = match w.biases {
+                    Some(biases) => Some(biases.index((.., ..0usize))?),
+                    None => None,
+                };
+                let x = Array::zeros([rows, 0], dtype)?;
+                let found = values(&x.quantized_matmul(&w, true)?)?;
+                assert_eq!(found, vec![0.0; rows * 40], "{scheme:?} {dtype} {rows}");
+            }
+        }
+    }
+    Ok(())
+}
