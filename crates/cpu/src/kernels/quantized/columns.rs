@@ -347,7 +347,7 @@ impl Later {
         let of_row = packed.columns * C::BITS / 8;
         let codes = bytes(&packed.codes);
         let codes = &codes[row * of_row..codes.len().min((row + rows) * of_row)];
-        let left = codes.len() / (LINE_BYTES);
+        let left = codes.len() / LINE_BYTES;
         Later {
             at: codes.as_ptr(),
             left,
