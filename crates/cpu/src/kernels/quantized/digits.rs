@@ -18,6 +18,9 @@ use crate::{
     isa::{Isa, Level, level_for_bytes, per_isa},
 };
 
+/// The most vectors that are multiplied at a time.
+pub(super) const WIDE: usize = 4;
+
 /// The digits of a number.
 pub(super) const DIGITS: usize = 3;
 
@@ -41,7 +44,7 @@ pub(super) fn are_fast() -> bool {
     cfg!(target_arch = "x86_64") && level_for_bytes() == Level::Bf16
 }
 
-/// Up to four vectors in digits, in the order in which codes are taken from words: of each block of
+/// Up to [`WIDE`] vectors in digits, in the order in which codes are taken from words: of each block of
 /// words the first digits that meet the first code of each byte, of one vector after the other, then
 /// those that meet the second ones; then the second digits.
 pub(super) struct Digits {

@@ -14,7 +14,7 @@ use super::{
     convert::bytes,
     dense,
     digits::{self, Digits},
-    few::{self, Later, Products, Rows, SPARE, TALL, Vectors, WIDE},
+    few::{self, Later, Products, Rows, SPARE, TALL, Vectors},
     integer::{self, Panel, Rounded as RoundedRows},
     no_such, results,
 };
@@ -600,7 +600,7 @@ fn products<C: Codes>(
         true => FEW_BESIDE_PAIRS,
         false => FEW,
     };
-    let in_columns = in_digits && columns::takes::<C>(scheme.group_size());
+    let in_columns = in_digits && !in_pairs && columns::takes::<C>(scheme.group_size());
     let (mut waiting, mut by_columns): (Vec<&Job>, Vec<&Job>) = Default::default();
     let mut rows_waiting = 0;
     let some = |jobs: &mut Vec<&Job>| {
@@ -641,7 +641,9 @@ const TOGETHER: usize = 64;
 /// How a few vectors are multiplied with packed rows as these are read.
 trait Way {
     type Vectors: Send + Sync;
-    /// Up to [`WIDE`] vectors of `len` numbers, which are whole groups.
+    /// The most vectors that are multiplied at a time.
+    const WIDE: usize;
+    /// Up to [`WIDE`](Way::WIDE) vectors of `len` numbers, which are whole groups.
     fn vectors<'a, C: Codes>(
         vectors: impl ExactSizeIterator<Item = &'a [f32]>,
         len: usize,
@@ -656,6 +658,7 @@ struct AsNumbers<P>(PhantomData<P>);
 
 impl<P: Words> Way for AsNumbers<P> {
     type Vectors = Vectors;
+    const WIDE: usize = few::WIDE;
 
     fn vectors<'a, C: Codes>(
         vectors: impl ExactSizeIterator<Item = &'a [f32]>,
@@ -675,6 +678,7 @@ struct InDigits;
 
 impl Way for InDigits {
     type Vectors = Digits;
+    const WIDE: usize = digits::WIDE;
 
     fn vectors<'a, C: Codes>(
         vectors: impl ExactSizeIterator<Item = &'a [f32]>,
@@ -699,10 +703,11 @@ impl<V: Send + Sync> Left<V> {
     fn new<C: Codes, W: Way<Vectors = V>>(packed: &Packed, job: &Job, sides: &Sides) -> Self {
         let (inner, group) = (sides.inner.max(1), packed.scheme.group_size());
         let wide = sides.wide_rows(job);
-        let blocks: Vec<OnceLock<V>> = wide.chunks(inner * WIDE).map(|_| OnceLock::new()).collect();
-        parallel_units(blocks.len(), 8 * inner * WIDE, |range| {
+        let len = inner * W::WIDE;
+        let blocks: Vec<OnceLock<V>> = wide.chunks(len).map(|_| OnceLock::new()).collect();
+        parallel_units(blocks.len(), 8 * len, |range| {
             for i in range {
-                let rows = wide[i * inner * WIDE..].chunks(inner * WIDE).next();
+                let rows = wide[i * len..].chunks(len).next();
                 let rows = rows.unwrap_or_default().chunks_exact(inner);
                 blocks[i].get_or_init(|| W::vectors::<C>(rows, sides.inner, group));
             }
@@ -788,9 +793,9 @@ fn few_columns<C: Codes, W: Way>(
         };
         let mut nan = [false; TALL];
         for (x, &(_, to)) in job.rows.iter().enumerate() {
-            if x % WIDE == 0 {
+            if x % W::WIDE == 0 {
                 // Packed rows are still in the cache when more vectors meet them.
-                W::dots::<C>(rows, &left.blocks[x / WIDE], &mut products);
+                W::dots::<C>(rows, &left.blocks[x / W::WIDE], &mut products);
             }
             if C::FLOAT8 && x == 0 {
                 let codes = rows.codes.chunks_exact(len);
@@ -798,7 +803,7 @@ fn few_columns<C: Codes, W: Way>(
                     *nan = any_nan(codes);
                 }
             }
-            let sums = &mut products.of(x % WIDE)[..count];
+            let sums = &mut products.of(x % W::WIDE)[..count];
             for (j, sum) in sums.iter_mut().enumerate() {
                 // Infinities have to meet the numbers that codes stand for.
                 if !sum.is_finite() || nan[j] {
