@@ -12,7 +12,7 @@ pub(super) use blocked::{
 };
 pub(super) use halves::widen;
 pub(super) use sides::{
-    Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, interleave_many,
+    MANY, Paired, Pairs, Panels, Side, Singles, Wide, Words, interleave, interleave_many,
     pack as pack_lines, pair, pairs_are_fast,
 };
 

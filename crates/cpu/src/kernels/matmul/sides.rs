@@ -354,8 +354,8 @@ pub(in crate::kernels) unsafe fn pack<W: Words>(
     }
 }
 
-/// The lines that are interleaved at a time.
-const MANY: usize = 32;
+/// The lines that are mostly interleaved at a time.
+pub(in crate::kernels) const MANY: usize = 32;
 
 /// As [`interleave`], of any number of lines, in squares of as many words as a register has.
 ///

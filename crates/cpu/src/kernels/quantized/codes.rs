@@ -252,15 +252,13 @@ per_isa! {
 #[inline(always)]
 fn scales_of_body<S: Isa>(bytes: &[u8], mode: QuantizationMode, to: &mut [f32]) {
     if mode == QuantizationMode::Nvfp4 {
-        let scales = bytes.iter().map(|&byte| E4m3::value(u32::from(byte)));
-        to.iter_mut()
-            .zip(scales)
-            .for_each(|(to, scale)| *to = scale);
+        for (to, &byte) in to.iter_mut().zip(bytes) {
+            *to = E4m3::value(u32::from(byte));
+        }
     } else {
-        let scales = bytes.iter().map(|&byte| power(byte));
-        to.iter_mut()
-            .zip(scales)
-            .for_each(|(to, scale)| *to = scale);
+        for (to, &byte) in to.iter_mut().zip(bytes) {
+            *to = power(byte);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! With a scale `s` and a bias `b` of a group of codes `q`, and whole numbers `n` in units of `u`, a block
 //! has `u Σ (s Σ q n + b Σ n)`: sums of products are exact, and rounded as they are scaled.
 
-use std::{ops::Range, sync::OnceLock};
+use std::ops::Range;
 
 use super::{
     codes::Codes,
@@ -14,13 +14,13 @@ use super::{
     digits::{self, DIGITS, in_units, write_step},
     few::{LINE_BYTES, blocks, sum},
     integer::panel_width,
-    product::{Job, LINES, Packed, Sides, lefts},
+    product::{Job, Packed, Sides, lefts, made_in_parallel},
 };
 use crate::{
     dots::{Dots, FEW, mask},
     isa::{Isa, per_isa},
-    kernels::matmul::interleave_many,
-    pool::{num_threads, parallel_for, parallel_units},
+    kernels::matmul::{MANY, interleave_many},
+    pool::{num_threads, parallel_for},
     simd::prefetch,
 };
 
@@ -255,7 +255,7 @@ fn add_products_with<S: Dots, const V: usize>(
 
 /// A block of each row of a panel, with a byte for each code, where registers do not cross lines of the cache.
 #[repr(align(64))]
-struct Block([u32; BLOCK / 4 * LINES]);
+struct Block([u32; BLOCK / 4 * MANY]);
 
 /// Room for what is made of packed rows.
 struct Room {
@@ -371,7 +371,7 @@ impl Later {
 /// # Safety
 /// There must be these rows, and room for `width`.
 unsafe fn side_by_side(from: *const f32, len: usize, count: usize, to: *mut f32, width: usize) {
-    let mut lines = [std::ptr::null(); LINES];
+    let mut lines = [std::ptr::null(); MANY];
     for (row, line) in lines.iter_mut().enumerate().take(count) {
         *line = from.wrapping_add(row * len);
     }
@@ -436,21 +436,14 @@ pub(super) fn multiply<C: Codes>(packed: &Packed, jobs: &[&Job], sides: &Sides) 
     let (lefts, left_of) = lefts(jobs, |job| {
         let rows = job.rows.len();
         let count = rows.div_ceil(WIDE);
-        let vectors: Vec<OnceLock<Vectors>> = (0..count).map(|_| OnceLock::new()).collect();
-        parallel_units(count, 4 * inner * WIDE, |range| {
-            for i in range {
-                // As many as possible in each.
-                let rows = &job.rows[i * rows / count..(i + 1) * rows / count];
-                vectors[i].get_or_init(|| {
-                    Vectors::new::<C>(rows.len(), inner, group, |place, to| {
-                        let row = rows[place].0;
-                        sides.x.widen(row * inner..(row + 1) * inner, to);
-                    })
-                });
-            }
-        });
-        let made = |vectors: OnceLock<Vectors>| vectors.into_inner().expect("all have been made");
-        vectors.into_iter().map(made).collect::<Vec<_>>()
+        made_in_parallel(count, 4 * inner * WIDE, |i| {
+            // About as many in each.
+            let rows = &job.rows[i * rows / count..(i + 1) * rows / count];
+            Vectors::new::<C>(rows.len(), inner, group, |place, to| {
+                let row = rows[place].0;
+                sides.x.widen(row * inner..(row + 1) * inner, to);
+            })
+        })
     });
     let rows: usize = jobs.iter().map(|job| job.rows.len()).sum();
     let rows = rows.div_ceil(jobs.len().max(1));
@@ -466,8 +459,8 @@ pub(super) fn multiply<C: Codes>(packed: &Packed, jobs: &[&Job], sides: &Sides) 
         let width = panel_width();
         let mut room = Room {
             width,
-            packed: Block([0; BLOCK / 4 * LINES]),
-            bytes: Block([0; BLOCK / 4 * LINES]),
+            packed: Block([0; BLOCK / 4 * MANY]),
+            bytes: Block([0; BLOCK / 4 * MANY]),
             factors: [Vec::new(), Vec::new()],
             scales: Vec::new(),
             biases: Vec::new(),

@@ -23,8 +23,8 @@ use crate::{
     kernels::{
         indices::Positions,
         matmul::{
-            Matrix, Paired, Pairs, Results, Rounded, Side, Singles, Sizes, Target, Wide, Words,
-            interleave_many, multiply, multiply_sides, pair, pairs_are_fast,
+            MANY, Matrix, Paired, Pairs, Results, Rounded, Side, Singles, Sizes, Target, Wide,
+            Words, interleave_many, multiply, multiply_sides, pair, pairs_are_fast,
         },
         row::RowElement,
     },
@@ -46,9 +46,6 @@ const SOME_ROUNDED: usize = 5;
 
 /// Numbers of a packed row that are read at a time: four rows of them stay in the first cache.
 const CHUNK: usize = 1024;
-
-/// The lines that are interleaved at a time.
-pub(super) const LINES: usize = 32;
 
 /// The most numbers of a panel: 2 MiB.
 const PANEL: usize = 512 * 1024;
@@ -201,9 +198,9 @@ impl<'a> Packed<'a> {
         step: usize,
     ) {
         let in_row = self.columns * C::BITS / 32;
-        for (i, row) in rows.clone().enumerate().step_by(LINES) {
-            let some = (rows.end - row).min(LINES);
-            let mut lines = [std::ptr::null(); LINES];
+        for (i, row) in rows.clone().enumerate().step_by(MANY) {
+            let some = (rows.end - row).min(MANY);
+            let mut lines = [std::ptr::null(); MANY];
             for (line, row) in lines.iter_mut().zip(row..row + some) {
                 *line = self.codes[row * in_row..][words.clone()].as_ptr().cast();
             }
@@ -704,20 +701,29 @@ impl<V: Send + Sync> Left<V> {
         let (inner, group) = (sides.inner.max(1), packed.scheme.group_size());
         let wide = sides.wide_rows(job);
         let len = inner * W::WIDE;
-        let blocks: Vec<OnceLock<V>> = wide.chunks(len).map(|_| OnceLock::new()).collect();
-        parallel_units(blocks.len(), 8 * len, |range| {
-            for i in range {
-                let rows = wide[i * len..].chunks(len).next();
-                let rows = rows.unwrap_or_default().chunks_exact(inner);
-                blocks[i].get_or_init(|| W::vectors::<C>(rows, sides.inner, group));
-            }
+        let blocks = made_in_parallel(wide.len().div_ceil(len), 8 * len, |i| {
+            let rows = wide[i * len..].chunks(len).next();
+            let rows = rows.unwrap_or_default().chunks_exact(inner);
+            W::vectors::<C>(rows, sides.inner, group)
         });
-        let blocks = blocks
-            .into_iter()
-            .map(|block| block.into_inner().expect("each block has been made"))
-            .collect();
         Left { wide, blocks }
     }
+}
+
+/// What `make` makes of each number below `count`, in the time of so many operations each.
+pub(super) fn made_in_parallel<V: Send + Sync>(
+    count: usize,
+    cost: usize,
+    make: impl Fn(usize) -> V + Sync,
+) -> Vec<V> {
+    let made: Vec<OnceLock<V>> = (0..count).map(|_| OnceLock::new()).collect();
+    parallel_units(count, cost, |range| {
+        for i in range {
+            made[i].get_or_init(|| make(i));
+        }
+    });
+    let made = made.into_iter().map(OnceLock::into_inner);
+    made.map(|one| one.expect("all have been made")).collect()
 }
 
 /// What is made of the rows on the left of jobs, and which of it is each job's. Jobs mostly have the same
