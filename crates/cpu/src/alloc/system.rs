@@ -7,9 +7,10 @@ use std::{
 
 use super::ALIGNMENT;
 
-/// Blocks from this size on are mapped, so that they cost nothing until they are touched.
+/// Blocks from this size on are mapped, so that they cost nothing until they are touched, and are returned
+/// to the system when they are freed.
 #[cfg(all(unix, not(miri)))]
-const MAPPED: usize = 1 << 20;
+const MAPPED: usize = 256 << 10;
 
 /// The size of a huge page; mapped blocks of several start on a multiple of it.
 #[cfg(all(unix, not(miri)))]

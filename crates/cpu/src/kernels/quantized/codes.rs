@@ -3,7 +3,7 @@
 //! The codes of a row are one stream of bits, least significant first, so eight codes of `b` bits
 //! always fill `b` bytes.
 
-use olivine_core::quantized::{Quantization, QuantizationMode};
+use olivine_core::quantized::QuantizationMode;
 
 use crate::isa::{Isa, per_isa};
 
@@ -271,61 +271,48 @@ pub(super) fn unpack_each<C: Codes>(codes: &[u8], mut place: impl FnMut(usize, f
     }
 }
 
-/// Appends codes to a stream of bits.
-pub(super) struct Packer<'a> {
-    words: std::slice::IterMut<'a, u32>,
-    held: u64,
-    bits: usize,
-    width: usize,
-}
-
-impl<'a> Packer<'a> {
-    /// Fills `words` with the codes of a format.
-    pub(super) fn new(words: &'a mut [u32], scheme: Quantization) -> Self {
-        Packer {
-            words: words.iter_mut(),
-            held: 0,
-            bits: 0,
-            width: scheme.bits(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, code: u32) {
-        self.held |= u64::from(code) << self.bits;
-        self.bits += self.width;
-        if self.bits >= 32 {
-            if let Some(word) = self.words.next() {
-                *word = (self.held as u32).to_le();
-            }
-            self.held >>= 32;
-            self.bits -= 32;
-        }
+/// Joins codes, a byte each, to a stream of bits: eight for each `C::BITS` bytes.
+#[inline(always)]
+pub(super) fn join<C: Codes>(codes: &[u8], to: &mut [u8]) {
+    let free = 8 - C::BITS;
+    let eights = codes.as_chunks::<8>().0;
+    for (codes, to) in eights.iter().zip(to.chunks_exact_mut(C::BITS)) {
+        // The second of two, the second half of four, and that of eight move to where the first ends.
+        let x = u64::from_le_bytes(*codes);
+        let x = x & 0x00ff_00ff_00ff_00ff | (x & 0xff00_ff00_ff00_ff00) >> free;
+        let x = x & 0x0000_ffff_0000_ffff | (x & 0xffff_0000_ffff_0000) >> (2 * free);
+        let x = x & 0x0000_0000_ffff_ffff | (x & 0xffff_ffff_0000_0000) >> (4 * free);
+        to.copy_from_slice(&x.to_le_bytes()[..C::BITS]);
     }
 }
 
 /// The nearest E4M3 float; ties go to even, what is too large becomes the largest.
-#[inline]
+#[inline(always)]
 pub(super) fn to_e4m3(value: f32) -> u8 {
-    let (sign, magnitude) = ((value.to_bits() >> 24 & 0x80) as u8, value.abs());
-    if magnitude.is_nan() {
-        return sign | 0x7f;
-    }
-    if magnitude < 1.0 / 64.0 {
-        // Subnormal: a multiple of 2^-9. Rounded up to eight it is the smallest normal number.
-        return sign | (magnitude * 512.0).round_ties_even() as u8;
-    }
-    let bits = magnitude.to_bits();
-    let rounded = (bits + 0x7_ffff + (bits >> 20 & 1)) >> 20;
-    sign | (rounded - (120 << 3)).min(0x7e) as u8
+    let bits = value.to_bits();
+    let (sign, magnitude) = (bits >> 24 & 0x80, bits & 0x7fff_ffff);
+    // Subnormal: a multiple of 2^-9, to which adding 2^14 rounds. Rounded up to eight it is the smallest
+    // normal number.
+    let subnormal = (f32::from_bits(magnitude) + 16384.0).to_bits() & 0xf;
+    let rounded = (magnitude + 0x7_ffff + (magnitude >> 20 & 1)) >> 20;
+    let normal = rounded.wrapping_sub(120 << 3).min(0x7e);
+    let finite = if magnitude < 0x3c80_0000 {
+        subnormal
+    } else {
+        normal
+    };
+    let nan = magnitude > 0x7f80_0000;
+    (sign | if nan { 0x7f } else { finite }) as u8
 }
 
 /// The nearest E2M1 float; of two equally near the one nearer to zero, which has no sign here.
-#[inline]
+#[inline(always)]
 pub(super) fn to_e2m1_down(value: f32) -> u32 {
-    const TIES: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
     let magnitude = value.abs();
-    let code: u32 = TIES.iter().map(|&tie| u32::from(magnitude > tie)).sum();
+    let mut code = 0;
+    for tie in [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0] {
+        code += u32::from(magnitude > tie);
+    }
     if code == 0 {
         0
     } else {
@@ -334,7 +321,7 @@ pub(super) fn to_e2m1_down(value: f32) -> u32 {
 }
 
 /// The nearest E2M1 float; ties go to even.
-#[inline]
+#[inline(always)]
 pub(super) fn to_e2m1_even(value: f32) -> u32 {
     let magnitude = value.abs();
     let code = [
@@ -347,4 +334,69 @@ pub(super) fn to_e2m1_even(value: f32) -> u32 {
         magnitude > 5.0,
     ];
     code.into_iter().map(u32::from).sum::<u32>() | value.to_bits() >> 28 & 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::test_inputs::Random;
+
+    fn check_join<C: Codes>(random: &mut Random) {
+        let codes: Vec<u8> = (0..64).map(|_| random.below(1 << C::BITS) as u8).collect();
+        let mut stream = vec![0; 8 * C::BITS];
+        join::<C>(&codes, &mut stream);
+        for (i, code) in codes.iter().enumerate() {
+            for bit in 0..C::BITS {
+                let at = i * C::BITS + bit;
+                let found = stream[at / 8] >> (at % 8) & 1;
+                assert_eq!(
+                    found,
+                    code >> bit & 1,
+                    "bit {bit} of code {i} of {}",
+                    C::BITS
+                );
+            }
+        }
+        for (eight, bytes) in codes.chunks(8).zip(stream.chunks(C::BITS)) {
+            assert!(
+                eight
+                    .iter()
+                    .map(|&code| u32::from(code))
+                    .eq(super::eight::<C>(bytes))
+            );
+        }
+    }
+
+    #[test]
+    fn codes_are_joined_to_a_stream_of_bits() {
+        let mut random = Random(5);
+        check_join::<Whole<1>>(&mut random);
+        check_join::<Whole<2>>(&mut random);
+        check_join::<Whole<3>>(&mut random);
+        check_join::<Whole<4>>(&mut random);
+        check_join::<Whole<5>>(&mut random);
+        check_join::<Whole<6>>(&mut random);
+        check_join::<Whole<8>>(&mut random);
+    }
+
+    #[test]
+    fn floats_of_eight_bits_are_the_nearest() {
+        let values: Vec<f32> = (0..0x7f).map(E4m3::value).collect();
+        for (code, pair) in values.windows(2).enumerate() {
+            let tie = f32::midpoint(pair[0], pair[1]);
+            // Half way between two it is the even one.
+            let even = (code + code % 2) as u8;
+            for (value, expected) in [
+                (pair[0], code as u8),
+                (tie.next_down(), code as u8),
+                (tie, even),
+                (tie.next_up(), code as u8 + 1),
+            ] {
+                assert_eq!(to_e4m3(value), expected, "{value}");
+                assert_eq!(to_e4m3(-value), expected | 0x80, "-{value}");
+            }
+        }
+        assert_eq!([449.0, 1e30, f32::INFINITY].map(to_e4m3), [0x7e; 3]);
+        assert_eq!([f32::NAN, -f32::NAN].map(to_e4m3), [0x7f, 0xff]);
+    }
 }

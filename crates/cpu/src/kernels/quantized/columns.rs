@@ -33,6 +33,10 @@ const WIDE: usize = 4;
 /// The bytes of digits that stay in the second cache while panels go by.
 const NEAR: usize = 1 << 20;
 
+/// The bytes of digits that are held at a time. Rows that have more are few enough in so many that laying
+/// out codes again is little beside their products.
+const HELD: usize = 4 << 20;
+
 /// The most panels for which digits are read once, where there are more of them.
 const STRIP: usize = 8;
 
@@ -430,8 +434,39 @@ fn bytes_of_words_body<S: Dots, C: Codes>(words: &[u32], width: usize, to: &mut 
     }
 }
 
-/// Products of the rows of jobs with all rows of their matrices, which are shared out at once.
+/// Products of the rows of jobs with all rows of their matrices: of as many rows at a time as their digits
+/// have room for.
 pub(super) fn multiply<C: Codes>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
+    let most = HELD / (sides.inner * DIGITS).max(1);
+    let most = most.next_multiple_of(WIDE).max(16 * WIDE);
+    let parts: Vec<Job> = jobs
+        .iter()
+        .flat_map(|job| {
+            // About as many in each.
+            let count = job.rows.len().div_ceil(most).max(1);
+            let len = job.rows.len().div_ceil(count).next_multiple_of(WIDE);
+            job.rows.chunks(len).map(|rows| Job {
+                matrix: job.matrix,
+                rows: rows.to_vec(),
+            })
+        })
+        .collect();
+    let mut left = &parts[..];
+    while !left.is_empty() {
+        let mut rows = 0;
+        let fits = |part: &&Job| {
+            rows += part.rows.len();
+            rows <= most
+        };
+        let fitting = left.iter().take_while(fits).count().max(1);
+        let (parts, rest) = left.split_at(fitting);
+        multiply_at_once::<C>(packed, &parts.iter().collect::<Vec<_>>(), sides);
+        left = rest;
+    }
+}
+
+/// Products of rows whose digits are held at once. All matrices are shared out.
+fn multiply_at_once<C: Codes>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
     let (inner, group) = (sides.inner, packed.scheme.group_size());
     let (lefts, left_of) = lefts(jobs, |job| {
         let rows = job.rows.len();
@@ -649,6 +684,8 @@ mod tests {
             }
         }
         // Digits that do not stay in the cache.
-        check::<Whole<4>>(&mut random, (350, 2112, 300), 64)
+        check::<Whole<4>>(&mut random, (350, 2112, 300), 64)?;
+        // Rows that have more digits than are held.
+        check::<Whole<4>>(&mut random, (401, 8192, 33), 64)
     }
 }
