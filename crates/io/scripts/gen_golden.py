@@ -67,7 +67,7 @@ for name in TYPES:
     data = blocks.reshape(2, -1)
     writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
     expected[name] = gguf.quants.dequantize(data, kind).astype(np.float16)
-    if name in "Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K".split():
+    if name in "Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K".split():
         exact[name] = gguf.quants.dequantize(data, kind)
 np.savez_compressed(GOLDEN / "packed.npz", **exact)
 floats = np.array([[1.5, -2.25, 3.0]], dtype=np.float32)

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    ops::Range,
     path::Path,
     ptr::NonNull,
     sync::Arc,
@@ -34,6 +35,17 @@ pub struct Source {
     pub(crate) memory: Arc<dyn Buffer>,
     /// The file behind the memory, if there is one.
     file: Option<Arc<File>>,
+    /// The map that the memory is of, if it is.
+    map: Option<Arc<Mmap>>,
+}
+
+/// A map whose bytes others hold, too.
+struct Mapped(Arc<Mmap>);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Source {
@@ -61,8 +73,11 @@ impl Source {
         }
         // SAFETY: the map is read-only and private to us. That others leave the file alone cannot
         // be enforced; it is asked for above, as every program that maps files must.
-        let map = unsafe { Mmap::map(&file) }.map_err(failed("map"))?;
-        Ok(Source::share(path, map, Some(file)))
+        let map = Arc::new(unsafe { Mmap::map(&file) }.map_err(failed("map"))?);
+        Ok(Source {
+            map: Some(map.clone()),
+            ..Source::share(path, Mapped(map), Some(file))
+        })
     }
 
     /// A file that is in memory already: embedded in the program, or downloaded.
@@ -120,6 +135,7 @@ impl Source {
             path: path.into(),
             memory,
             file: file.map(Arc::new),
+            map: None,
         }
     }
 
@@ -142,6 +158,21 @@ impl Source {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the buffer's memory is readable, unchanging, and lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.memory.host().as_ptr(), self.memory.bytes()) }
+    }
+
+    /// Gives back the memory of what was copied and is hardly needed again. If it is, it is read from the file
+    /// anew.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        #[cfg(all(unix, not(miri)))]
+        if let Some(map) = &self.map {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: nobody writes to the map, so the file has all that it holds.
+            let advised = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
+            // Memory that stays is no error.
+            drop(advised);
+        }
+        #[cfg(not(all(unix, not(miri))))]
+        let _ = range;
     }
 
     /// The error of a header that was refused.

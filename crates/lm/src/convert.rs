@@ -103,11 +103,15 @@ pub fn convert(
         });
     }
     let config = folder.config()?;
+    let change = Change {
+        for_mlx: true,
+        ..options.change.clone()
+    };
     let (model, weights) = if options.random {
-        let weights = Weights::random().changed(options.change.clone());
+        let weights = Weights::random().changed(change);
         (models::build(&config, &weights)?, weights)
     } else {
-        models::load_changed(folder, options.change.clone())?
+        models::load_changed(folder, change)?
     };
     let packing = weights.packing();
     let mut parameters = model.parameters();

@@ -125,21 +125,20 @@ fn every_packing_has_the_bytes_of_mlx_lm() {
     }
 }
 
-#[test]
-fn unpacking_gives_the_logits_of_the_packed_model() {
+/// Packs a model, converts it again, and checks that it is plain then and has the same logits.
+fn check_unpacked(scheme: Quantization, change: Change) {
     let place = tempfile::tempdir().unwrap();
     let (packed, plain) = (place.path().join("packed"), place.path().join("plain"));
     let folder = ModelFolder::open(golden("llama")).unwrap();
-    let options = quantized(Recipe::uniform(Quantization::default()));
+    let options = quantized(Recipe::uniform(scheme));
     convert(&folder, &packed, &options, &mut |_, _| true).unwrap();
     let options = ConvertOptions {
-        change: Change {
-            dequantize: true,
-            ..Change::default()
-        },
+        change,
         ..ConvertOptions::default()
     };
     let packed = ModelFolder::open(packed).unwrap();
+    let packing = packed.config().unwrap().quantization.unwrap();
+    assert_eq!(packing.default, scheme);
     convert(&packed, &plain, &options, &mut |_, _| true).unwrap();
     let plain = ModelFolder::open(plain).unwrap();
     assert!(plain.config().unwrap().quantization.is_none());
@@ -150,7 +149,23 @@ fn unpacking_gives_the_logits_of_the_packed_model() {
         model.logits(&hidden).unwrap().to_vec::<f32>().unwrap()
     };
     for (a, b) in logits(&packed).into_iter().zip(logits(&plain)) {
-        assert!((a - b).abs() < 1e-4, "{a} against {b}");
+        assert!((a - b).abs() < 1e-4, "{scheme:?}: {a} against {b}");
+    }
+}
+
+#[test]
+fn unpacking_gives_the_logits_of_the_packed_model() {
+    let change = Change {
+        dequantize: true,
+        ..Change::default()
+    };
+    check_unpacked(Quantization::default(), change);
+}
+
+#[test]
+fn what_mlx_cannot_read_is_unpacked() {
+    for bits in [2, 4, 6, 8] {
+        check_unpacked(Quantization::affine(16, bits).unwrap(), Change::default());
     }
 }
 

@@ -195,32 +195,43 @@ fn q8_1(block: &[u8], out: &mut [f32]) {
 }
 
 fn q2_k(block: &[u8], out: &mut [f32]) {
-    let (scales, codes) = (&block[..16], &block[16..80]);
+    let scales = &block[..16];
     let (scale, low) = (half(block, 80), half(block, 82));
     each(out, |i| {
         let own = scales[i / 16];
-        let code = codes[i / 128 * 32 + i % 32] >> (2 * (i / 32 % 4)) & 3;
+        let code = q2_k_code(block, i);
         (scale * (own & 15) as f32) * code as f32 - low * (own >> 4) as f32
     });
 }
 
+/// The code of an element, from 0 to 3.
+pub(super) fn q2_k_code(block: &[u8], i: usize) -> u8 {
+    block[16 + i / 128 * 32 + i % 32] >> (2 * (i / 32 % 4)) & 3
+}
+
 fn q3_k(block: &[u8], out: &mut [f32]) {
-    let (high, codes, scales) = (&block[..32], &block[32..96], &block[96..108]);
-    let scale = half(block, 108);
-    // Sixteen scales of six bits: nibbles first, then pairs of bits.
-    let own = |i: usize| {
-        let low = if i < 8 {
-            scales[i] & 15
-        } else {
-            scales[i - 8] >> 4
-        };
-        (low | (scales[8 + i % 4] >> (2 * (i / 4)) & 3) << 4) as f32 - 32.0
-    };
+    let (scales, scale) = (&block[96..108], half(block, 108));
     each(out, |i| {
-        let code = codes[i / 128 * 32 + i % 32] >> (2 * (i / 32 % 4)) & 3;
-        let third = high[i % 32] >> (i / 32) & 1;
-        (scale * own(i / 16)) * ((code | third << 2) as f32 - 4.0)
+        (scale * signed_six_bits(scales, i / 16)) * (q3_k_code(block, i) as f32 - 4.0)
     });
+}
+
+/// The code of an element, from 0 to 7.
+pub(super) fn q3_k_code(block: &[u8], i: usize) -> u8 {
+    let low = block[32 + i / 128 * 32 + i % 32] >> (2 * (i / 32 % 4)) & 3;
+    low | (block[i % 32] >> (i / 32) & 1) << 2
+}
+
+/// The scale of one of sixteen groups, six bits each, packed into twelve bytes: nibbles first, then pairs of
+/// bits.
+pub(super) fn signed_six_bits(packed: &[u8], group: usize) -> f32 {
+    let low = if group < 8 {
+        packed[group] & 15
+    } else {
+        packed[group - 8] >> 4
+    };
+    let high = packed[8 + group % 4] >> (2 * (group / 4)) & 3;
+    (low | high << 4) as f32 - 32.0
 }
 
 /// The scale and the minimum of one of eight groups, six bits each, packed into twelve bytes.
@@ -256,12 +267,17 @@ fn q5_k(block: &[u8], out: &mut [f32]) {
 fn q6_k(block: &[u8], out: &mut [f32]) {
     let scale = half(block, 208);
     each(out, |i| {
-        let (part, i) = (i / 128, i % 128);
-        let low = block[part * 64 + i % 64] >> (4 * (i / 64)) & 15;
-        let high = block[128 + part * 32 + i % 32] >> (2 * (i / 32)) & 3;
-        let own = block[192 + part * 8 + i / 16] as i8;
-        (scale * own as f32) * ((low | high << 4) as f32 - 32.0)
+        let own = block[192 + i / 16] as i8;
+        (scale * own as f32) * (q6_k_code(block, i) as f32 - 32.0)
     });
+}
+
+/// The code of an element, from 0 to 63.
+pub(super) fn q6_k_code(block: &[u8], i: usize) -> u8 {
+    let (part, i) = (i / 128, i % 128);
+    let low = block[part * 64 + i % 64] >> (4 * (i / 64)) & 15;
+    let high = block[128 + part * 32 + i % 32] >> (2 * (i / 32)) & 3;
+    low | high << 4
 }
 
 fn q8_k(block: &[u8], out: &mut [f32]) {

@@ -93,11 +93,11 @@ pub struct Packed {
     /// The quantized weights, packed into `uint32`.
     pub weight: Array,
     /// What they are multiplied by: one number for each group. They are `float16`, or `float32`
-    /// where that is what takes to be exact, as for `Q4_K` and `Q5_K`.
+    /// where that is what takes to be exact, as for `Q2_K` to `Q6_K`.
     pub scales: Array,
     /// What is added then, in the dtype of the scales.
     pub biases: Array,
-    /// The layout: mode `affine` in groups of 32 with 4, 5 or 8 bits.
+    /// The layout: mode `affine` in groups of 32 with 4, 5 or 8 bits, or of 16 with 2, 4 or 6.
     pub scheme: Quantization,
 }
 
@@ -309,7 +309,7 @@ impl Gguf {
     }
 
     /// The tensor of this name in packed form, which is exact; `None` unless its type is `Q4_0`, `Q4_1`,
-    /// `Q5_0`, `Q5_1`, `Q8_0`, `Q4_K` or `Q5_K`.
+    /// `Q5_0`, `Q5_1`, `Q8_0`, or one of `Q2_K` to `Q6_K`. Groups of `Q2_K`, `Q3_K` and `Q6_K` are of 16.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -324,9 +324,13 @@ impl Gguf {
     /// ```
     pub fn packed(&self, name: &str) -> Result<Option<Packed>> {
         let entry = self.entry(name)?;
-        packed::unpack(entry.stored, &entry.shape, self.bytes(entry))
+        let packed = packed::unpack(entry.stored, &entry.shape, self.bytes(entry))
             .transpose()
-            .map_err(|problem| problem.of_tensor(&self.source, name, Dtype::Uint32))
+            .map_err(|problem| problem.of_tensor(&self.source, name, Dtype::Uint32))?;
+        if packed.is_some() {
+            self.source.release(entry.begin..entry.begin + entry.bytes);
+        }
+        Ok(packed)
     }
 
     /// All arrays with their names, in the order of the file.
@@ -398,7 +402,7 @@ impl Gguf {
         };
         let (elements, block) = entry.stored.block();
         let bytes = self.bytes(entry);
-        filled(entry.shape.clone(), Dtype::Float16, |target| {
+        let array = filled(entry.shape.clone(), Dtype::Float16, |target| {
             let mut values = [0.0f32; LARGEST_BLOCK];
             let values = &mut values[..elements];
             for (block, target) in bytes
@@ -411,7 +415,9 @@ impl Gguf {
                 }
             }
         })
-        .map_err(|problem| problem.of_tensor(&self.source, &entry.name, Dtype::Float16))
+        .map_err(|problem| problem.of_tensor(&self.source, &entry.name, Dtype::Float16))?;
+        self.source.release(entry.begin..entry.begin + entry.bytes);
+        Ok(array)
     }
 }
 

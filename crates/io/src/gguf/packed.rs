@@ -4,12 +4,11 @@ use olivine_core::{Array, Dtype, Shape, f16, quantized::Quantization};
 
 use super::{
     Packed,
-    blocks::{Stored, five_bits, half, nibble, six_bits},
+    blocks::{
+        Stored, five_bits, half, nibble, q2_k_code, q3_k_code, q6_k_code, signed_six_bits, six_bits,
+    },
 };
 use crate::source::{ArrayProblem, filled};
-
-/// The elements that share a scale.
-const GROUP: usize = 32;
 
 /// The scheme of a type's packed form, if it has one.
 pub(super) fn scheme(stored: Stored) -> Option<Quantization> {
@@ -33,6 +32,19 @@ pub(super) fn unpack(
     Some(kind.unpack(shape, bytes, stored.block().1))
 }
 
+/// The most elements that share a scale.
+const LARGEST_GROUP: usize = 32;
+
+/// Eight codes as a stream of bits, lowest first.
+#[inline(always)]
+fn joined<const BITS: usize>(codes: [u8; 8]) -> u64 {
+    // The second of two, the second half of four, and that of eight move to where the first ends.
+    let (x, free) = (u64::from_le_bytes(codes), 8 - BITS);
+    let x = x & 0x00ff_00ff_00ff_00ff | (x & 0xff00_ff00_ff00_ff00) >> free;
+    let x = x & 0x0000_ffff_0000_ffff | (x & 0xffff_0000_ffff_0000) >> (2 * free);
+    x & 0x0000_0000_ffff_ffff | (x & 0xffff_ffff_0000_0000) >> (4 * free)
+}
+
 #[derive(Clone, Copy, PartialEq)]
 #[expect(non_camel_case_types, reason = "they are GGUF's names")]
 enum Kind {
@@ -41,8 +53,11 @@ enum Kind {
     Q5_0,
     Q5_1,
     Q8_0,
+    Q2_K,
+    Q3_K,
     Q4_K,
     Q5_K,
+    Q6_K,
 }
 
 impl Kind {
@@ -53,22 +68,37 @@ impl Kind {
             "Q5_0" => Some(Kind::Q5_0),
             "Q5_1" => Some(Kind::Q5_1),
             "Q8_0" => Some(Kind::Q8_0),
+            "Q2_K" => Some(Kind::Q2_K),
+            "Q3_K" => Some(Kind::Q3_K),
             "Q4_K" => Some(Kind::Q4_K),
             "Q5_K" => Some(Kind::Q5_K),
+            "Q6_K" => Some(Kind::Q6_K),
             _ => None,
         }
     }
 
+    /// The bits of a code in packed form: three of `Q3_K` have a fourth, so that a group fills words.
     fn bits(self) -> usize {
         match self {
-            Kind::Q4_0 | Kind::Q4_1 | Kind::Q4_K => 4,
+            Kind::Q2_K => 2,
+            Kind::Q4_0 | Kind::Q4_1 | Kind::Q3_K | Kind::Q4_K => 4,
             Kind::Q5_0 | Kind::Q5_1 | Kind::Q5_K => 5,
+            Kind::Q6_K => 6,
             Kind::Q8_0 => 8,
         }
     }
 
+    /// The elements that share a scale.
+    fn group(self) -> usize {
+        match self {
+            Kind::Q2_K | Kind::Q3_K | Kind::Q6_K => 16,
+            Kind::Q4_0 | Kind::Q4_1 | Kind::Q5_0 | Kind::Q5_1 | Kind::Q8_0 => 32,
+            Kind::Q4_K | Kind::Q5_K => 32,
+        }
+    }
+
     fn scheme(self) -> Quantization {
-        Quantization::affine(GROUP, self.bits()).expect("4, 5 and 8 bits come in groups of 32")
+        Quantization::affine(self.group(), self.bits()).expect("groups of 16 have even bits")
     }
 
     /// The groups in a block.
@@ -76,38 +106,48 @@ impl Kind {
         match self {
             Kind::Q4_0 | Kind::Q4_1 | Kind::Q5_0 | Kind::Q5_1 | Kind::Q8_0 => 1,
             Kind::Q4_K | Kind::Q5_K => 8,
+            Kind::Q2_K | Kind::Q3_K | Kind::Q6_K => 16,
         }
     }
 
     /// What the bias is, as a multiple of the scale, unless the block says it.
     fn centre(self) -> Option<f32> {
         match self {
+            Kind::Q3_K => Some(-4.0),
             Kind::Q4_0 => Some(-8.0),
             Kind::Q5_0 => Some(-16.0),
+            Kind::Q6_K => Some(-32.0),
             Kind::Q8_0 => Some(-128.0),
-            Kind::Q4_1 | Kind::Q5_1 | Kind::Q4_K | Kind::Q5_K => None,
+            Kind::Q4_1 | Kind::Q5_1 | Kind::Q2_K | Kind::Q4_K | Kind::Q5_K => None,
         }
     }
 
     /// The scale and the bias of a group.
     fn affine(self, block: &[u8], group: usize) -> (f32, f32) {
-        let scale = half(block, 0);
-        match self {
+        let own = match self {
+            Kind::Q2_K => {
+                let both = block[group];
+                let minimum = half(block, 82) * f32::from(both >> 4);
+                return (half(block, 80) * f32::from(both & 15), -minimum);
+            }
             Kind::Q4_K | Kind::Q5_K => {
                 let (own, minimum) = six_bits(&block[4..16], group);
-                (scale * own, -(half(block, 2) * minimum))
+                return (half(block, 0) * own, -(half(block, 2) * minimum));
             }
-            Kind::Q4_0 | Kind::Q4_1 | Kind::Q5_0 | Kind::Q5_1 | Kind::Q8_0 => match self.centre() {
-                Some(centre) => (scale, centre * scale),
-                None => (scale, half(block, 2)),
-            },
+            Kind::Q3_K => half(block, 108) * signed_six_bits(&block[96..108], group),
+            Kind::Q6_K => half(block, 208) * f32::from(block[192 + group].cast_signed()),
+            Kind::Q4_0 | Kind::Q4_1 | Kind::Q5_0 | Kind::Q5_1 | Kind::Q8_0 => half(block, 0),
+        };
+        match self.centre() {
+            Some(centre) => (own, centre * own),
+            None => (own, half(block, 2)),
         }
     }
 
     /// An element's code, counted from zero.
     #[inline(always)]
     fn code(self, block: &[u8], group: usize, i: usize) -> u8 {
-        // In blocks of 256, two groups share 32 bytes.
+        // In blocks of 256, two groups of 32 share 32 bytes.
         let long = |front: usize| block[front + group / 2 * 32 + i] >> (4 * (group % 2)) & 15;
         match self {
             Kind::Q4_0 => nibble(&block[2..], i),
@@ -116,8 +156,11 @@ impl Kind {
             Kind::Q5_1 => five_bits(&block[4..8], &block[8..], i),
             // Signed to unsigned: the bias of -128 makes up for it.
             Kind::Q8_0 => block[2 + i] ^ 0x80,
+            Kind::Q2_K => q2_k_code(block, 16 * group + i),
+            Kind::Q3_K => q3_k_code(block, 16 * group + i),
             Kind::Q4_K => long(16),
             Kind::Q5_K => long(48) | (block[16 + i] >> group & 1) << 4,
+            Kind::Q6_K => q6_k_code(block, 16 * group + i),
         }
     }
 
@@ -133,14 +176,15 @@ impl Kind {
             let blocks = bytes.chunks_exact(block);
             blocks.flat_map(|block| (0..self.groups()).map(move |group| (block, group)))
         };
-        let bits = self.bits();
-        let weight = filled(last(&|size| size / GROUP * bits), Dtype::Uint32, |target| {
-            for ((block, group), target) in groups().zip(target.chunks_exact_mut(4 * bits)) {
+        let (of_group, bits) = (self.group(), self.bits());
+        let weight = filled(last(&|size| size * bits / 32), Dtype::Uint32, |target| {
+            let targets = target.chunks_exact_mut(of_group / 8 * bits);
+            for ((block, group), target) in groups().zip(targets) {
                 self.pack(block, group, target);
             }
         })?;
         let fits = |x: f32| f16::from_f32(x).to_f32() == x;
-        // The products of Q4_K and Q5_K take more digits than a half has, and so may large biases.
+        // The products of blocks of 256 take more digits than a half has, and so may large biases.
         let dtype = if self.groups() == 1
             && groups().all(|(block, group)| fits(self.affine(block, group).1))
         {
@@ -149,7 +193,7 @@ impl Kind {
             Dtype::Float32
         };
         let of_groups = |value: &dyn Fn(&[u8], usize) -> f32| {
-            filled(last(&|size| size / GROUP), dtype, |target| {
+            filled(last(&|size| size / of_group), dtype, |target| {
                 let targets = target.chunks_exact_mut(dtype.size());
                 for ((block, group), target) in groups().zip(targets) {
                     let value = value(block, group);
@@ -172,11 +216,32 @@ impl Kind {
 
     /// Writes a group's codes as a stream of bits, lowest first.
     fn pack(self, block: &[u8], group: usize, target: &mut [u8]) {
-        let bits = self.bits();
-        for (eight, target) in target.chunks_exact_mut(bits).enumerate() {
-            let code = |i: usize| u64::from(self.code(block, group, 8 * eight + i));
-            let stream = (0..8).fold(0, |stream, i| stream | code(i) << (bits * i));
-            target.copy_from_slice(&stream.to_le_bytes()[..bits]);
+        // Each kind has code of its own, in which what it is is known.
+        match self {
+            Kind::Q4_0 => Kind::Q4_0.pack_in::<4>(block, group, target),
+            Kind::Q4_1 => Kind::Q4_1.pack_in::<4>(block, group, target),
+            Kind::Q5_0 => Kind::Q5_0.pack_in::<5>(block, group, target),
+            Kind::Q5_1 => Kind::Q5_1.pack_in::<5>(block, group, target),
+            Kind::Q8_0 => Kind::Q8_0.pack_in::<8>(block, group, target),
+            Kind::Q2_K => Kind::Q2_K.pack_in::<2>(block, group, target),
+            Kind::Q3_K => Kind::Q3_K.pack_in::<4>(block, group, target),
+            Kind::Q4_K => Kind::Q4_K.pack_in::<4>(block, group, target),
+            Kind::Q5_K => Kind::Q5_K.pack_in::<5>(block, group, target),
+            Kind::Q6_K => Kind::Q6_K.pack_in::<6>(block, group, target),
+        }
+    }
+
+    #[inline(always)]
+    fn pack_in<const BITS: usize>(self, block: &[u8], group: usize, target: &mut [u8]) {
+        assert!(BITS == self.bits());
+        let mut codes = [0; LARGEST_GROUP];
+        let codes = &mut codes[..self.group()];
+        for (i, code) in codes.iter_mut().enumerate() {
+            *code = self.code(block, group, i);
+        }
+        let (eights, _) = codes.as_chunks::<8>();
+        for (eight, target) in eights.iter().zip(target.chunks_exact_mut(BITS)) {
+            target.copy_from_slice(&joined::<BITS>(*eight).to_le_bytes()[..BITS]);
         }
     }
 
@@ -243,7 +308,7 @@ pub(super) fn repack(
     let stored = Stored::named(name).expect("the table has every packed type");
     let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let mut bytes = Vec::with_capacity(scales.len() * stored.block().1);
-    let width = GROUP * kind.bits() / 8;
+    let width = kind.group() / 8 * kind.bits();
     for ((words, scale), bias) in words.chunks_exact(width).zip(&scales).zip(&biases) {
         bytes.extend(scale.to_le_bytes());
         if kind == Kind::Q4_1 {

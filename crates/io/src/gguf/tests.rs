@@ -474,7 +474,7 @@ mod files {
                 );
             }
         }
-        assert_eq!(types, 7);
+        assert_eq!(types, 10);
     }
 
     #[test]

@@ -455,11 +455,10 @@ pub(super) fn packing(file: &Gguf, architecture: &Architecture) -> Option<Quanti
         }
     }
     let count = |one: &Quantization| layers.values().filter(|scheme| *scheme == one).count();
-    let schemes = [8, 5, 4].map(|bits| Quantization::affine(32, bits).ok());
-    let default = schemes.into_iter().flatten().max_by_key(count)?;
-    if layers.is_empty() {
-        return None;
-    }
+    let default = layers
+        .values()
+        .copied()
+        .max_by_key(|scheme| count(scheme))?;
     let different = layers.into_iter().filter(|(_, scheme)| *scheme != default);
     Some(QuantizationConfig {
         default,

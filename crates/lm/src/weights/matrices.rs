@@ -22,8 +22,16 @@ impl Weights {
         fresh: &dyn Fn(Shape) -> olivine_core::Result<Array>,
         layer: &str,
     ) -> Result<Matrices> {
-        let found = self.stored(&shape, fresh)?;
         let change = &self.shared.change;
+        let found = match self.stored(&shape, fresh)? {
+            Matrices::Quantized(packed)
+                if change.for_mlx && !packed.packed().scheme.is_in_mlx() =>
+            {
+                let weight = packed.packed().dequantize(change.dtype)?.into();
+                Matrices::Dense { weight }
+            }
+            found => found,
+        };
         let made = match found {
             Matrices::Quantized(packed) if change.dequantize => {
                 let plain = packed.packed().dequantize(change.dtype)?;

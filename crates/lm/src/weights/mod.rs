@@ -64,6 +64,8 @@ pub struct Change {
     pub quantize: Option<Recipe>,
     /// Unpacks packed weights.
     pub dequantize: bool,
+    /// Takes weights that are packed as MLX cannot read them for plain ones: groups of 16 of GGUF files.
+    pub for_mlx: bool,
     /// Casts floating-point weights, scales and biases included.
     pub dtype: Option<Dtype>,
     /// What packed weights are to be multiplied with.
@@ -361,6 +363,7 @@ impl Weights {
             .as_ref()
             .map(Recipe::default_scheme);
         let own = self.shared.config.as_ref().map(|config| config.default);
+        let own = own.filter(|own| packed.values().flatten().any(|scheme| scheme == own));
         let default = change
             .or(own)
             .or_else(|| packed.values().flatten().next().copied())?;

@@ -175,7 +175,8 @@ impl Quantization {
         Quantization { mode, group_size, bits, activations: Activations::Exact }
     }
 
-    /// Whole numbers of 1, 2, 3, 4, 5, 6 or 8 bits in groups of 32, 64 or 128.
+    /// Whole numbers of 1, 2, 3, 4, 5, 6 or 8 bits in groups of 32, 64 or 128; or of 2, 4, 6 or 8 bits in
+    /// groups of 16, which MLX does not have, but GGUF files do.
     ///
     /// ```
     /// use olivine_core::quantized::Quantization;
@@ -215,6 +216,7 @@ impl Quantization {
         let fits = match mode {
             QuantizationMode::Affine => {
                 matches!(group_size, 32 | 64 | 128) && matches!(bits, 1..=6 | 8)
+                    || group_size == 16 && matches!(bits, 2 | 4 | 6 | 8)
             }
             _ => scheme == usual,
         };
@@ -222,7 +224,9 @@ impl Quantization {
             return Ok(scheme);
         }
         let allowed = match mode {
-            QuantizationMode::Affine => "groups of 32, 64 or 128 and 1, 2, 3, 4, 5, 6 or 8 bits",
+            QuantizationMode::Affine => {
+                "groups of 32, 64 or 128 and 1, 2, 3, 4, 5, 6 or 8 bits, or groups of 16 and 2, 4, 6 or 8 bits"
+            }
             QuantizationMode::Mxfp4 => "groups of 32 and 4 bits",
             QuantizationMode::Mxfp8 => "groups of 32 and 8 bits",
             QuantizationMode::Nvfp4 => "groups of 16 and 4 bits",
@@ -259,6 +263,17 @@ impl Quantization {
     /// ```
     pub const fn bits(self) -> usize {
         self.bits
+    }
+
+    /// False for what MLX cannot read: whole numbers in groups of 16.
+    ///
+    /// ```
+    /// use olivine_core::quantized::Quantization;
+    /// assert!(Quantization::affine(32, 6)?.is_in_mlx() && !Quantization::affine(16, 6)?.is_in_mlx());
+    /// # Ok::<(), olivine_core::Error>(())
+    /// ```
+    pub const fn is_in_mlx(self) -> bool {
+        !matches!((self.mode, self.group_size), (QuantizationMode::Affine, 16))
     }
 
     /// What becomes of numbers that are multiplied with such a matrix.

@@ -18,6 +18,9 @@ fn schemes() -> Result<Vec<Quantization>> {
             schemes.push(Quantization::affine(group, bits)?);
         }
     }
+    for bits in [2, 4, 6, 8] {
+        schemes.push(Quantization::affine(16, bits)?);
+    }
     Ok(schemes)
 }
 
