@@ -14,7 +14,8 @@ use super::{
     digits::{self, DIGITS, in_units, write_step},
     few::{LINE_BYTES, blocks, sum},
     integer::panel_width,
-    product::{Job, Packed, Sides, lefts, made_in_parallel},
+    operands::{Job, Packed, Sides},
+    ways::{lefts, made_in_parallel},
 };
 use crate::{
     dots::{Dots, FEW, mask},
@@ -40,15 +41,16 @@ const HELD: usize = 4 << 20;
 /// The most panels for which digits are read once, where there are more of them.
 const STRIP: usize = 8;
 
-/// The fewest vectors for which it is worth it, at least two.
-pub(super) const fn some<C: Codes>() -> usize {
-    if C::IN_WORDS { 5 } else { 3 }
-}
-
-/// True if the codes are whole numbers, or halves of such, and not so few share a scale that sums become
-/// numbers all the time.
-pub(super) fn takes<C: Codes>(group: usize) -> bool {
-    (C::BIASED || C::HALVES.is_some()) && group >= 32
+/// True if it is worth it for so many vectors. Where only 16 codes share a scale, sums become numbers all the
+/// time: then a few vectors more are needed, and for many, packed rows are rather unpacked.
+pub(super) fn takes<C: Codes>(group: usize, vectors: usize) -> bool {
+    let worth = match (group >= 32, C::IN_WORDS) {
+        (true, true) => 5..=usize::MAX,
+        (true, false) => 3..=usize::MAX,
+        (false, true) => 9..=48,
+        (false, false) => 3..=48,
+    };
+    (C::BIASED || C::HALVES.is_some()) && worth.contains(&vectors)
 }
 
 /// The codes of a byte of words that are laid out side by side as they are.
@@ -589,7 +591,7 @@ mod tests {
     };
     use crate::kernels::{
         matmul::{Results, Target},
-        quantized::product::Scales,
+        quantized::operands::Scales,
         test_inputs::Random,
     };
 
@@ -674,7 +676,7 @@ mod tests {
     #[test]
     fn products_with_whole_and_with_broken_panels_blocks_and_strips() -> Result<()> {
         let mut random = Random(41);
-        for group in [32, 64, 128] {
+        for group in [16, 32, 64, 128] {
             for rows in [4, 5, 10, 19, 30] {
                 for columns in [1, 31, 32, 70] {
                     let inner = group * (1 + random.below(8));

@@ -6,9 +6,12 @@ mod convert;
 mod digits;
 mod few;
 mod integer;
+mod lines;
+mod operands;
 mod product;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 pub(super) use codes::scale_of;
 pub(super) use convert::{bytes, dequantize, from_fp8, quantize, round_to, to_fp8};
