@@ -102,7 +102,7 @@ impl Bench {
         } else {
             "olivine-tiny-stories".to_owned()
         };
-        let options = self.kv.options()?;
+        let options = self.kv.options(None)?;
 
         let mut runs = Vec::new();
         for number in 0..=self.runs.max(1) {

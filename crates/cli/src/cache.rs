@@ -77,7 +77,7 @@ impl Cache {
         };
         // A generator leaves the last token of its prompt to its first choice.
         prompt.extend(prompt.last().copied());
-        let options = self.kv.options()?;
+        let options = self.kv.options(Some(&model.config))?;
         let sampler = SamplerOptions::greedy();
         let mut generator = Generator::with_options(&*model.network, &prompt, sampler, options)?;
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} tokens, {eta} left");

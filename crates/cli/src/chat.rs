@@ -283,7 +283,7 @@ impl Talk<'_> {
         let model = self.model;
         let prompt = model.conversation(&self.messages)?;
         let network: &dyn LanguageModel = &*model.network;
-        let options = self.chat.kv.options()?;
+        let options = self.chat.kv.options(Some(&model.config))?;
         let sampler = self
             .chat
             .sampling

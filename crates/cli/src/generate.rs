@@ -149,8 +149,8 @@ impl Generate {
             Some(network) => network,
             None => models::load(&folder)?,
         };
-        let mut generator =
-            Generator::with_options(&*network, &tokens, sampler, self.kv.options()?)?;
+        let options = self.kv.options(Some(&config))?;
+        let mut generator = Generator::with_options(&*network, &tokens, sampler, options)?;
         if let Some(cache) = cache {
             generator = generator.after(cache);
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use olivine::quantized::Quantization;
-use olivine_lm::GeneratorOptions;
+use olivine_lm::{GeneratorOptions, ModelConfig};
 
 use crate::error::CliError;
 
@@ -10,7 +10,7 @@ use crate::error::CliError;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Memory")]
 pub(crate) struct KvArgs {
-    /// Remember only the latest N tokens, and the first few
+    /// Remember only the latest N tokens, and the first few; prompts may then be longer than the model sees
     #[arg(long, value_name = "N")]
     max_kv_size: Option<usize>,
 
@@ -36,7 +36,11 @@ pub(crate) struct KvArgs {
 }
 
 impl KvArgs {
-    pub(crate) fn options(&self) -> Result<GeneratorOptions, CliError> {
+    /// The options; with a model's configuration, prompts that are too long for it are refused.
+    pub(crate) fn options(
+        &self,
+        config: Option<&ModelConfig>,
+    ) -> Result<GeneratorOptions, CliError> {
         let kv_quantization = match self.kv_bits {
             Some(bits) => {
                 let scheme = Quantization::affine(self.kv_group_size, bits);
@@ -50,6 +54,7 @@ impl KvArgs {
             keep: self.keep,
             kv_quantization,
             quantized_kv_start: self.quantized_kv_start,
+            context: config.map(ModelConfig::context).transpose()?.flatten(),
         })
     }
 }

@@ -72,6 +72,24 @@ fn bad_options_end_in_one_clear_line() {
 }
 
 #[test]
+fn prompts_over_the_context_end_in_one_clear_line() {
+    let long = "word ".repeat(2000);
+    let text = failure(&["generate", "--prompt", &long]);
+    assert!(text.contains("the model sees 512 at most"), "{text}");
+    // The latest tokens alone are fewer.
+    let arguments = [
+        "generate",
+        "--max-kv-size",
+        "64",
+        "--max-tokens",
+        "2",
+        "--prompt",
+    ];
+    let status = olivine(&arguments).arg(&long).output().unwrap().status;
+    assert!(status.success());
+}
+
+#[test]
 fn the_shipped_model_writes_from_any_directory() {
     let elsewhere = tempfile::tempdir().unwrap();
     let output = olivine(&["generate", "--max-tokens", "5", "--seed", "1"])

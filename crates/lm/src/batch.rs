@@ -6,7 +6,7 @@ use olivine_core::{Array, eval, stack};
 
 use crate::{
     Cache, Choice, GeneratorOptions, LanguageModel, PromptCache, Result, Sampler, Sequences,
-    generate::{check, floats},
+    generate::floats,
 };
 
 /// One of the texts of a [`Batch`].
@@ -116,7 +116,7 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
     /// Adds a text that continues `prompt`.
     ///
     /// # Errors
-    /// An empty prompt, a token outside the vocabulary, options out of range.
+    /// A prompt that is empty or too long, a token outside the vocabulary, options out of range.
     ///
     /// ```
     /// # use olivine_cpu as _;
@@ -132,7 +132,7 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
         S: TryInto<Sampler>,
         crate::Error: From<S::Error>,
     {
-        check(prompt, self.model.vocab_size())?;
+        self.options.check(prompt, self.model.vocab_size())?;
         let id = RequestId(self.next);
         self.next += 1;
         self.waiting.push_back(Row {

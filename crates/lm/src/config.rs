@@ -160,6 +160,40 @@ impl ModelConfig {
         })
     }
 
+    /// The most tokens that the model was trained to see at once, stretched as its rotary embeddings are;
+    /// `None` if the file does not say it.
+    ///
+    /// ```
+    /// use olivine_lm::ModelConfig;
+    /// let text = r#"{"model_type": "qwen2", "max_position_embeddings": 32768,
+    ///     "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}}"#;
+    /// let config = ModelConfig::parse("config.json".as_ref(), text)?;
+    /// assert_eq!(config.context()?, Some(131_072));
+    /// # Ok::<(), olivine_lm::Error>(())
+    /// ```
+    pub fn context(&self) -> Result<Option<usize>> {
+        const MOST: usize = u32::MAX as usize;
+        let fields = self.text()?.fields;
+        let mut trained = None;
+        for name in ["max_position_embeddings", "n_positions"] {
+            trained = trained.max(fields.size(name, MOST)?);
+        }
+        let Some(trained) = trained else {
+            return Ok(None);
+        };
+        let scaling = match fields.object("rope_parameters")? {
+            Some(parameters) => Some(parameters),
+            None => fields.object("rope_scaling")?,
+        };
+        let Some(scaling) = scaling else {
+            return Ok(Some(trained));
+        };
+        let original = scaling.size("original_max_position_embeddings", MOST)?;
+        let factor = scaling.positive("factor")?.unwrap_or(1.0);
+        let stretched = original.unwrap_or(trained) as f64 * factor;
+        Ok(Some(trained.max(stretched as usize)))
+    }
+
     /// Reads `rope_theta` and `rope_scaling`, or the newer `rope_parameters` that holds both.
     ///
     /// ```

@@ -167,7 +167,7 @@ pub fn convert(
         if counter.stopped {
             return Err(Error::Stopped);
         }
-        written?;
+        written.map_err(|error| unwritten(&path, error))?;
         flushed.map_err(failed)?;
         file.sync_all().map_err(failed)?;
     }
@@ -188,6 +188,18 @@ pub fn convert(
         bytes: bytes as u64,
         files,
     })
+}
+
+/// The error of tensors that could not be written to a file.
+pub(crate) fn unwritten(path: &Path, error: olivine_io::Error) -> Error {
+    match error {
+        // The writer does not know where it writes to.
+        olivine_io::Error::Io { source, .. } => Error::WriteFile {
+            path: path.to_owned(),
+            source: std::io::Error::new(source.kind(), source),
+        },
+        other => other.into(),
+    }
 }
 
 /// The number of weights that the tensors stand for.
@@ -401,5 +413,32 @@ pub fn dtype_of(name: &str) -> Option<Dtype> {
         "float16" => Some(Dtype::Float16),
         "bfloat16" => Some(Dtype::BFloat16),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_writing_name_the_file() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let one = [("x", Array::scalar(1.0f32))];
+        let error = write_safetensors(Full, one, &Metadata::new()).unwrap_err();
+        let error = unwritten(Path::new("out/model.safetensors"), error);
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cannot write out/model.safetensors: "),
+            "{text}"
+        );
+        assert!(error.help().unwrap().contains("has room"));
     }
 }

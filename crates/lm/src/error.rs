@@ -149,6 +149,14 @@ pub enum Error {
     /// A prompt has no tokens.
     #[error("the prompt is empty")]
     EmptyPrompt,
+    /// A prompt is longer than what the model was trained to see.
+    #[error("the prompt has {tokens} tokens, but the model sees {context} at most")]
+    PromptTooLong {
+        /// The number of tokens.
+        tokens: usize,
+        /// The most that there may be.
+        context: usize,
+    },
     /// The weights do not fit the model that the configuration describes.
     #[error("{}: {problem}", path.display())]
     Weights {
@@ -294,6 +302,9 @@ impl Error {
             Self::ChatTemplate { .. } => "pass --ignore-chat-template to send the prompt as it is",
             Self::PromptCache { .. } => "write it again with `olivine cache` and the same model",
             Self::OutputExists { .. } => "remove it, or choose another name",
+            Self::PromptTooLong { .. } => {
+                "shorten it, or pass --max-kv-size to remember only the latest tokens"
+            }
             Self::WriteFile { .. } => "check that the place exists, is writable and has room",
             Self::Field { .. }
             | Self::Option { .. }

@@ -28,6 +28,9 @@ pub struct GeneratorOptions {
     pub kv_quantization: Option<Quantization>,
     /// They are packed once so many tokens have been seen.
     pub quantized_kv_start: usize,
+    /// Prompts of more tokens are refused, unless only the latest are remembered:
+    /// [`ModelConfig::context`](crate::ModelConfig::context) says how many a model was trained to see.
+    pub context: Option<usize>,
 }
 
 impl Default for GeneratorOptions {
@@ -38,6 +41,7 @@ impl Default for GeneratorOptions {
             keep: 4,
             kv_quantization: None,
             quantized_kv_start: 0,
+            context: None,
         }
     }
 }
@@ -63,6 +67,18 @@ impl GeneratorOptions {
             }
         }
         caches
+    }
+
+    /// Refuses prompts that no model of the size knows, or that are too long.
+    pub(crate) fn check(&self, prompt: &[u32], vocab_size: usize) -> Result<()> {
+        check(prompt, vocab_size)?;
+        match self.context {
+            Some(context) if prompt.len() > context && self.max_kv_size.is_none() => {
+                let tokens = prompt.len();
+                Err(Error::PromptTooLong { tokens, context })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether what was seen of a text is held in the form that it stays in.
@@ -176,7 +192,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         S: TryInto<Sampler>,
         Error: From<S::Error>,
     {
-        check(prompt, model.vocab_size())?;
+        options.check(prompt, model.vocab_size())?;
         Ok(Generator {
             sampler: sampler.try_into()?,
             caches: options.limited(model.caches()),

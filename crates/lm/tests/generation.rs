@@ -136,6 +136,31 @@ fn text_without_a_choice_is_read_at_once_and_stays_as_it_is() {
 }
 
 #[test]
+fn prompts_over_the_context_are_refused() {
+    let context = shipped_folder().config().unwrap().context().unwrap();
+    assert_eq!(context, Some(512));
+    let (model, sampler) = (shipped(), SamplerOptions::greedy());
+    let options = |max_kv_size| GeneratorOptions {
+        context,
+        max_kv_size,
+        ..GeneratorOptions::default()
+    };
+    let fits = |count, max_kv_size| {
+        let mut batch = Batch::new(&*model, options(max_kv_size));
+        let alone = Generator::with_options(
+            &*model,
+            &prompt(count),
+            sampler.clone(),
+            options(max_kv_size),
+        );
+        let beside = batch.add(&prompt(count), sampler.clone());
+        assert_eq!(alone.is_ok(), beside.is_ok());
+        alone.is_ok()
+    };
+    assert!(fits(512, None) && !fits(513, None) && fits(513, Some(100)));
+}
+
+#[test]
 fn a_prompt_that_begins_the_same_is_not_read_again() {
     let model = shipped();
     let first = prompt(700);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Change, ConvertSummary, Error, ModelConfig, ModelFolder, Result,
-    convert::{Counted, Counter, Unfinished},
+    convert::{Counted, Counter, Unfinished, unwritten},
     layers::RopeScaling,
     models,
 };
@@ -178,7 +178,7 @@ fn write(
     if counter.stopped {
         return Err(Error::Stopped);
     }
-    written?;
+    written.map_err(|error| unwritten(&path, error))?;
     flushed.map_err(failed)?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&path, out).map_err(failed)
