@@ -441,18 +441,7 @@ fn bytes_of_words_body<S: Dots, C: Codes>(words: &[u32], width: usize, to: &mut 
 pub(super) fn multiply<C: Codes>(packed: &Packed, jobs: &[&Job], sides: &Sides) {
     let most = HELD / (sides.inner * DIGITS).max(1);
     let most = most.next_multiple_of(WIDE).max(16 * WIDE);
-    let parts: Vec<Job> = jobs
-        .iter()
-        .flat_map(|job| {
-            // About as many in each.
-            let count = job.rows.len().div_ceil(most).max(1);
-            let len = job.rows.len().div_ceil(count).next_multiple_of(WIDE);
-            job.rows.chunks(len).map(|rows| Job {
-                matrix: job.matrix,
-                rows: rows.to_vec(),
-            })
-        })
-        .collect();
+    let parts: Vec<Job> = jobs.iter().flat_map(|job| parts(job, most)).collect();
     let mut left = &parts[..];
     while !left.is_empty() {
         let mut rows = 0;
@@ -465,6 +454,16 @@ pub(super) fn multiply<C: Codes>(packed: &Packed, jobs: &[&Job], sides: &Sides) 
         multiply_at_once::<C>(packed, &parts.iter().collect::<Vec<_>>(), sides);
         left = rest;
     }
+}
+
+/// A job in parts of at most so many rows, with about as many in each: none is left with a single one.
+fn parts(job: &Job, most: usize) -> impl Iterator<Item = Job> {
+    let rows = job.rows.len();
+    let count = rows.div_ceil(most);
+    (0..count).map(move |i| Job {
+        matrix: job.matrix,
+        rows: job.rows[i * rows / count..(i + 1) * rows / count].to_vec(),
+    })
 }
 
 /// Products of rows whose digits are held at once. All matrices are shared out.
@@ -670,6 +669,24 @@ mod tests {
         for (code, halves) in E2m1::HALVES.unwrap_or_default().into_iter().enumerate() {
             let number = E2m1::LEAST + 0.5 * f32::from(halves);
             assert_eq!(E2m1::value(code as u32), number, "{code}");
+        }
+    }
+
+    #[test]
+    fn parts_of_jobs_are_about_as_large() {
+        for most in [64, 172] {
+            for rows in (3..200).chain([64 * 64 + 1, 172 * 43 + 1, 9999]) {
+                let rows: Vec<_> = (0..rows).map(|row| (row, row + 1)).collect();
+                let (matrix, whole) = (7, rows.clone());
+                let parts: Vec<Job> = parts(&Job { matrix, rows }, most).collect();
+                let least = whole.len().min(most / 2);
+                for part in &parts {
+                    assert_eq!(part.matrix, matrix);
+                    assert!((least..=most).contains(&part.rows.len()), "{}", whole.len());
+                }
+                let joined: Vec<_> = parts.into_iter().flat_map(|part| part.rows).collect();
+                assert_eq!(joined, whole);
+            }
         }
     }
 
