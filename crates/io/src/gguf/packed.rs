@@ -1,6 +1,9 @@
 //! Owns the types of GGUF that equal MLX's affine quantization, and the change between the layouts.
 
-use olivine_core::{Array, Dtype, Shape, f16, quantized::Quantization};
+use olivine_core::{
+    Array, Dtype, Shape, f16,
+    quantized::{Quantization, join_codes},
+};
 
 use super::{
     Packed,
@@ -34,16 +37,6 @@ pub(super) fn unpack(
 
 /// The most elements that share a scale.
 const LARGEST_GROUP: usize = 32;
-
-/// Eight codes as a stream of bits, lowest first.
-#[inline(always)]
-fn joined<const BITS: usize>(codes: [u8; 8]) -> u64 {
-    // The second of two, the second half of four, and that of eight move to where the first ends.
-    let (x, free) = (u64::from_le_bytes(codes), 8 - BITS);
-    let x = x & 0x00ff_00ff_00ff_00ff | (x & 0xff00_ff00_ff00_ff00) >> free;
-    let x = x & 0x0000_ffff_0000_ffff | (x & 0xffff_0000_ffff_0000) >> (2 * free);
-    x & 0x0000_0000_ffff_ffff | (x & 0xffff_ffff_0000_0000) >> (4 * free)
-}
 
 #[derive(Clone, Copy, PartialEq)]
 #[expect(non_camel_case_types, reason = "they are GGUF's names")]
@@ -241,7 +234,7 @@ impl Kind {
         }
         let (eights, _) = codes.as_chunks::<8>();
         for (eight, target) in eights.iter().zip(target.chunks_exact_mut(BITS)) {
-            target.copy_from_slice(&joined::<BITS>(*eight).to_le_bytes()[..BITS]);
+            target.copy_from_slice(&join_codes(*eight, BITS).to_le_bytes()[..BITS]);
         }
     }
 

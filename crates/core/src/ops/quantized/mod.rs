@@ -16,7 +16,7 @@ pub use gather::GatherQmm;
 pub use matmul::QuantizedMatmul;
 pub use pack::{Dequantize, Quantize};
 pub use rounded::{QqmmWeights, RoundTo};
-pub use scheme::{Activations, Quantization, QuantizationMode, Quantized};
+pub use scheme::{Activations, Quantization, QuantizationMode, Quantized, join_codes};
 
 use super::{Family, Gradient, Input, OpInfo, Sample, info::kinds};
 use crate::{Array, Dtype, Error, Result, Shape};

@@ -116,6 +116,23 @@ impl FromStr for Activations {
     }
 }
 
+/// Eight codes of so many bits, 1 to 8, a byte each, as the `bits` bytes of packed arrays: one stream of bits,
+/// lowest first. The bytes that follow are zero.
+///
+/// ```
+/// use olivine_core::quantized::join_codes;
+/// assert_eq!(join_codes([1, 2, 3, 4, 5, 6, 7, 8], 4), 0x8765_4321);
+/// assert_eq!(join_codes([1, 0, 0, 0, 0, 0, 1, 1], 1), 0b1100_0001);
+/// ```
+#[inline(always)]
+pub const fn join_codes(codes: [u8; 8], bits: usize) -> u64 {
+    // The second of two, the second half of four, and that of eight move to where the first ends.
+    let (x, free) = (u64::from_le_bytes(codes), 8 - bits);
+    let x = x & 0x00ff_00ff_00ff_00ff | (x & 0xff00_ff00_ff00_ff00) >> free;
+    let x = x & 0x0000_ffff_0000_ffff | (x & 0xffff_0000_ffff_0000) >> (2 * free);
+    x & 0x0000_0000_ffff_ffff | (x & 0xffff_ffff_0000_0000) >> (4 * free)
+}
+
 /// A format: the mode, how many neighbours share a scale, and the bits of a code.
 ///
 /// ```

@@ -3,7 +3,7 @@
 //! The codes of a row are one stream of bits, least significant first, so eight codes of `b` bits
 //! always fill `b` bytes.
 
-use olivine_core::quantized::QuantizationMode;
+use olivine_core::quantized::{QuantizationMode, join_codes};
 
 use crate::isa::{Isa, per_isa};
 
@@ -274,15 +274,9 @@ pub(super) fn unpack_each<C: Codes>(codes: &[u8], mut place: impl FnMut(usize, f
 /// Joins codes, a byte each, to a stream of bits: eight for each `C::BITS` bytes.
 #[inline(always)]
 pub(super) fn join<C: Codes>(codes: &[u8], to: &mut [u8]) {
-    let free = 8 - C::BITS;
     let eights = codes.as_chunks::<8>().0;
     for (codes, to) in eights.iter().zip(to.chunks_exact_mut(C::BITS)) {
-        // The second of two, the second half of four, and that of eight move to where the first ends.
-        let x = u64::from_le_bytes(*codes);
-        let x = x & 0x00ff_00ff_00ff_00ff | (x & 0xff00_ff00_ff00_ff00) >> free;
-        let x = x & 0x0000_ffff_0000_ffff | (x & 0xffff_0000_ffff_0000) >> (2 * free);
-        let x = x & 0x0000_0000_ffff_ffff | (x & 0xffff_ffff_0000_0000) >> (4 * free);
-        to.copy_from_slice(&x.to_le_bytes()[..C::BITS]);
+        to.copy_from_slice(&join_codes(*codes, C::BITS).to_le_bytes()[..C::BITS]);
     }
 }
 
