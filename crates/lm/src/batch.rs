@@ -229,6 +229,9 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
                 choosing.push(place);
             }
         }
+        for row in &mut self.rows {
+            self.options.pack(&mut row.caches)?;
+        }
         let kept = self
             .rows
             .iter()

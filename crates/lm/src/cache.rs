@@ -78,7 +78,6 @@ impl Cache {
         }
     }
 
-    /// Whether it holds keys and values only.
     /// Announces so many tokens, those seen included: keys and values then need not be moved to larger
     /// arrays while they come.
     ///
@@ -103,6 +102,7 @@ impl Cache {
         }
     }
 
+    /// Whether it holds keys and values only.
     pub(crate) fn is_kv(&self) -> bool {
         match self {
             Cache::Kv(_) => true,
@@ -412,11 +412,12 @@ impl KvCache {
     /// ```
     pub fn quantized(mut self, scheme: Quantization) -> Result<Self> {
         if self.scheme != Some(scheme) {
-            let len = self.held();
+            let (len, room) = (self.held(), self.announced());
             for part in [&mut self.keys, &mut self.values] {
                 if !part.is_empty() {
                     let plain = unpack(part, self.scheme, len)?;
-                    *part = pack(&plain, Some(scheme))?;
+                    part.clear();
+                    extend(part, 0, pack(&plain, Some(scheme))?, room)?;
                 }
             }
             self.scheme = Some(scheme);
@@ -495,16 +496,20 @@ impl KvCache {
     pub(crate) fn append(&mut self, keys: &Array, values: &Array) -> Result<()> {
         let new = keys.dim(2)?;
         self.drop_unreachable(new)?;
-        let len = self.held();
-        // What drops tokens never holds all that are announced.
-        let room = match self.reach {
-            Reach::All => self.room,
-            Reach::Window(_) | Reach::Chunk(_) => 0,
-        };
+        let (len, room) = (self.held(), self.announced());
         extend(&mut self.keys, len, pack(keys, self.scheme)?, room)?;
         extend(&mut self.values, len, pack(values, self.scheme)?, room)?;
         self.len += new;
         Ok(())
+    }
+
+    /// How many tokens room is made for at least, of those announced: not for what will have been dropped.
+    fn announced(&self) -> usize {
+        let most = match self.reach {
+            Reach::All => usize::MAX,
+            Reach::Window(size) | Reach::Chunk(size) => size.saturating_add(self.keep + Self::STEP),
+        };
+        self.room.min(most)
     }
 
     /// Drops what the next queries cannot see, once that is more than it costs to move the rest.

@@ -81,18 +81,24 @@ impl GeneratorOptions {
         }
     }
 
-    /// Whether what was seen of a text is held in the form that it stays in.
-    fn is_settled(&self, seen: usize) -> bool {
-        self.kv_quantization.is_none() || seen > 0 && seen >= self.quantized_kv_start
+    /// Makes room for so many tokens, if keys and values are held in the form that they stay in once so
+    /// many were seen: packed ones take less.
+    fn reserve(&self, caches: &mut [Cache], tokens: usize, seen: usize) {
+        if self.kv_quantization.is_none() || seen > 0 && seen >= self.quantized_kv_start {
+            caches.iter_mut().for_each(|cache| cache.reserve(tokens));
+        }
     }
 
     /// Packs what the caches hold, if it is time to.
-    fn pack(&self, caches: &mut [Cache]) -> Result<()> {
+    ///
+    /// It is done before the tokens just fed are computed: then no layer's plain keys and values outlive
+    /// its attention, which is of plain ones still.
+    pub(crate) fn pack(&self, caches: &mut [Cache]) -> Result<()> {
         let Some(scheme) = self.kv_quantization else {
             return Ok(());
         };
         for kv in caches.iter_mut().filter_map(Cache::kv) {
-            if kv.len() >= self.quantized_kv_start {
+            if !kv.is_empty() && kv.len() >= self.quantized_kv_start {
                 *kv = std::mem::take(kv).quantized(scheme)?;
             }
         }
@@ -312,18 +318,15 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
     /// ```
     pub fn prefill(&mut self, progress: &mut dyn FnMut(usize, usize) -> bool) -> Result<()> {
         let all = self.tokens.len() - 1;
+        let room = all + Self::ROOM;
         while self.seen < all {
-            // Not while keys and values are still to be packed, and then take less room.
-            if self.options.is_settled(self.seen) {
-                for cache in &mut self.caches {
-                    cache.reserve(all + Self::ROOM);
-                }
-            }
             let end = all.min(self.seen + self.options.prefill_chunk.max(1));
+            self.options.reserve(&mut self.caches, room, self.seen);
             self.feed(self.seen, end, 1)?;
+            self.options.reserve(&mut self.caches, room, end);
+            self.options.pack(&mut self.caches)?;
             // What the caches keep is all that is needed of these.
             eval(self.caches.iter().flat_map(Cache::arrays))?;
-            self.options.pack(&mut self.caches)?;
             if !progress(end, all) {
                 break;
             }
@@ -366,8 +369,9 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
         if guesses.is_empty() {
             let hidden = self.feed(self.seen, self.tokens.len(), 1)?;
             let logits = self.model.logits(&hidden.index((.., -1))?)?;
-            let choice = self.sampler.sample(&floats(&logits)?, &self.tokens)?;
             self.options.pack(&mut self.caches)?;
+            eval(self.caches.iter().flat_map(Cache::arrays).chain([&logits]))?;
+            let choice = self.sampler.sample(&floats(&logits)?, &self.tokens)?;
             self.tokens.push(choice.token);
             self.ready.push_back(choice);
             return Ok(());

@@ -295,6 +295,64 @@ fn packed_caches_take_a_fraction_of_the_memory() {
 }
 
 #[test]
+fn a_window_that_is_not_full_takes_no_more_memory_than_the_text() {
+    let model = shipped();
+    let text = prompt(1200);
+    let bytes = |max_kv_size: Option<usize>| {
+        let options = GeneratorOptions {
+            max_kv_size,
+            kv_quantization: Some(Quantization::affine(32, 8).unwrap()),
+            prefill_chunk: 100,
+            ..Default::default()
+        };
+        let greedy = SamplerOptions::greedy();
+        let mut generator = Generator::with_options(&*model, &text, greedy, options).unwrap();
+        generator.next().unwrap().unwrap();
+        generator.into_cache().bytes()
+    };
+    assert_eq!(bytes(Some(100_000)), bytes(None));
+    assert!(bytes(Some(200)) < bytes(None) / 2);
+}
+
+#[test]
+fn texts_in_a_batch_pack_what_they_remember() {
+    let model = shipped();
+    let prompts: Vec<Vec<u32>> = [3, 40, 90].into_iter().map(prompt).collect();
+    let options = GeneratorOptions {
+        kv_quantization: Some(Quantization::affine(32, 4).unwrap()),
+        quantized_kv_start: 20,
+        ..Default::default()
+    };
+    let alone = prompts.iter().map(|prompt| {
+        let greedy = SamplerOptions::greedy();
+        let mut text = Generator::with_options(&*model, prompt, greedy, options.clone()).unwrap();
+        let chosen: Vec<u32> = (&mut text)
+            .take(30)
+            .map(|choice| choice.unwrap().token)
+            .collect();
+        (chosen, text.into_cache().bytes())
+    });
+    let alone: Vec<(Vec<u32>, usize)> = alone.collect();
+    let mut batch = Batch::new(&*model, options.clone());
+    let add = |prompt: &Vec<u32>| batch.add(prompt, SamplerOptions::greedy()).unwrap();
+    let ids: Vec<RequestId> = prompts.iter().map(add).collect();
+    let mut chosen: Vec<Vec<u32>> = vec![Vec::new(); ids.len()];
+    for _ in 0..30 {
+        for (id, event) in batch.step().unwrap() {
+            let BatchEvent::Token(choice) = event else {
+                panic!("{event:?}")
+            };
+            let place = ids.iter().position(|other| *other == id).unwrap();
+            chosen[place].push(choice.token);
+        }
+    }
+    for ((id, chosen), (expected, bytes)) in ids.into_iter().zip(chosen).zip(alone) {
+        assert_eq!(chosen, expected);
+        assert_eq!(batch.remove(id).unwrap().bytes(), bytes);
+    }
+}
+
+#[test]
 fn texts_in_a_batch_are_those_that_they_are_alone() {
     let model = golden("llama");
     let prompts: Vec<Vec<u32>> = [3, 40, 1, 17].into_iter().map(prompt).collect();
