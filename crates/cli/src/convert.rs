@@ -225,6 +225,13 @@ impl Convert {
             }
             None => None,
         };
+        if let Some(scheme) = recipe.as_ref().map(Recipe::default_scheme)
+            && !scheme.is_in_mlx()
+        {
+            // Folders are in MLX's format, for MLX to read.
+            let size = scheme.group_size();
+            return Err(refused("q-group-size", size, "32, 64 or 128"));
+        }
         let skipped = self.q_skip.clone();
         let quantize = recipe.map(|recipe| {
             Recipe::new(recipe.default_scheme(), move |layer, _| {

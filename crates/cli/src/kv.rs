@@ -22,7 +22,7 @@ pub(crate) struct KvArgs {
     #[arg(long, value_name = "N")]
     kv_bits: Option<usize>,
 
-    /// Keys and values that share a scale: 32, 64 or 128
+    /// Keys and values that share a scale: 16 (not with 3 or 5 bits), 32, 64 or 128
     #[arg(long, value_name = "N", default_value_t = 64)]
     kv_group_size: usize,
 

@@ -144,6 +144,22 @@ fn a_model_in_one_file_writes_what_its_folder_writes() {
 }
 
 #[test]
+fn folders_that_mlx_cannot_read_are_not_made() {
+    let place = tempfile::tempdir().unwrap();
+    let shipped = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../models/olivine-tiny-stories"
+    );
+    let out = place.path().join("packed");
+    let mut convert = vec!["convert", shipped, "-o", out.to_str().unwrap()];
+    convert.extend(["-q", "--q-group-size", "16"]);
+    assert!(failure(&convert).contains("32, 64 or 128"));
+    assert!(!out.exists());
+    convert.extend(["--q-mode", "nvfp4"]);
+    assert!(olivine(&convert).output().unwrap().status.success());
+}
+
+#[test]
 fn json_output_is_one_object_and_nothing_else() {
     let output = olivine(&["generate", "--max-tokens", "3", "--json"])
         .output()
