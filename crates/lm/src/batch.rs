@@ -186,6 +186,10 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
     /// Reads a piece of the prompts and makes one token of each text whose prompt has been read,
     /// in the order in which they were added.
     ///
+    /// # Errors
+    /// Those of computing, such as too little memory: they end all texts in work, since none of them has seen its
+    /// last tokens. Those that wait begin with the next step.
+    ///
     /// ```
     /// # use olivine_cpu as _;
     /// use olivine_lm::{Batch, ModelFolder, models};
@@ -195,6 +199,14 @@ impl<M: Deref<Target: LanguageModel>> Batch<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn step(&mut self) -> Result<Vec<(RequestId, BatchEvent)>> {
+        let events = self.advance();
+        if events.is_err() {
+            self.rows.clear();
+        }
+        events
+    }
+
+    fn advance(&mut self) -> Result<Vec<(RequestId, BatchEvent)>> {
         while self.rows.len() < self.most
             && let Some(row) = self.waiting.pop_front()
         {

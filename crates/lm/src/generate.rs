@@ -85,7 +85,9 @@ impl GeneratorOptions {
     /// many were seen: packed ones take less.
     fn reserve(&self, caches: &mut [Cache], tokens: usize, seen: usize) {
         if self.kv_quantization.is_none() || seen > 0 && seen >= self.quantized_kv_start {
-            caches.iter_mut().for_each(|cache| cache.reserve(tokens));
+            for cache in caches {
+                cache.reserve(tokens);
+            }
         }
     }
 
@@ -99,7 +101,8 @@ impl GeneratorOptions {
         };
         for kv in caches.iter_mut().filter_map(Cache::kv) {
             if !kv.is_empty() && kv.len() >= self.quantized_kv_start {
-                *kv = std::mem::take(kv).quantized(scheme)?;
+                // What cannot be packed stays as it is.
+                *kv = kv.clone().quantized(scheme)?;
             }
         }
         Ok(())

@@ -349,6 +349,27 @@ fn texts_in_a_batch_pack_what_they_remember() {
 }
 
 #[test]
+fn caches_that_cannot_be_packed_end_their_texts() {
+    // Heads of 16 do not fill groups of 32.
+    let model = golden("llama");
+    let options = GeneratorOptions {
+        kv_quantization: Some(Quantization::affine(32, 8).unwrap()),
+        ..Default::default()
+    };
+    let mut batch = Batch::new(&*model, options.clone()).at_most(1);
+    batch.add(&prompt(5), SamplerOptions::greedy()).unwrap();
+    batch.add(&prompt(3), SamplerOptions::greedy()).unwrap();
+    assert!(batch.step().is_err());
+    assert!(!batch.is_empty());
+    assert!(batch.step().is_err());
+    assert!(batch.is_empty() && batch.step().unwrap().is_empty());
+    let greedy = SamplerOptions::greedy();
+    let mut text = Generator::with_options(&*model, &prompt(5), greedy, options).unwrap();
+    assert!(text.next().unwrap().is_err());
+    assert!(text.next().is_none());
+}
+
+#[test]
 fn texts_in_a_batch_are_those_that_they_are_alone() {
     let model = golden("llama");
     let prompts: Vec<Vec<u32>> = [3, 40, 1, 17].into_iter().map(prompt).collect();
