@@ -3,6 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// The folder of the shipped model.
+const SHIPPED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../models/olivine-tiny-stories"
+);
+
 fn olivine(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_olivine"));
     command.args(arguments).stdin(Stdio::null());
@@ -109,13 +115,9 @@ fn the_shipped_model_writes_from_any_directory() {
 #[test]
 fn a_model_in_one_file_writes_what_its_folder_writes() {
     let place = tempfile::tempdir().unwrap();
-    let shipped = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../models/olivine-tiny-stories"
-    );
     let file = place.path().join("stories.gguf");
     let file = file.to_str().unwrap();
-    let made = olivine(&["convert", shipped, "-o", file]).output().unwrap();
+    let made = olivine(&["convert", SHIPPED, "-o", file]).output().unwrap();
     let stderr = String::from_utf8(made.stderr).unwrap();
     assert!(made.status.success(), "{stderr}");
     let write = |arguments: &[&str]| {
@@ -133,11 +135,11 @@ fn a_model_in_one_file_writes_what_its_folder_writes() {
     };
     let own = write(&["generate", "--model", file]);
     assert_eq!(own, write(&["generate"]));
-    let again = failure(&["convert", shipped, "-o", file]);
+    let again = failure(&["convert", SHIPPED, "-o", file]);
     assert!(again.contains("exists already"), "{again}");
     let other = place.path().join("other.gguf");
     let other = other.to_str().unwrap();
-    let odd = failure(&["convert", shipped, "-o", other, "--gguf-type", "q2_k"]);
+    let odd = failure(&["convert", SHIPPED, "-o", other, "--gguf-type", "q2_k"]);
     assert!(odd.contains("q8_0"), "{odd}");
     std::fs::write(other, b"GGUF").unwrap();
     assert!(failure(&["generate", "--model", other]).contains("truncated"));
@@ -146,12 +148,8 @@ fn a_model_in_one_file_writes_what_its_folder_writes() {
 #[test]
 fn folders_that_mlx_cannot_read_are_not_made() {
     let place = tempfile::tempdir().unwrap();
-    let shipped = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../models/olivine-tiny-stories"
-    );
     let out = place.path().join("packed");
-    let mut convert = vec!["convert", shipped, "-o", out.to_str().unwrap()];
+    let mut convert = vec!["convert", SHIPPED, "-o", out.to_str().unwrap()];
     convert.extend(["-q", "--q-group-size", "16"]);
     assert!(failure(&convert).contains("32, 64 or 128"));
     assert!(!out.exists());

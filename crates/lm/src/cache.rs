@@ -507,7 +507,9 @@ impl KvCache {
     fn announced(&self) -> usize {
         let most = match self.reach {
             Reach::All => usize::MAX,
-            Reach::Window(size) | Reach::Chunk(size) => size.saturating_add(self.keep + Self::STEP),
+            Reach::Window(size) | Reach::Chunk(size) => {
+                size.saturating_add(self.keep).saturating_add(Self::STEP)
+            }
         };
         self.room.min(most)
     }

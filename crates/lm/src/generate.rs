@@ -373,6 +373,7 @@ impl<M: Deref<Target: LanguageModel>> Generator<M> {
             let hidden = self.feed(self.seen, self.tokens.len(), 1)?;
             let logits = self.model.logits(&hidden.index((.., -1))?)?;
             self.options.pack(&mut self.caches)?;
+            // The logits do not need what has just been packed.
             eval(self.caches.iter().flat_map(Cache::arrays).chain([&logits]))?;
             let choice = self.sampler.sample(&floats(&logits)?, &self.tokens)?;
             self.tokens.push(choice.token);
